@@ -1,0 +1,46 @@
+# Swiper's commands. `make help` lists them.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TEST_READY := $(VENV)/.ready-test
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-services lint format lock
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(READY): requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(TEST_READY): $(READY) tests/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+run: $(READY) ## run everything on this machine (PORT, SWIPER_INSTANCE)
+	@exec $(BIN)/python -m deploy.run
+
+test: $(TEST_READY) ## the whole suite on the embedded default; needs no server
+	$(PYTEST) -m "not services"
+
+test-services: $(TEST_READY) ## the suite on real servers (TEST_POSTGRES_URL, TEST_MARIADB_URL, TEST_REDIS_URL)
+	@$(BIN)/python -m tests.services check
+	TEST_DATABASE=postgres $(PYTEST)
+	TEST_DATABASE=mariadb $(PYTEST)
+
+lint: $(TEST_READY) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(TEST_READY) ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(TEST_READY) ## pin the packages anew from requirements.in
+	$(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras requirements.in
+	$(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras tests/requirements.in

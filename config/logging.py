@@ -1,0 +1,44 @@
+"""What is logged where, for `logging.config.dictConfig`."""
+
+from pathlib import Path
+from typing import Any
+
+LINE = "%(asctime)s %(levelname)-7s [%(request_id)s] %(name)s: %(message)s"
+
+
+def logging_config(log_dir: Path | None, level: str) -> dict[str, Any]:
+    """Console, plus `info` (a file a day, 30 kept) and `error` (a file a week, 4 kept) below `log_dir`.
+
+    concurrent-log-handler locks the files, so that all workers of a machine may write and rotate them.
+    """
+    handlers: dict[str, Any] = {"console": {"class": "logging.StreamHandler", "formatter": "line"}}
+    if log_dir:
+        log_dir.mkdir(parents=True, exist_ok=True)
+        handlers["info"] = _file(log_dir / "info.log", level="INFO", when="midnight", kept=30)
+        handlers["error"] = _file(log_dir / "error.log", level="ERROR", when="W0", kept=4)
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": "swiper.logs.MaskingFormatter", "format": LINE}},
+        "handlers": handlers,
+        "root": {"level": level, "handlers": list(handlers)},
+        "loggers": {
+            # These three name every request or every key at INFO.
+            "botocore": {"level": "WARNING"},
+            "urllib3": {"level": "WARNING"},
+            "alibabacloud": {"level": "WARNING"},
+        },
+    }
+
+
+def _file(path: Path, *, level: str, when: str, kept: int) -> dict[str, Any]:
+    return {
+        "class": "concurrent_log_handler.ConcurrentTimedRotatingFileHandler",
+        "formatter": "line",
+        "filename": str(path),
+        "level": level,
+        "when": when,
+        "backupCount": kept,
+        "encoding": "utf-8",
+        "delay": True,
+    }

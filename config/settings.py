@@ -1,0 +1,303 @@
+"""Every setting of Swiper, read once from the environment or `.env` and checked before anything starts.
+
+`.env.example` lists them all with units. With none set, the embedded defaults under the instance folder serve.
+"""
+
+import hashlib
+import os
+import secrets
+from enum import StrEnum
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACEHOLDER = "change-me"
+# Linux limits the path of a unix socket to 108 bytes (unix(7)); the rest is left for Redis' own temporary names.
+LONGEST_SOCKET_PATH = 100
+
+CommaList = Annotated[list[str], NoDecode]
+
+
+class Environment(StrEnum):
+    """Where this process runs; production is strict about secrets and providers."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+    TESTING = "testing"
+
+
+class Settings(BaseSettings):
+    """One field is one environment variable of the same name in upper case."""
+
+    model_config = SettingsConfigDict(env_file=ROOT / ".env", env_file_encoding="utf-8", extra="ignore")
+
+    # The field has its own name so that no other program's ENV variable is taken for ours.
+    environment: Environment = Field(
+        Environment.DEVELOPMENT, validation_alias=AliasChoices("SWIPER_ENV", "environment")
+    )
+    instance: Path = Field(ROOT / "instance", validation_alias=AliasChoices("SWIPER_INSTANCE", "instance"))
+    debug: bool = False
+    secret_key: str = ""
+
+    database_url: str = ""
+    database_replica_urls: CommaList = []
+    database_pool_size: int = Field(10, ge=1)
+    database_max_overflow: int = Field(20, ge=0)
+    database_pool_timeout_seconds: float = 1.0
+    database_connect_timeout_seconds: int = Field(2, ge=1)
+    database_read_timeout_seconds: int = Field(30, ge=1)
+    database_behind_pgbouncer: bool = False
+
+    redis_url: str = ""
+    redis_max_connections: int = Field(500, ge=1)
+    redis_timeout_seconds: float = 0.4
+    celery_broker_url: str = ""
+    celery_result_backend: str = ""
+
+    cache_type: str = "redis"
+    cache_dir: Path | None = None
+    cache_memcached_servers: CommaList = ["127.0.0.1:11211"]
+    user_cache_seconds: int = 600
+    levels_page_seconds: int = 900
+    hot_page_seconds: int = 60
+    local_refresh_seconds: float = 1.0
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    web_concurrency: int = Field(default_factory=lambda: max(2, os.cpu_count() or 2), ge=1)
+    trusted_proxies: int = Field(0, ge=0)
+    cors_origins: CommaList = []
+
+    timezone: str = "Asia/Shanghai"
+    default_region: str = "CN"
+    session_days: int = Field(30, ge=1)
+
+    code_ttl_seconds: int = Field(600, ge=60)
+    code_resend_seconds: int = Field(60, ge=1)
+    code_max_guesses: int = Field(5, ge=1)
+    sms_per_number_per_hour: int = 5
+    sms_per_number_per_day: int = 10
+    sms_per_ip_per_day: int = 200
+    sms_global_per_day: int = 50_000
+    login_per_ip_per_minute: int = 600
+    uploads_per_user_per_hour: int = 60
+
+    sms_providers: CommaList = ["console"]
+    sms_timeout_seconds: float = 4.0
+    aliyun_access_key_id: str = ""
+    aliyun_access_key_secret: str = ""
+    aliyun_sms_sign_name: str = ""
+    aliyun_sms_template_code: str = ""
+    aliyun_sms_endpoint: str = "dysmsapi.aliyuncs.com"
+    aliyun_sms_protocol: str = "HTTPS"
+    ronglian_account_sid: str = ""
+    ronglian_auth_token: str = ""
+    ronglian_app_id: str = ""
+    ronglian_template_id: str = ""
+    ronglian_base_url: str = "https://app.cloopen.com:8883"
+
+    storage: str = "local"
+    storage_timeout_seconds: float = 20.0
+    upload_max_bytes: int = 10 * 1024 * 1024
+    upload_max_pixels: int = 24_000_000
+    qiniu_access_key: str = ""
+    qiniu_secret_key: str = ""
+    qiniu_bucket: str = ""
+    qiniu_base_url: str = ""
+    qiniu_upload_host: str = ""
+    s3_endpoint_url: str = ""
+    s3_region: str = "us-east-1"
+    s3_bucket: str = ""
+    s3_access_key_id: str = ""
+    s3_secret_access_key: str = ""
+    s3_base_url: str = ""
+
+    likes_per_day: int = 50
+    superlikes_per_day: int = 5
+    rewinds_per_day: int = 3
+    rewind_window_seconds: int = 300
+    robots_answer_percent: int = Field(40, ge=0, le=100)
+
+    payment_provider: str = "sandbox"
+    payment_secret: str = ""
+    payment_checkout_url: str = ""
+    order_ttl_seconds: int = 900
+
+    log_level: str = "INFO"
+    log_dir: Path | None = None
+
+    @field_validator("database_replica_urls", "cache_memcached_servers", "cors_origins", "sms_providers", mode="before")
+    @classmethod
+    def split_commas(cls, value: Any) -> Any:
+        """Lists are written `a,b` in the environment."""
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("timezone")
+    @classmethod
+    def check_timezone(cls, value: str) -> str:
+        """A wrong zone name stops the start, not the first quota at midnight."""
+        ZoneInfo(value)
+        return value
+
+    @field_validator("cache_type")
+    @classmethod
+    def check_cache_type(cls, value: str) -> str:
+        """Short names and Flask-Caching's class names are both understood."""
+        name = value.lower().removesuffix("cache")
+        short = {"filesystem": "file"}.get(name, name)
+        if short not in ("null", "simple", "file", "redis", "memcached"):
+            raise ValueError("CACHE_TYPE is one of null, simple, file, redis, memcached")
+        return short
+
+    @model_validator(mode="after")
+    def fill_and_check(self) -> Self:
+        """Derive the embedded defaults, then hold production to its rules."""
+        self.instance = self.instance.expanduser().resolve()
+        if self.environment is Environment.PRODUCTION:
+            self._check_production()
+            self.robots_answer_percent = 0
+        self.secret_key = self.secret_key or _kept_secret(self.instance)
+        self.database_url = with_driver(self.database_url or f"sqlite:///{self.instance / 'swiper.db'}")
+        self.database_replica_urls = [with_driver(url) for url in self.database_replica_urls]
+        self.redis_url = self.redis_url or f"unix://{self.redis_socket}"
+        self.celery_broker_url = self.celery_broker_url or _for_celery(self.redis_url)
+        self.celery_result_backend = self.celery_result_backend or _for_celery(self.redis_url)
+        self.cache_dir = self.cache_dir or self.instance / "cache"
+        self.log_dir = self.log_dir or self.instance / "logs"
+        return self
+
+    def _check_production(self) -> None:
+        faults = [
+            fault
+            for is_wrong, fault in (
+                (
+                    len(self.secret_key) < 32 or PLACEHOLDER in self.secret_key,
+                    "SECRET_KEY needs 32 characters or more of your own",
+                ),
+                (self.debug, "DEBUG must be off"),
+                (not self.sms_providers, "SMS_PROVIDERS is empty"),
+                ("console" in self.sms_providers, "SMS_PROVIDERS names the console provider"),
+                (self.payment_provider == "sandbox", "PAYMENT_PROVIDER is the sandbox"),
+                (
+                    self.payment_provider != "none"
+                    and (len(self.payment_secret) < 32 or PLACEHOLDER in self.payment_secret),
+                    "PAYMENT_SECRET needs 32 characters or more of your own",
+                ),
+                (not self.database_url, "DATABASE_URL is not set"),
+                (not self.redis_url, "REDIS_URL is not set"),
+            )
+            if is_wrong
+        ]
+        faults += [f"{name.upper()} is not set" for name in self.required_by_providers() if not getattr(self, name)]
+        if faults:
+            raise ValueError("production refuses to start: " + "; ".join(faults))
+
+    def required_by_providers(self) -> list[str]:
+        """Names of the fields that the chosen SMS, storage and payment providers cannot work without."""
+        needs = {
+            "aliyun": [
+                "aliyun_access_key_id",
+                "aliyun_access_key_secret",
+                "aliyun_sms_sign_name",
+                "aliyun_sms_template_code",
+            ],
+            "ronglian": [
+                "ronglian_account_sid",
+                "ronglian_auth_token",
+                "ronglian_app_id",
+                "ronglian_template_id",
+            ],
+            "qiniu": ["qiniu_access_key", "qiniu_secret_key", "qiniu_bucket", "qiniu_base_url"],
+            "s3": ["s3_bucket", "s3_access_key_id", "s3_secret_access_key", "s3_base_url"],
+            "cashier": ["payment_checkout_url"],
+        }
+        chosen = [*self.sms_providers, self.storage, self.payment_provider]
+        return [field for name in chosen for field in needs.get(name, [])]
+
+    @property
+    def redis_socket(self) -> Path:
+        """The embedded Redis listens here; a folder with a long path gets a short stand-in."""
+        socket = self.instance / "redis.sock"
+        if len(str(socket)) <= LONGEST_SOCKET_PATH:
+            return socket
+        digest = hashlib.sha256(str(self.instance).encode()).hexdigest()[:16]
+        return Path(gettempdir()) / f"swiper-{os.getuid()}-{digest}" / "redis.sock"
+
+    @property
+    def is_embedded_redis(self) -> bool:
+        """True when nobody named a Redis and the one in the instance folder serves."""
+        return self.redis_url == f"unix://{self.redis_socket}"
+
+    @property
+    def media_dir(self) -> Path:
+        """Uploads lie here until, and with local storage after, they are pushed."""
+        return self.instance / "media"
+
+    def flask_config(self) -> dict[str, Any]:
+        """The same values under the names that Flask and its extensions read."""
+        own = {name.upper(): getattr(self, name) for name in type(self).model_fields}
+        production = self.environment is Environment.PRODUCTION
+        return own | {
+            "ENVIRONMENT": self.environment.value,
+            "TESTING": self.environment is Environment.TESTING,
+            "MEDIA_DIR": self.media_dir,
+            "MAX_CONTENT_LENGTH": self.upload_max_bytes + 64 * 1024,
+            "MAX_FORM_MEMORY_SIZE": 64 * 1024,
+            "MAX_FORM_PARTS": 50,
+            "SESSION_COOKIE_NAME": "swiper_session",
+            "SESSION_COOKIE_HTTPONLY": True,
+            "SESSION_COOKIE_SAMESITE": "Lax",
+            "SESSION_COOKIE_SECURE": production,
+            "PERMANENT_SESSION_LIFETIME": self.session_days * 86_400,
+            # Otherwise a slow request that ends after logout writes the dead session back.
+            "SESSION_REFRESH_EACH_REQUEST": False,
+            "JSON_SORT_KEYS": self.debug,
+        }
+
+
+def _kept_secret(instance: Path) -> str:
+    """A random key made on the first start and kept in the instance folder, readable by its owner alone."""
+    path = instance / "secret-key"
+    instance.mkdir(parents=True, exist_ok=True)
+    fresh = instance / f"secret-key.{os.getpid()}.{secrets.token_hex(4)}"
+    if not path.exists():
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        try:
+            # A link fails where another process was faster, so all processes read one key.
+            os.link(fresh, path)
+        except FileExistsError:
+            return path.read_text()
+        finally:
+            fresh.unlink()
+    return path.read_text()
+
+
+def with_driver(url: str) -> str:
+    """Name the drivers that yield under gevent: psycopg 3 and PyMySQL."""
+    scheme, mark, rest = url.partition("://")
+    drivers = {
+        "postgres": "postgresql+psycopg",
+        "postgresql": "postgresql+psycopg",
+        "mysql": "mysql+pymysql",
+        # Tables carry their options for SQLAlchemy's dialect `mysql`, which recognises a MariaDB server by itself.
+        "mariadb": "mysql+pymysql",
+        "mariadb+pymysql": "mysql+pymysql",
+    }
+    url = drivers.get(scheme, scheme) + mark + rest
+    if "+pymysql" in url and "charset=" not in url:
+        url += ("&" if "?" in url else "?") + "charset=utf8mb4"
+    return url
+
+
+def _for_celery(redis_url: str) -> str:
+    """Celery spells a unix socket `redis+socket:///path?virtual_host=0`."""
+    if redis_url.startswith("unix://"):
+        return f"redis+socket://{redis_url.removeprefix('unix://')}?virtual_host=0"
+    return redis_url

@@ -1,0 +1,1 @@
+"""Running all of Swiper on one bare machine."""

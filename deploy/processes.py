@@ -1,0 +1,59 @@
+"""Child processes that never outlive us, stopped in the reverse order of their start."""
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def _die_with_parent() -> None:
+    """Runs in the child: even when we are killed without a chance to clean up, it gets SIGTERM."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Processes:
+    """The running children by name, each in a process group of its own so that Ctrl-C reaches only us."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, command: Sequence[str], env: dict[str, str] | None = None) -> None:
+        """Start `command`; its output goes where ours goes."""
+        self._running[name] = subprocess.Popen(command, env=env, start_new_session=True, preexec_fn=_die_with_parent)
+
+    def find_ended(self) -> tuple[str, int] | None:
+        """Name and exit code of a child that has ended by itself."""
+        for name, process in self._running.items():
+            code = process.poll()
+            if code is not None:
+                return name, code
+        return None
+
+    def stop_all(self, patience_seconds: float = 20.0) -> None:
+        """SIGTERM to each child, the last started first; what is still there after its time is killed as a group."""
+        for name, process in reversed(self._running.items()):
+            if process.poll() is None:
+                process.terminate()
+            try:
+                process.wait(patience_seconds)
+            except subprocess.TimeoutExpired:
+                log.warning("%s does not stop and is killed", name)
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self._running.clear()
+
+
+def wait_until(check, seconds: float, what: str) -> None:  # type: ignore[no-untyped-def]
+    """Return as soon as `check()` is true. Raises TimeoutError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} within {seconds:.0f} s")
+        time.sleep(0.03)

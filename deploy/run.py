@@ -1,0 +1,145 @@
+"""`make run`: embedded Redis, migrations, VIP levels, robots, Celery with beat, gunicorn; stopped in reverse order."""
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+import urllib.request
+from pathlib import Path
+from types import FrameType
+from urllib.error import URLError
+
+import flask_migrate
+from sqlalchemy import select
+
+from config.settings import ROOT, Settings
+from deploy.embedded_redis import answers, redis_command
+from deploy.processes import Processes, wait_until
+from swiper import create_app
+from swiper.auth.models import User
+from swiper.extensions import db
+from swiper.robots import seed_robots
+from swiper.vip.levels import seed_levels
+
+log = logging.getLogger("swiper.run")
+
+FIRST_ROBOTS = 200
+CELERY_THREADS = 8
+BIN = Path(sys.executable).parent
+
+
+class StopRequested(Exception):
+    """Ctrl-C or SIGTERM."""
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    # A second signal must not interrupt the stopping itself.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise StopRequested()
+
+
+def main() -> int:
+    """Run until a signal or until a part ends by itself; 0 after a signal, 1 otherwise."""
+    settings = Settings()
+    settings.instance.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(settings.instance / "run.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _refuse(f"another `make run` uses {settings.instance}; set SWIPER_INSTANCE for a second copy")
+        if _is_taken(settings):
+            return _refuse(f"port {settings.port} is taken; choose another with PORT=…")
+        return _run(settings)
+
+
+def _refuse(reason: str) -> int:
+    print(f"swiper: {reason}", file=sys.stderr)
+    return 1
+
+
+def _is_taken(settings: Settings) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError:
+            return True
+    return False
+
+
+def _run(settings: Settings) -> int:
+    processes = Processes()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        _start(settings, processes)
+        _wait_for_end(processes)
+        return 1
+    except StopRequested:
+        print("\nSwiper stops …", flush=True)
+        return 0
+    except Exception as error:
+        log.exception("the start failed")
+        return _refuse(str(error))
+    finally:
+        processes.stop_all()
+
+
+def _start(settings: Settings, processes: Processes) -> None:
+    if settings.is_embedded_redis:
+        processes.start("redis", redis_command(settings.redis_socket, settings.instance / "redis"))
+        wait_until(lambda: answers(settings.redis_socket), 30, "redis did not answer")
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    # The app of this process only prepares the data; the children make their own.
+    _prepare_data(settings)
+    processes.start("celery", _celery_command(), env)
+    processes.start("gunicorn", (str(BIN / "gunicorn"), "-c", str(ROOT / "config/gunicorn.py"), "wsgi:app"), env)
+    address = f"http://{settings.host}:{settings.port}"
+    wait_until(lambda: _serves(processes, address), 60, "gunicorn did not serve")
+    print(f"\nSwiper serves on {address} (data in {settings.instance}); Ctrl-C stops it.", flush=True)
+
+
+def _celery_command() -> tuple[str, ...]:
+    return (
+        *(str(BIN / "celery"), "--workdir", str(ROOT), "--app", "celery_worker", "worker"),
+        *("--pool", "threads", "--concurrency", str(CELERY_THREADS), "--beat"),
+        *("--without-gossip", "--without-mingle", "--loglevel", "info"),
+    )
+
+
+def _serves(processes: Processes, address: str) -> bool:
+    ended = processes.find_ended()
+    if ended:
+        raise RuntimeError(f"{ended[0]} ended with code {ended[1]}")
+    try:
+        with urllib.request.urlopen(f"{address}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def _prepare_data(settings: Settings) -> None:
+    """Migrate, seed the levels, and on the first run the robots."""
+    app = create_app(settings)
+    with app.app_context():
+        flask_migrate.upgrade(str(ROOT / "migrations"))
+        seed_levels()
+        if db.session.scalar(select(User.id).limit(1)) is None:
+            print(f"first run: {FIRST_ROBOTS} robots move in", flush=True)
+            seed_robots(FIRST_ROBOTS)
+        db.session.remove()
+
+
+def _wait_for_end(processes: Processes) -> None:
+    """Return when a child has ended by itself, which no part of a healthy service does."""
+    wait_until(lambda: processes.find_ended() is not None, float("inf"), "")
+    ended = processes.find_ended()
+    if ended:
+        _refuse(f"{ended[0]} ended with code {ended[1]}; everything stops")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

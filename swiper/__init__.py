@@ -1,0 +1,139 @@
+"""Swiper: a self-hosted swipe-to-match service. `create_app` is the only place that knows every part."""
+
+import logging.config
+from datetime import timedelta
+from typing import Any
+
+from apiflask import APIFlask
+from flask import Flask
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import BaseConverter, ValidationError
+
+from config.logging import logging_config
+from config.settings import Settings
+from swiper import celery, cli, dialect, hooks, responses, sms, storage
+from swiper.auth import sessions
+from swiper.auth.routes import blueprint as auth_blueprint
+from swiper.bans import tasks as bans_tasks
+from swiper.extensions import cache, db, limiter, migrate, redis
+from swiper.ids import MAX_ID
+from swiper.schemas import EnvelopeOut
+from swiper.social.routes import blueprint as social_blueprint
+from swiper.vip import payments
+from swiper.vip.routes import blueprint as vip_blueprint
+from swiper.web.routes import blueprint as web_blueprint
+
+__all__ = ["bans_tasks", "create_app"]
+
+VERSION = "1.0.0"
+CACHE_CLASSES = {
+    "null": "NullCache",
+    "simple": "SimpleCache",
+    "file": "FileSystemCache",
+    "redis": "RedisCache",
+    "memcached": "MemcachedCache",
+}
+
+
+class IdConverter(BaseConverter):
+    """A 64-bit id in a path; anything else is a path that does not exist."""
+
+    regex = r"[0-9]{1,19}"
+
+    def to_python(self, value: str) -> int:
+        """The number, where it is within 1 to 2^63-1."""
+        number = int(value)
+        if not 0 < number <= MAX_ID:
+            raise ValidationError()
+        return number
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the application from `settings`, by default those of the environment. Nothing connects to a server yet."""
+    settings = settings or Settings()
+    logging.config.dictConfig(logging_config(settings.log_dir, settings.log_level))
+    app = APIFlask(
+        "swiper",
+        title="Swiper",
+        version=VERSION,
+        spec_path="/openapi.json",
+        docs_path=None,
+        json_errors=False,
+        static_folder=None,
+        instance_path=str(settings.instance),
+    )
+    app.config.from_mapping(settings.flask_config() | _extension_config(settings))
+    app.debug = settings.debug
+    app.permanent_session_lifetime = timedelta(days=settings.session_days)
+    app.url_map.converters["id"] = IdConverter
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json.sort_keys = app.debug  # type: ignore[attr-defined]
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    _init_parts(app)
+    return app
+
+
+def _init_parts(app: APIFlask) -> None:
+    db.init_app(app)
+    dialect.init_app(app)
+    migrate.init_app(app, db, compare_type=True, render_as_batch=True)
+    redis.init_app(app)
+    cache.init_app(app)
+    limiter.init_app(app)
+    for part in (sessions, responses, sms, storage, payments, hooks, cli, celery):
+        part.init_app(app)
+    for blueprint in (auth_blueprint, social_blueprint, vip_blueprint, web_blueprint):
+        app.register_blueprint(blueprint)
+
+
+def _extension_config(settings: Settings) -> dict[str, Any]:
+    """What the extensions read, derived from our own settings."""
+    config = settings.flask_config()
+    redis_options = _redis_options(settings)
+    replicas = {
+        f"replica{number}": {"url": url} | dialect.engine_options(url, config)
+        for number, url in enumerate(settings.database_replica_urls)
+    }
+    cache_options = redis_options if settings.cache_type == "redis" else {}
+    return {
+        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": dialect.engine_options(settings.database_url, config),
+        "SQLALCHEMY_BINDS": replicas,
+        "REDIS_OPTIONS": redis_options,
+        "CACHE_TYPE": CACHE_CLASSES[settings.cache_type],
+        "CACHE_REDIS_URL": settings.redis_url,
+        "CACHE_OPTIONS": cache_options,
+        "CACHE_KEY_PREFIX": "cache:",
+        "CACHE_DEFAULT_TIMEOUT": 300,
+        "CACHE_DIR": str(settings.cache_dir),
+        "CACHE_MEMCACHED_SERVERS": settings.cache_memcached_servers,
+        "CACHE_NO_NULL_WARNING": True,
+        "RATELIMIT_STORAGE_URI": _for_limiter(settings.redis_url),
+        "RATELIMIT_STORAGE_OPTIONS": {key: value for key, value in redis_options.items() if key != "max_connections"},
+        "RATELIMIT_KEY_PREFIX": "limit",
+        "RATELIMIT_ENABLED": True,
+        "OPENAPI_VERSION": "3.1.0",
+        "BASE_RESPONSE_SCHEMA": EnvelopeOut,
+        "BASE_RESPONSE_DATA_KEY": "data",
+        "VALIDATION_ERROR_STATUS_CODE": 422,
+        "DESCRIPTION": "Phone login, profiles, a deck, swipes, matches, VIP levels and flash sales.",
+    }
+
+
+def _redis_options(settings: Settings) -> dict[str, Any]:
+    """Short time-outs and one reconnection: a Redis that is away is told to the caller within a second."""
+    return {
+        "socket_timeout": settings.redis_timeout_seconds,
+        "socket_connect_timeout": settings.redis_timeout_seconds,
+        "max_connections": settings.redis_max_connections,
+        "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    }
+
+
+def _for_limiter(redis_url: str) -> str:
+    return f"redis+{redis_url}" if redis_url.startswith("unix://") else redis_url

@@ -1,0 +1,1 @@
+"""Phone login, accounts, profiles and uploads."""

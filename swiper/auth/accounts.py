@@ -1,0 +1,205 @@
+"""Accounts: found or made at login, suspended, exported, deleted."""
+
+import logging
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from swiper.auth.codes import redeem_code, restore_code
+from swiper.auth.models import (
+    DatingSex,
+    Discovery,
+    FileRemoval,
+    Nickname,
+    Phone,
+    Preferences,
+    SmsOutbox,
+    Status,
+    Tombstone,
+    Upload,
+    User,
+)
+from swiper.auth.phones import parse_phone
+from swiper.auth.profiles import forget_account, modify_profile
+from swiper.auth.sessions import count_sessions, end_all_sessions
+from swiper.dialect import after_commit, insert_if_absent, now, transactional
+from swiper.errors import BannedError, CodeError, NotFoundError
+from swiper.extensions import db
+from swiper.ids import new_id
+from swiper.signals import account_deleted, account_exporting
+from swiper.vip.levels import Standing
+from swiper.vip.models import Membership, Order, Ticket
+from swiper.vip.quotas import Quota
+
+log = logging.getLogger(__name__)
+
+
+def log_in(phonenum: str, code: str) -> int:
+    """The id of the account that a right code opens; the account is made at the first login.
+
+    Raises ParamError for a bad number, CodeError for a wrong, expired, used or locked code, BannedError for a suspended
+    account. When the database fails after the code was consumed, the code becomes valid again.
+    """
+    phone = parse_phone(phonenum)
+    rest_ms = redeem_code(phone, code)
+    if not rest_ms:
+        raise CodeError()
+    try:
+        uid, status = find_or_create(phone)
+    except Exception:
+        restore_code(phone, code, rest_ms)
+        raise
+    if status is Status.SUSPENDED:
+        raise BannedError()
+    return uid
+
+
+@transactional
+def find_or_create(phone: str) -> tuple[int, Status]:
+    """Id and status of the account of a number (E.164). Two first logins at once make one account."""
+    uid = db.session.scalar(select(Phone.uid).where(Phone.phone == phone))
+    if uid is None:
+        fresh = new_id()
+        insert_if_absent(Phone, [{"phone": phone, "uid": fresh}], ["phone"])
+        uid = db.session.scalars(select(Phone.uid).where(Phone.phone == phone)).one()
+        if uid == fresh:
+            _add_user(uid, phone)
+    user = db.session.get_one(User, uid, populate_existing=True)
+    return uid, user.status
+
+
+def _add_user(uid: int, phone: str) -> None:
+    nickname = f"swiper-{to_base36(uid)[-9:]}"
+    db.session.add(User(id=uid, phone=phone, nickname=nickname))
+    db.session.flush()
+    db.session.add_all([Preferences(uid=uid), Nickname(folded=nickname, uid=uid)])
+    db.session.flush()
+
+
+def to_base36(number: int) -> str:
+    """`number` in digits and small letters."""
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    text = ""
+    while number:
+        number, rest = divmod(number, 36)
+        text = digits[rest] + text
+    return text or "0"
+
+
+def shuffle_of(uid: int) -> int:
+    """Where a user stands in the mixed order that decks are read in: 31 bits, always the same for one id."""
+    return zlib.crc32(str(uid).encode()) & 0x7FFFFFFF
+
+
+def find_by_phone(phone: str) -> int:
+    """The account of a number as stored (E.164, or a robot's). Raises NotFoundError."""
+    uid = db.session.scalar(select(Phone.uid).where(Phone.phone == phone))
+    if uid is None:
+        raise NotFoundError()
+    return uid
+
+
+@transactional
+def set_status(uid: int, status: Status) -> None:
+    """Suspend an account, or admit it again. Suspending ends its sessions and takes it out of all decks."""
+    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise NotFoundError()
+    user.status = status
+    publish(user, db.session.get_one(Preferences, uid))
+    after_commit(lambda: forget_account(uid))
+    if status is Status.SUSPENDED:
+        after_commit(lambda: end_all_sessions(uid))
+
+
+@transactional
+def change_profile(uid: int, changes: dict[str, Any], current: Standing) -> None:
+    """Change profile and preferences, and with them what decks show, in one transaction. See `modify_profile`."""
+    publish(*modify_profile(uid, changes, current))
+
+
+def publish(user: User, preferences: Preferences) -> None:
+    """Bring the user's row in `discovery` up to date, in the running transaction."""
+    db.session.flush()
+    db.session.execute(delete(Discovery).where(Discovery.uid == user.id))
+    if user.status is not Status.ACTIVE or not (user.sex and user.birthday and user.location):
+        return
+    db.session.add(
+        Discovery(
+            location=user.location,
+            uid=user.id,
+            sex=user.sex,
+            dating_sex=preferences.dating_sex or DatingSex(user.sex.other),
+            birthday=user.birthday,
+            shuffle=shuffle_of(user.id),
+        )
+    )
+    db.session.flush()
+
+
+def delete_account(uid: int) -> None:
+    """Remove everything the service holds on a user; higher layers remove their part on `account_deleted`."""
+    _delete_rows(uid)
+    account_deleted.send(None, uid=uid)
+
+
+@transactional
+def _delete_rows(uid: int) -> None:
+    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise NotFoundError()
+    keys = db.session.scalars(select(Upload.key).where(Upload.uid == uid)).all()
+    if keys:
+        insert_if_absent(FileRemoval, [{"key": key, "created_at": now()} for key in keys], ["key"])
+    insert_if_absent(Tombstone, [{"uid": uid, "deleted_at": now()}], ["uid"])
+    for owned in (Discovery, Upload, Preferences, Phone, Nickname, Membership, Order, Ticket, Quota):
+        db.session.execute(delete(owned).where(owned.uid == uid))
+    db.session.execute(delete(SmsOutbox).where(SmsOutbox.phone == user.phone))
+    db.session.execute(delete(User).where(User.id == uid))
+    after_commit(lambda: forget_account(uid))
+    after_commit(lambda: end_all_sessions(uid))
+
+
+def export_account(uid: int) -> dict[str, Any]:
+    """Everything the service holds on a user, as plain values; higher layers add their part on `account_exporting`."""
+    parts: dict[str, Any] = {
+        "account": rows_of(select(User).where(User.id == uid)),
+        "preferences": rows_of(select(Preferences).where(Preferences.uid == uid)),
+        "uploads": rows_of(select(Upload).where(Upload.uid == uid)),
+        "membership": rows_of(select(Membership).where(Membership.uid == uid)),
+        "orders": rows_of(select(Order).where(Order.uid == uid)),
+        "tickets": rows_of(select(Ticket).where(Ticket.uid == uid)),
+        "quotas": rows_of(select(Quota).where(Quota.uid == uid)),
+        "open_sessions": count_sessions(uid),
+    }
+    for _, part in account_exporting.send(None, uid=uid):
+        parts |= part
+    return parts
+
+
+def rows_of(query: Any) -> list[dict[str, Any]]:
+    """The rows of one model as dictionaries that JSON can carry; ids become strings."""
+    return [
+        {column.key: _plain(getattr(row, column.key)) for column in row.__table__.columns}
+        for row in db.session.scalars(query)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    convert: Callable[[], Any] | None = getattr(value, "isoformat", None)
+    if convert:
+        return convert()
+    return str(value) if isinstance(value, int) and value > 2**53 else value
+
+
+def old_tombstones(limit: Any) -> list[int]:
+    """Ids of accounts deleted before `limit`, whose traces should be swept once more."""
+    return list(db.session.scalars(select(Tombstone.uid).where(Tombstone.deleted_at < limit).limit(100)))
+
+
+@transactional
+def drop_tombstone(uid: int) -> None:
+    """The last trace of a deleted account."""
+    db.session.execute(delete(Tombstone).where(Tombstone.uid == uid))

@@ -1,0 +1,251 @@
+"""Login codes: issued within budgets, compared and consumed by one atomic script, sent from an encrypted outbox.
+
+Redis decides which code is valid; the database only remembers, encrypted, what has not been sent yet.
+"""
+
+import base64
+import hashlib
+import logging
+import secrets
+from datetime import timedelta
+
+from cryptography.fernet import Fernet
+from flask import current_app
+from sqlalchemy import delete, select, update
+
+from swiper import sms
+from swiper.auth.models import SmsOutbox
+from swiper.auth.phones import keyed_digest, parse_phone
+from swiper.dialect import now, transactional
+from swiper.errors import RateLimitedError
+from swiper.extensions import db, redis
+from swiper.ids import new_id
+from swiper.signals import code_issued
+
+log = logging.getLogger(__name__)
+
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+# A worker that dies while sending is followed by the sweep after this many seconds.
+CLAIM_SECONDS = 20
+
+# KEYS: lock, hour count, day count. ARGV: lock ms, hourly limit, daily limit. Returns 0, or ms to wait.
+RESERVE_NUMBER = """
+local waits = redis.call('PTTL', KEYS[1])
+if waits > 0 then return waits end
+for i = 2, 3 do
+  if tonumber(redis.call('GET', KEYS[i]) or '0') >= tonumber(ARGV[i]) then
+    return math.max(1, redis.call('PTTL', KEYS[i]))
+  end
+end
+redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
+local windows = {0, 3600000, 86400000}
+for i = 2, 3 do
+  if redis.call('INCR', KEYS[i]) == 1 then redis.call('PEXPIRE', KEYS[i], windows[i]) end
+end
+return 0
+"""
+# KEYS: lock, hour count, day count, code. Takes a reservation back.
+RELEASE_NUMBER = """
+redis.call('DEL', KEYS[1], KEYS[4])
+for i = 2, 3 do
+  if tonumber(redis.call('GET', KEYS[i]) or '0') > 0 then redis.call('DECR', KEYS[i]) end
+end
+return 0
+"""
+# KEYS: counter. ARGV: limit, window ms. Returns 0 when counted, or ms to wait.
+COUNT_WITHIN = """
+if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then
+  return math.max(1, redis.call('PTTL', KEYS[1]))
+end
+if redis.call('INCR', KEYS[1]) == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
+"""
+# KEYS: code. ARGV: digest, allowed guesses. Returns the ms that a right code still had, or 0.
+REDEEM = """
+local digest = redis.call('HGET', KEYS[1], 'digest')
+if not digest then return 0 end
+local guesses = redis.call('HINCRBY', KEYS[1], 'guesses', 1)
+if digest == ARGV[1] and guesses <= tonumber(ARGV[2]) then
+  local rest = redis.call('PTTL', KEYS[1])
+  redis.call('DEL', KEYS[1])
+  return math.max(1, rest)
+end
+if guesses >= tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) end
+return 0
+"""
+# KEYS: code. ARGV: digest, ms. Stores a code in place of any other.
+STORE = """
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'guesses', 0)
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 0
+"""
+
+
+def _keys(phone: str) -> list[str]:
+    """Lock, hour count, day count and code of one number: one hash tag, so one slot of a cluster."""
+    tag = keyed_digest("phone", phone)[:32]
+    return [f"{{p:{tag}}}:{part}" for part in ("lock", "hour", "day", "code")]
+
+
+def _digest(phone: str, code: str) -> str:
+    return keyed_digest("code", f"{phone}:{code}")
+
+
+def issue_code(phonenum: str, remote_addr: str) -> int:
+    """Make a code for a number and put it into the outbox; the outbox id is returned, for the task that sends it.
+
+    Raises ParamError for a bad number, RateLimitedError when a budget is used up. When anything fails on the way, the
+    budgets are as before and no code is valid.
+    """
+    phone = parse_phone(phonenum)
+    config = current_app.config
+    _reserve(phone, remote_addr)
+    code = f"{secrets.randbelow(1_000_000):06d}"
+    try:
+        redis.client.eval(STORE, 1, _keys(phone)[3], _digest(phone, code), config["CODE_TTL_SECONDS"] * 1000)
+        outbox_id = _put_into_outbox(phone, code)
+    except Exception:
+        _release(phone, remote_addr)
+        raise
+    code_issued.send(None, outbox_id=outbox_id)
+    return outbox_id
+
+
+def _budgets(remote_addr: str) -> list[tuple[str, int]]:
+    config = current_app.config
+    return [
+        (f"sms:ip:{keyed_digest('ip', remote_addr)[:32]}", config["SMS_PER_IP_PER_DAY"]),
+        ("sms:all", config["SMS_GLOBAL_PER_DAY"]),
+    ]
+
+
+def _reserve(phone: str, remote_addr: str) -> None:
+    """Count this request against the number, then the address, then everybody; all or nothing."""
+    config = current_app.config
+    limits = (
+        config["CODE_RESEND_SECONDS"] * 1000,
+        config["SMS_PER_NUMBER_PER_HOUR"],
+        config["SMS_PER_NUMBER_PER_DAY"],
+    )
+    waits = redis.client.eval(RESERVE_NUMBER, 3, *_keys(phone)[:3], *limits)
+    if waits:
+        raise RateLimitedError(int(waits) / 1000)
+    counted: list[str] = []
+    try:
+        for key, limit in _budgets(remote_addr):
+            waits = redis.client.eval(COUNT_WITHIN, 1, key, limit, DAY_MS)
+            if waits:
+                raise RateLimitedError(int(waits) / 1000)
+            counted.append(key)
+    except Exception:
+        _take_back(phone, counted)
+        raise
+
+
+def _release(phone: str, remote_addr: str) -> None:
+    _take_back(phone, [key for key, _ in _budgets(remote_addr)])
+
+
+def _take_back(phone: str, counters: list[str]) -> None:
+    """Undo a reservation; where Redis is away as well the reservation simply runs out."""
+    try:
+        redis.client.eval(RELEASE_NUMBER, 4, *_keys(phone))
+        for key in counters:
+            redis.client.decr(key)
+    except Exception as error:
+        log.warning("a reservation for a code could not be taken back: %s", type(error).__name__)
+
+
+@transactional
+def _put_into_outbox(phone: str, code: str) -> int:
+    moment = now()
+    row = SmsOutbox(
+        id=new_id(),
+        phone=phone,
+        sealed_code=_vault().encrypt(code.encode()).decode(),
+        claimed_until=moment,
+        expires_at=moment + timedelta(seconds=current_app.config["CODE_TTL_SECONDS"]),
+    )
+    db.session.add(row)
+    return row.id
+
+
+def _vault() -> Fernet:
+    key = hashlib.sha256(b"sms outbox:" + str(current_app.config["SECRET_KEY"]).encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(key))
+
+
+def redeem_code(phone: str, code: str) -> int:
+    """Consume the code of a number: the milliseconds it still had when `code` is right, otherwise 0.
+
+    Each call counts as a guess; after `CODE_MAX_GUESSES` the code is dead. One script compares, counts and consumes, so
+    a code logs in once, however many ask at the same moment.
+    """
+    guesses = current_app.config["CODE_MAX_GUESSES"]
+    return int(redis.client.eval(REDEEM, 1, _keys(phone)[3], _digest(phone, code), guesses))
+
+
+def restore_code(phone: str, code: str, rest_ms: int) -> None:
+    """Make a redeemed code valid again for the time it had left, since its login could not be completed."""
+    redis.client.eval(STORE, 1, _keys(phone)[3], _digest(phone, code), rest_ms)
+
+
+def deliver_code(outbox_id: int) -> bool:
+    """Send one waiting code and forget it; False when it is gone, claimed by another worker, or no longer valid.
+
+    Raises sms.SmsError when every provider failed: the row stays, and the same code is tried again.
+    """
+    claimed = _claim(outbox_id)
+    if claimed is None:
+        return False
+    phone, code = claimed
+    if _is_current(phone, code):
+        try:
+            sms.send_sms(phone, code)
+        except sms.SmsError:
+            _unclaim(outbox_id)
+            raise
+    _drop(outbox_id)
+    return True
+
+
+def _is_current(phone: str, code: str) -> bool:
+    """False once the code was used, has died, or was replaced by a newer one: nobody should get it any more."""
+    stored = redis.client.hget(_keys(phone)[3], "digest")
+    return stored is not None and stored.decode() == _digest(phone, code)
+
+
+@transactional
+def _claim(outbox_id: int) -> tuple[str, str] | None:
+    """Number and code of a waiting row, which is ours for `CLAIM_SECONDS`."""
+    moment = now()
+    row = db.session.get(SmsOutbox, outbox_id, with_for_update=True, populate_existing=True)
+    if row is None or row.claimed_until > moment or row.expires_at <= moment:
+        return None
+    row.claimed_until = moment + timedelta(seconds=CLAIM_SECONDS)
+    return row.phone, _vault().decrypt(row.sealed_code.encode()).decode()
+
+
+@transactional
+def _unclaim(outbox_id: int) -> None:
+    db.session.execute(update(SmsOutbox).where(SmsOutbox.id == outbox_id).values(claimed_until=now()))
+
+
+@transactional
+def _drop(outbox_id: int) -> None:
+    db.session.execute(delete(SmsOutbox).where(SmsOutbox.id == outbox_id))
+
+
+def unsent_codes() -> list[int]:
+    """Outbox ids that nobody is sending at this moment."""
+    moment = now()
+    query = select(SmsOutbox.id).where(SmsOutbox.claimed_until <= moment, SmsOutbox.expires_at > moment)
+    return list(db.session.scalars(query.order_by(SmsOutbox.claimed_until).limit(500)))
+
+
+@transactional
+def purge_outbox() -> None:
+    """Delete the codes that have run out unsent."""
+    db.session.execute(delete(SmsOutbox).where(SmsOutbox.expires_at <= now()))

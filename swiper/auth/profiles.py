@@ -1,0 +1,255 @@
+"""Profiles: the caller's own view, the cards that others see, and changes to either."""
+
+import unicodedata
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import delete, select
+
+from swiper.auth.models import (
+    DatingSex,
+    Nickname,
+    Preferences,
+    Sex,
+    Status,
+    Upload,
+    UploadKind,
+    User,
+)
+from swiper.dialect import after_commit, insert_if_absent, transactional
+from swiper.errors import LoginError, PermissionDeniedError, ProfileError
+from swiper.extensions import db
+from swiper.memo import forget, recall
+from swiper.signals import vip_changed
+from swiper.vip.levels import Standing, standing, standings_of
+from swiper.vip.models import Membership, Permission
+from swiper.vip.quotas import today
+
+YOUNGEST = 18
+OLDEST = 100
+
+
+@dataclass(frozen=True)
+class Account:
+    """Everything about a user that their own requests need: one cached value. Photos are `(id, address)`."""
+
+    id: int
+    phone: str
+    nickname: str
+    sex: Sex | None
+    birthday: date | None
+    location: str | None
+    bio: str
+    avatar: str
+    status: Status
+    is_robot: bool
+    dating_sex: DatingSex | None
+    dating_location: str | None
+    min_distance: int
+    max_distance: int
+    min_dating_age: int
+    max_dating_age: int
+    vibration: bool
+    only_match: bool
+    auto_play: bool
+    photos: tuple[tuple[int, str], ...]
+    vip_level: int
+    vip_expires_at: datetime | None
+
+    @property
+    def wanted_sex(self) -> DatingSex | None:
+        """`dating_sex`, by default the other sex; None while the own sex is not set."""
+        return self.dating_sex or (DatingSex(self.sex.other) if self.sex else None)
+
+    def wanted_location(self, current: Standing) -> str | None:
+        """The city whose people are shown: another than the own one only while the VIP level allows it."""
+        if self.dating_location and current.has(Permission.ANYLOCATION):
+            return self.dating_location
+        return self.location
+
+    @property
+    def missing(self) -> list[str]:
+        """What must be filled in before there is a deck."""
+        return [name for name in ("sex", "birthday", "location") if not getattr(self, name)]
+
+    @property
+    def standing(self) -> Standing:
+        """The VIP standing at this moment."""
+        return standing(self.vip_level, self.vip_expires_at)
+
+
+PREFERENCE_FIELDS = [column.key for column in Preferences.__table__.columns if column.key != "uid"]
+USER_FIELDS = [
+    field.name for field in fields(Account) if hasattr(User, field.name) and field.name not in PREFERENCE_FIELDS
+]
+
+
+def account_key(uid: int) -> str:
+    """The cache key of a user's Account."""
+    return f"{{u:{uid}}}:account"
+
+
+def forget_account(uid: int) -> None:
+    """Drop the cached Account, after the commit of a change to it."""
+    forget(account_key(uid))
+
+
+def forget_after_vip_change(_sender: Any, *, uid: int) -> None:
+    """The Account carries the membership, which a lower layer has changed."""
+    forget_account(uid)
+
+
+vip_changed.connect(forget_after_vip_change)
+
+
+def find_account(uid: int) -> Account | None:
+    """The cached Account; None when the user is gone."""
+    return recall(account_key(uid), lambda: load_account(uid), current_app.config["USER_CACHE_SECONDS"])
+
+
+def own_account(uid: int) -> Account:
+    """The Account as the database has it now. Raises LoginError when it was deleted meanwhile."""
+    account = load_account(uid)
+    if account is None:
+        raise LoginError()
+    return account
+
+
+def load_account(uid: int) -> Account | None:
+    """The Account from the database."""
+    row = db.session.execute(
+        select(User, Preferences, Membership)
+        .join(Preferences, Preferences.uid == User.id)
+        .outerjoin(Membership, Membership.uid == User.id)
+        .where(User.id == uid)
+        .execution_options(populate_existing=True)
+    ).first()
+    if row is None:
+        return None
+    user, preferences, membership = row
+    return Account(
+        **{name: getattr(user, name) for name in USER_FIELDS},
+        **{name: getattr(preferences, name) for name in PREFERENCE_FIELDS},
+        photos=tuple(photos_of([uid]).get(uid, ())),
+        vip_level=membership.level if membership else 0,
+        vip_expires_at=membership.expires_at if membership else None,
+    )
+
+
+def photos_of(uids: Collection[int]) -> dict[int, list[tuple[int, str]]]:
+    """By user id: `(id, address)` of the album's photos, oldest first."""
+    albums: dict[int, list[tuple[int, str]]] = {}
+    if uids:
+        query = select(Upload.uid, Upload.id, Upload.url).where(Upload.uid.in_(uids), Upload.kind == UploadKind.PHOTO)
+        for uid, photo_id, url in db.session.execute(query.order_by(Upload.id)):
+            albums.setdefault(uid, []).append((photo_id, url))
+    return albums
+
+
+def age_on(day: date, birthday: date) -> int:
+    """Full years lived on `day`: a birthday counts from its calendar day on."""
+    return day.year - birthday.year - ((day.month, day.day) < (birthday.month, birthday.day))
+
+
+def latest_birthday(day: date, years: int) -> date:
+    """The latest birthday of people who are at least `years` old on `day`."""
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:
+        # On 29 February, nobody was born on that day of a common year.
+        return date(day.year - years, 2, 28)
+
+
+def own_view(account: Account) -> dict[str, Any]:
+    """What the caller sees of themself: user, preferences with their defaults filled in, VIP state."""
+    view = {name: getattr(account, name) for name in (*USER_FIELDS, *PREFERENCE_FIELDS)}
+    del view["status"], view["is_robot"]
+    return view | {
+        "age": age_on(today(), account.birthday) if account.birthday else None,
+        "photos": [{"id": photo_id, "url": url} for photo_id, url in account.photos],
+        "dating_sex": account.wanted_sex,
+        "dating_location": account.dating_location or account.location,
+        "vip": account.standing.badge | {"expires_at": account.standing.expires_at},
+    }
+
+
+def cards_of(uids: Sequence[int], friends: Collection[int] = ()) -> list[dict[str, Any]]:
+    """The public cards of active users, in the order of `uids`; those who are gone or suspended are left out.
+
+    An album is shown to friends, and to others only where its owner allows it.
+    """
+    rows = db.session.execute(
+        select(User, Preferences.only_match)
+        .join(Preferences, Preferences.uid == User.id)
+        .where(User.id.in_(uids), User.status == Status.ACTIVE)
+    ).all()
+    users = {user.id: user for user, _ in rows}
+    albums = photos_of([user.id for user, only_match in rows if user.id in friends or not only_match])
+    standings = standings_of(list(users))
+    return [_card(users[uid], albums.get(uid, []), standings[uid]) for uid in uids if uid in users]
+
+
+def _card(user: User, photos: list[tuple[int, str]], current: Standing) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "nickname": user.nickname,
+        "sex": user.sex,
+        "age": age_on(today(), user.birthday) if user.birthday else None,
+        "location": user.location,
+        "bio": user.bio,
+        "avatar": user.avatar,
+        "photos": [{"id": photo_id, "url": url} for photo_id, url in photos],
+        "vip": current.badge,
+    }
+
+
+def fold_nickname(nickname: str) -> str:
+    """What two nicknames that look the same to people have in common."""
+    return unicodedata.normalize("NFKC", nickname).casefold()
+
+
+@transactional
+def modify_profile(uid: int, changes: dict[str, Any], current: Standing) -> tuple[User, Preferences]:
+    """Store changed profile and preference fields, all or none.
+
+    Raises ProfileError with the reasons by field, PermissionDeniedError for a foreign `dating_location` without the
+    permission.
+    """
+    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise LoginError()
+    preferences = db.session.get_one(Preferences, uid, populate_existing=True)
+    if "nickname" in changes and changes["nickname"] != user.nickname:
+        _claim_nickname(user, changes["nickname"])
+    for name, value in changes.items():
+        setattr(preferences if name in PREFERENCE_FIELDS else user, name, value)
+    _check_order(preferences)
+    if preferences.dating_location == user.location:
+        preferences.dating_location = None
+    if changes.get("dating_location") and preferences.dating_location and not current.has(Permission.ANYLOCATION):
+        raise PermissionDeniedError()
+    after_commit(lambda: forget_account(uid))
+    return user, preferences
+
+
+def _claim_nickname(user: User, nickname: str) -> None:
+    folded, former = fold_nickname(nickname), fold_nickname(user.nickname)
+    if folded == former:
+        return
+    insert_if_absent(Nickname, [{"folded": folded, "uid": user.id}], ["folded"])
+    if db.session.scalar(select(Nickname.uid).where(Nickname.folded == folded)) != user.id:
+        raise ProfileError(errors={"nickname": ["This nickname is taken."]})
+    db.session.execute(delete(Nickname).where(Nickname.folded == former, Nickname.uid == user.id))
+
+
+def _check_order(preferences: Preferences) -> None:
+    wrong = {
+        f"min_{name}": ["The minimum is above the maximum."]
+        for name in ("distance", "dating_age")
+        if getattr(preferences, f"min_{name}") > getattr(preferences, f"max_{name}")
+    }
+    if wrong:
+        raise ProfileError(errors=wrong)

@@ -1,0 +1,139 @@
+"""The `auth` blueprint: login by code, the own profile, uploads, export and deletion."""
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import current_app, g, request, session
+
+from swiper.auth import accounts, codes, profiles, schemas, sessions, tasks, uploads
+from swiper.auth.models import UploadKind
+from swiper.errors import FileMissingError
+from swiper.extensions import limiter
+from swiper.responses import ok
+from swiper.tasking import enqueue
+
+blueprint = APIBlueprint("auth", __name__, url_prefix="/api/user", tag="User")
+
+LOGIN_WHITELIST = frozenset({"verify", "verify_by_get", "login"})
+
+
+def _send_code(phonenum: str) -> dict[str, Any]:
+    outbox_id = codes.issue_code(phonenum, request.remote_addr or "")
+    enqueue(tasks.send_code, outbox_id)
+    config = current_app.config
+    return ok({"expires_in": config["CODE_TTL_SECONDS"], "resend_in": config["CODE_RESEND_SECONDS"]})
+
+
+@blueprint.post("/verify")
+@blueprint.input(schemas.PhoneIn, location="json_or_form", arg_name="wanted")
+@blueprint.output(schemas.VerifyOut)
+def verify(wanted: dict[str, str]) -> dict[str, Any]:
+    """Send a 6-digit login code to a phone; the answer does not wait for the SMS."""
+    return _send_code(wanted["phonenum"])
+
+
+@blueprint.get("/verify")
+@blueprint.input(schemas.PhoneIn, location="query", arg_name="wanted", unknown=None)
+@blueprint.output(schemas.VerifyOut)
+def verify_by_get(wanted: dict[str, str]) -> dict[str, Any]:
+    """The same for the first clients, which ask by GET."""
+    return _send_code(wanted["phonenum"])
+
+
+@blueprint.post("/login")
+@limiter.limit(lambda: f"{current_app.config['LOGIN_PER_IP_PER_MINUTE']}/minute")
+@blueprint.input(schemas.LoginIn, location="json_or_form", arg_name="given")
+@blueprint.output(schemas.OwnOut)
+def login(given: dict[str, str]) -> dict[str, Any]:
+    """Log in with the code; the first login makes the account."""
+    uid = accounts.log_in(given["phonenum"], given["vcode"])
+    sessions.start_session(session, uid)
+    return ok(profiles.own_view(profiles.own_account(uid)))
+
+
+@blueprint.post("/logout")
+@blueprint.input(schemas.LogoutIn, location="json_or_form", arg_name="wanted")
+@blueprint.output({}, status_code=200)
+def logout(wanted: dict[str, bool]) -> dict[str, Any]:
+    """End this session, or with `all=true` every session of the caller."""
+    if wanted["all"]:
+        sessions.end_all_sessions(g.uid)
+    sessions.end_session(session, g.uid)
+    return ok({})
+
+
+@blueprint.get("/profile")
+@blueprint.output(schemas.OwnOut)
+def show_profile() -> dict[str, Any]:
+    """The caller's own user, preferences and VIP state."""
+    return ok(profiles.own_view(g.account))
+
+
+@blueprint.post("/profile/modify")
+@blueprint.input(schemas.ProfileIn, location="json_or_form", arg_name="changes")
+@blueprint.output(schemas.OwnOut)
+def modify_profile(changes: dict[str, Any]) -> dict[str, Any]:
+    """Change any of the profile and preference fields."""
+    accounts.change_profile(g.uid, changes, g.standing)
+    return ok(profiles.own_view(profiles.own_account(g.uid)))
+
+
+def _store_upload(kind: UploadKind, files: dict[str, Any]) -> dict[str, Any]:
+    file = files.get(kind.value)
+    if file is None:
+        raise FileMissingError()
+    upload = uploads.add_upload(g.uid, kind, file.read())
+    if not upload.is_pushed:
+        enqueue(tasks.push_upload, g.uid, upload.id)
+    return ok(upload)
+
+
+def _per_user() -> str:
+    return f"u:{g.uid}"
+
+
+def _upload_limit() -> str:
+    return f"{current_app.config['UPLOADS_PER_USER_PER_HOUR']}/hour"
+
+
+@blueprint.post("/avatar/upload")
+@limiter.limit(_upload_limit, key_func=_per_user)
+@blueprint.input(schemas.AvatarIn, location="files", arg_name="files")
+@blueprint.output(schemas.UploadOut, status_code=201)
+def upload_avatar(files: dict[str, Any]) -> dict[str, Any]:
+    """Replace the caller's avatar."""
+    return _store_upload(UploadKind.AVATAR, files)
+
+
+@blueprint.post("/photos")
+@limiter.limit(_upload_limit, key_func=_per_user)
+@blueprint.input(schemas.PhotoIn, location="files", arg_name="files")
+@blueprint.output(schemas.UploadOut, status_code=201)
+def upload_photo(files: dict[str, Any]) -> dict[str, Any]:
+    """Add a photo to the caller's album of up to nine."""
+    return _store_upload(UploadKind.PHOTO, files)
+
+
+@blueprint.delete("/photos/<id:photo_id>")
+@blueprint.output({}, status_code=200)
+def delete_photo(photo_id: int) -> dict[str, Any]:
+    """Take a photo out of the caller's album."""
+    uploads.delete_photo(g.uid, photo_id)
+    return ok({})
+
+
+@blueprint.get("/export")
+@blueprint.output(schemas.ExportOut)
+def export() -> dict[str, Any]:
+    """Everything the service holds on the caller."""
+    return ok(accounts.export_account(g.uid))
+
+
+@blueprint.delete("/account")
+@blueprint.output({}, status_code=200)
+def delete_account() -> dict[str, Any]:
+    """Delete the caller's account and everything that belongs to it, at once and for good."""
+    uid = g.uid
+    accounts.delete_account(uid)
+    sessions.end_session(session, uid)
+    return ok({})

@@ -1,0 +1,169 @@
+"""What the account and profile endpoints take and answer."""
+
+from datetime import date
+from typing import Any
+
+from apiflask import Schema
+from apiflask.fields import File
+from marshmallow import ValidationError, fields, validate
+
+from swiper.auth.models import DatingSex, Sex
+from swiper.auth.profiles import OLDEST, YOUNGEST, age_on
+from swiper.errors import ProfileError
+from swiper.schemas import Id, InputSchema, Text, WholeNumber, in_range
+from swiper.vip.quotas import today
+from swiper.vip.schemas import VipOut
+
+SEXES = [sex.value for sex in Sex]
+DATING_SEXES = [sex.value for sex in DatingSex]
+
+
+class PhoneIn(InputSchema):
+    """Ask for a login code."""
+
+    phonenum = fields.String(required=True, validate=validate.Length(min=1, max=64, error="Wrong length."))
+
+
+class LoginIn(PhoneIn):
+    """Log in with the code."""
+
+    vcode = fields.String(required=True, validate=validate.Length(min=1, max=64, error="Wrong length."))
+
+
+class LogoutIn(InputSchema):
+    """`all` ends every session of the caller."""
+
+    all = fields.Boolean(load_default=False)
+
+
+class Choice(fields.String):
+    """One value of an enum, by its text."""
+
+    def __init__(self, kind: type, **kwargs: Any) -> None:
+        self.kind = kind
+        choices = [member.value for member in kind]  # type: ignore[attr-defined]
+        super().__init__(validate=validate.OneOf(choices, error="Not one of the choices."), **kwargs)
+
+    def _validate(self, value: Any) -> None:
+        super()._validate(value.value if isinstance(value, self.kind) else value)  # type: ignore[attr-defined]
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        return self.kind(text) if text in [member.value for member in self.kind] else text  # type: ignore[attr-defined]
+
+
+def check_birthday(birthday: date) -> None:
+    """Only adults, and nobody older than the oldest age that preferences reach."""
+    if not YOUNGEST <= age_on(today(), birthday) <= OLDEST:
+        raise ValidationError("You must be 18 to 100 years old.")
+
+
+def age_field() -> WholeNumber:
+    """A bound of the ages that somebody wants to see."""
+    return WholeNumber(validate=in_range(YOUNGEST, OLDEST))
+
+
+class ProfileIn(InputSchema):
+    """Any of the profile and preference fields, flat. A null preference goes back to its default."""
+
+    error_class = ProfileError
+
+    nickname = Text(shortest=1, longest=32)
+    sex = Choice(Sex)
+    birthday = fields.Date(validate=check_birthday)
+    location = Text(shortest=1, longest=64)
+    bio = Text(longest=500, is_multiline=True)
+    dating_sex = Choice(DatingSex, allow_none=True)
+    dating_location = Text(shortest=1, longest=64, allow_none=True)
+    min_distance = WholeNumber(validate=in_range(0, 20_000))
+    max_distance = WholeNumber(validate=in_range(0, 20_000))
+    min_dating_age = age_field()
+    max_dating_age = age_field()
+    vibration = fields.Boolean()
+    only_match = fields.Boolean()
+    auto_play = fields.Boolean()
+
+
+class AvatarIn(InputSchema):
+    """A picture: JPEG, PNG or WebP."""
+
+    avatar = File()
+
+
+class PhotoIn(InputSchema):
+    """A picture for the album: JPEG, PNG or WebP."""
+
+    photo = File()
+
+
+class PhotoOut(Schema):
+    """One photo of an album."""
+
+    id = Id(required=True)
+    url = fields.String(required=True)
+
+
+class CardOut(Schema):
+    """What others see of a user: never phone, birthday, preferences or an exact position."""
+
+    id = Id(required=True)
+    nickname = fields.String(required=True)
+    sex = fields.String(required=True, allow_none=True, validate=validate.OneOf(SEXES))
+    age = fields.Integer(required=True, allow_none=True)
+    location = fields.String(required=True, allow_none=True)
+    bio = fields.String(required=True)
+    avatar = fields.String(required=True)
+    photos = fields.List(fields.Nested(PhotoOut), required=True)
+    vip = fields.Nested(VipOut, required=True)
+
+
+class OwnVipOut(VipOut):
+    """The caller's own VIP state."""
+
+    expires_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class OwnOut(CardOut):
+    """The caller's own user with preferences."""
+
+    phone = fields.String(required=True)
+    birthday = fields.Date(required=True, allow_none=True)
+    vip = fields.Nested(OwnVipOut, required=True)
+    dating_sex = fields.String(required=True, allow_none=True, validate=validate.OneOf(DATING_SEXES))
+    dating_location = fields.String(required=True, allow_none=True)
+    min_distance = fields.Integer(required=True)
+    max_distance = fields.Integer(required=True)
+    min_dating_age = fields.Integer(required=True)
+    max_dating_age = fields.Integer(required=True)
+    vibration = fields.Boolean(required=True)
+    only_match = fields.Boolean(required=True)
+    auto_play = fields.Boolean(required=True)
+
+
+class UploadOut(Schema):
+    """A stored picture and where it is shown at this moment."""
+
+    id = Id(required=True)
+    url = fields.String(required=True)
+
+
+class VerifyOut(Schema):
+    """How long the code lives, and when the next may be asked for."""
+
+    expires_in = fields.Integer(required=True)
+    resend_in = fields.Integer(required=True)
+
+
+class ExportOut(Schema):
+    """Everything the service holds on the caller, table by table."""
+
+    account = fields.List(fields.Dict(), required=True)
+    preferences = fields.List(fields.Dict(), required=True)
+    uploads = fields.List(fields.Dict(), required=True)
+    membership = fields.List(fields.Dict(), required=True)
+    orders = fields.List(fields.Dict(), required=True)
+    tickets = fields.List(fields.Dict(), required=True)
+    quotas = fields.List(fields.Dict(), required=True)
+    swipes = fields.List(fields.Dict(), required=True)
+    friends = fields.List(fields.Dict(), required=True)
+    open_sessions = fields.Integer(required=True)

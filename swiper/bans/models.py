@@ -1,0 +1,21 @@
+"""The table of banned networks."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from swiper.dialect import UtcDateTime, now
+from swiper.extensions import db
+
+
+class IpBan(db.Model):
+    """One banned address or network in its shortest text form, such as `203.0.113.9/32`."""
+
+    __tablename__ = "ip_bans"
+    __table_args__ = (Index(None, "expires_at"), db.Model.__table_args__)
+
+    network: Mapped[str] = mapped_column(String(49), primary_key=True)
+    reason: Mapped[str] = mapped_column(String(200), default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

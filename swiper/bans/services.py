@@ -1,0 +1,130 @@
+"""Adding, lifting and looking up IP bans."""
+
+import ipaddress
+import time
+from datetime import datetime
+
+from flask import current_app
+from sqlalchemy import delete, or_, select
+
+from swiper.bans.models import IpBan
+from swiper.dialect import after_commit, now, transactional, upsert
+from swiper.errors import ParamError
+from swiper.extensions import db
+from swiper.memo import forget, recall_for_all
+
+CACHE_KEY = "bans"
+CACHE_SECONDS = 3600
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class BanList:
+    """All bans in the form that one look-up per prefix length needs; each process keeps one."""
+
+    def __init__(self, rows: list[tuple[str, float | None]]) -> None:
+        self.rows = rows
+        self.expiry: dict[tuple[int, int, int], float | None] = {}
+        for text, expires_at in rows:
+            network = ipaddress.ip_network(text)
+            self.expiry[_key(network)] = expires_at
+        self.lengths = sorted({(version, length) for version, length, _ in self.expiry})
+
+    def has(self, address: Address) -> bool:
+        """True while a ban that has not run out covers `address`."""
+        for version, length in self.lengths:
+            if version != address.version:
+                continue
+            shift = address.max_prefixlen - length
+            found = self.expiry.get((version, length, int(address) >> shift << shift), 0.0)
+            if found is None or found > time.time():
+                return True
+        return False
+
+
+def _key(network: Network) -> tuple[int, int, int]:
+    return network.version, network.prefixlen, int(network.network_address)
+
+
+def parse_network(text: str) -> Network:
+    """An address or network as typed by an operator. Raises ParamError; IPv4 mapped into IPv6 is told as IPv4."""
+    try:
+        network = ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError as error:
+        raise ParamError(f"{text!r} is neither an address nor a network") from error
+    if isinstance(network, ipaddress.IPv6Network):
+        mapped = network.network_address.ipv4_mapped
+        if mapped and network.prefixlen >= 96:
+            return ipaddress.ip_network((mapped, network.prefixlen - 96))
+    return network
+
+
+def parse_address(text: str) -> Address | None:
+    """The client's address, with IPv4 mapped into IPv6 told as IPv4; None for a unix socket's empty peer."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+@transactional
+def ban_network(text: str, reason: str = "", expires_at: datetime | None = None) -> str:
+    """Ban an address or network until `expires_at`, or for good; banning again replaces reason and expiry."""
+    network = str(parse_network(text))
+    row = {"network": network, "reason": reason[:200], "expires_at": expires_at, "created_at": now()}
+    upsert(
+        IpBan,
+        [row],
+        ["network"],
+        lambda _, new: {"reason": new.reason, "expires_at": new.expires_at, "created_at": new.created_at},
+    )
+    after_commit(lambda: forget(CACHE_KEY))
+    return network
+
+
+@transactional
+def unban_network(text: str) -> bool:
+    """Lift a ban; False when there was none for exactly this network."""
+    found = db.session.get(IpBan, str(parse_network(text)))
+    if found:
+        db.session.delete(found)
+    after_commit(lambda: forget(CACHE_KEY))
+    return found is not None
+
+
+def list_bans() -> list[IpBan]:
+    """Every ban that has not run out."""
+    return list(db.session.scalars(select(IpBan).where(_is_active()).order_by(IpBan.network)))
+
+
+def is_banned(remote_addr: str) -> bool:
+    """True when a ban covers the client's address; other processes' changes are seen after `LOCAL_REFRESH_SECONDS`."""
+    address = parse_address(remote_addr)
+    return address is not None and _current_list().has(address)
+
+
+def _current_list() -> BanList:
+    rows = recall_for_all(CACHE_KEY, _load, CACHE_SECONDS)
+    known: BanList | None = current_app.extensions.get("ban_list")
+    if known is None or known.rows != rows:
+        known = current_app.extensions["ban_list"] = BanList(rows)
+    return known
+
+
+def _load() -> list[tuple[str, float | None]]:
+    rows = db.session.execute(select(IpBan.network, IpBan.expires_at).where(_is_active())).all()
+    return [(network, expires_at.timestamp() if expires_at else None) for network, expires_at in rows]
+
+
+@transactional
+def purge_bans() -> None:
+    """Delete the bans that have run out."""
+    db.session.execute(delete(IpBan).where(IpBan.expires_at <= now()))
+    after_commit(lambda: forget(CACHE_KEY))
+
+
+def _is_active() -> object:
+    return or_(IpBan.expires_at.is_(None), IpBan.expires_at > now())

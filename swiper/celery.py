@@ -1,0 +1,86 @@
+"""The one Celery instance, built from the application: each task runs in an app context with a session of its own."""
+
+from typing import Any
+
+from celery import Celery, Task, signals
+from flask import Flask
+
+from config.schedule import BEAT_SCHEDULE
+from swiper.logs import request_id_var
+
+HEADER = "swiper_request_id"
+
+
+def init_app(app: Flask) -> Celery:
+    """Build Celery for `app`; `celery_worker.py` exposes it to the worker and to beat."""
+
+    class AppTask(Task):
+        """Runs in an app context, whose end closes the task's database session."""
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            with app.app_context():
+                return self.run(*args, **kwargs)
+
+    celery = Celery(app.name, task_cls=AppTask)
+    celery.conf.update(celery_settings(app.config))
+    celery.set_default()
+    app.extensions["celery"] = celery
+    return celery
+
+
+def celery_settings(config: Any) -> dict[str, Any]:
+    """Celery's configuration for the application's."""
+    quick = {"socket_timeout": 2.0, "socket_connect_timeout": 1.0, "retry_on_timeout": False}
+    is_redis = config["CELERY_BROKER_URL"].startswith(("redis", "sentinel"))
+    return {
+        "broker_url": config["CELERY_BROKER_URL"],
+        "result_backend": config["CELERY_RESULT_BACKEND"],
+        # A task that its worker took with it to the grave comes back after this many seconds.
+        "broker_transport_options": {**(quick if is_redis else {}), "visibility_timeout": 120},
+        "broker_connection_retry_on_startup": True,
+        # A request never waits for a broker that is away: the sweeps find its work in the database.
+        "task_publish_retry": False,
+        "broker_connection_timeout": 1.0,
+        "redis_socket_timeout": 2.0,
+        "redis_socket_connect_timeout": 1.0,
+        "result_expires": 3600,
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_time_limit": 600,
+        "worker_prefetch_multiplier": 1,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "event_serializer": "json",
+        "accept_content": ["json"],
+        "timezone": config["TIMEZONE"],
+        "enable_utc": True,
+        "beat_schedule": BEAT_SCHEDULE,
+        "beat_schedule_filename": str(config["INSTANCE"] / "celerybeat-schedule"),
+    }
+
+
+@signals.setup_logging.connect
+def keep_our_logging(**_: Any) -> None:
+    """With a receiver here Celery leaves the logging alone that the application has set up."""
+
+
+@signals.before_task_publish.connect
+def send_request_id(headers: dict[str, Any], **_: Any) -> None:
+    """A task carries the id of the request that caused it."""
+    headers[HEADER] = request_id_var.get()
+
+
+@signals.task_prerun.connect
+def take_request_id(task: Task, task_id: str, **_: Any) -> None:
+    """Log lines of a task show the request's id, or the task's own where beat has started it."""
+    request_id = getattr(task.request, HEADER, None)
+    request_id_var.set(request_id if request_id and request_id != "-" else f"task-{task_id[:8]}")
+
+
+@signals.task_postrun.connect
+def drop_request_id(**_: Any) -> None:
+    """The thread goes on to another task."""
+    request_id_var.set("-")

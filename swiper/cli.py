@@ -1,0 +1,154 @@
+"""The operator's commands: `flask seed-vip`, `seed-robots`, `ban-ip` and the others."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+from flask import Flask
+
+from swiper.auth.accounts import find_by_phone, set_status
+from swiper.auth.models import Preferences, Status, User
+from swiper.auth.phones import parse_phone
+from swiper.bans.services import ban_network, list_bans, unban_network
+from swiper.dialect import now
+from swiper.errors import ApiError
+from swiper.extensions import db, redis
+from swiper.robots import seed_robots
+from swiper.social.models import Friend, LikeIn, Pair, Swipe
+from swiper.vip.levels import find_level, seed_levels
+from swiper.vip.models import FlashSale, Membership, Order, VipLevel
+from swiper.vip.sales import add_sale
+
+
+class OperatorError(click.ClickException):
+    """A refused command: one sentence instead of a traceback."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(f"{error.message} {error.errors or ''}".strip())
+
+
+@click.command("seed-vip")
+def seed_vip() -> None:
+    """Insert the VIP levels and permissions that are missing."""
+    seed_levels()
+    click.echo("VIP levels are in place.")
+
+
+@click.command("seed-robots")
+@click.argument("count", type=click.IntRange(min=1))
+@click.option("--seed", type=int, help="The same seed gives the same people.")
+def seed_robots_command(count: int, seed: int | None) -> None:
+    """Add COUNT robots; running it again adds more."""
+    try:
+        with click.progressbar(length=count, label="robots") as bar:
+            seed_robots(count, seed, progress=bar.update)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command("ban-ip")
+@click.argument("network")
+@click.option("--reason", default="", help="For the operators' own memory.")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="How long; for good when left out.")
+def ban_ip(network: str, reason: str, hours: float | None) -> None:
+    """Refuse an address or a network such as 203.0.113.0/24."""
+    try:
+        banned = ban_network(network, reason, now() + timedelta(hours=hours) if hours else None)
+    except ApiError as error:
+        raise OperatorError(error) from error
+    click.echo(f"{banned} is banned.")
+
+
+@click.command("unban-ip")
+@click.argument("network")
+def unban_ip(network: str) -> None:
+    """Lift the ban of exactly this address or network."""
+    try:
+        was_banned = unban_network(network)
+    except ApiError as error:
+        raise OperatorError(error) from error
+    if not was_banned:
+        raise click.ClickException(f"{network} was not banned.")
+    click.echo(f"{network} is free.")
+
+
+@click.command("list-bans")
+def list_bans_command() -> None:
+    """Show the bans in force."""
+    for ban in list_bans():
+        until = ban.expires_at.isoformat() if ban.expires_at else "for good"
+        click.echo(f"{ban.network}\t{until}\t{ban.reason}")
+
+
+def _set_status(phone: str, status: Status) -> None:
+    try:
+        set_status(find_by_phone(parse_phone(phone)), status)
+    except ApiError as error:
+        raise OperatorError(error) from error
+
+
+@click.command("suspend")
+@click.argument("phone")
+def suspend(phone: str) -> None:
+    """Lock the account of PHONE out and hide it from everybody."""
+    _set_status(phone, Status.SUSPENDED)
+    click.echo("The account is suspended.")
+
+
+@click.command("unsuspend")
+@click.argument("phone")
+def unsuspend(phone: str) -> None:
+    """Admit the account of PHONE again."""
+    _set_status(phone, Status.ACTIVE)
+    click.echo("The account is active.")
+
+
+@click.command("add-sale")
+@click.argument("name")
+@click.option("--level", type=click.IntRange(min=1), required=True)
+@click.option("--months", type=click.IntRange(1, 36), default=1, show_default=True)
+@click.option("--price", type=click.FloatRange(min=0), required=True, help="Yuan for the whole period.")
+@click.option("--stock", type=click.IntRange(min=1), required=True)
+@click.option("--starts", type=click.DateTime(), help="In UTC; now when left out.")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True)
+def add_sale_command(
+    name: str, level: int, months: int, price: float, stock: int, starts: datetime | None, hours: float
+) -> None:
+    """Set up a flash sale of VIP memberships and print its id."""
+    if not find_level(level).permissions:
+        raise click.ClickException(f"There is no VIP level {level}; run flask seed-vip first.")
+    starts_at = starts.replace(tzinfo=now().tzinfo) if starts else now()
+    sale = add_sale(
+        name,
+        level=level,
+        months=months,
+        price_cents=round(price * 100),
+        stock=stock,
+        starts_at=starts_at,
+        ends_at=starts_at + timedelta(hours=hours),
+    )
+    click.echo(str(sale.id))
+
+
+COMMANDS = (
+    seed_vip,
+    seed_robots_command,
+    ban_ip,
+    unban_ip,
+    list_bans_command,
+    suspend,
+    unsuspend,
+    add_sale_command,
+)
+SHELL_MODELS = (User, Preferences, Swipe, LikeIn, Pair, Friend, VipLevel, Membership, Order, FlashSale)
+
+
+def init_app(app: Flask) -> None:
+    """Register the commands, and what `flask shell` has at hand."""
+    for command in COMMANDS:
+        app.cli.add_command(command)
+
+    def shell_context() -> dict[str, Any]:
+        return {"db": db, "redis": redis.client} | {model.__name__: model for model in SHELL_MODELS}
+
+    app.shell_context_processor(shell_context)

@@ -1,0 +1,286 @@
+"""The differences between SQLite, PostgreSQL and MariaDB, handled once: types, upserts, locks, retried transactions."""
+
+import functools
+import logging
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ParamSpec, TypeVar
+
+from flask import Flask
+from sqlalchemy import BigInteger, DateTime, Enum, event
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeDecorator
+
+from swiper.extensions import REPLICA_KEY, db
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ATTEMPTS = 12
+# A lost connection and a duplicate key either pass at once or are here to stay.
+QUICK_ATTEMPTS = 3
+SQLITE_BUSY_SECONDS = 1.5
+# PostgreSQL: serialization failure, deadlock. MariaDB: deadlock, lock wait time-out, record has changed (11.6+).
+RETRYABLE_STATES = {"40001", "40P01"}
+RETRYABLE_NUMBERS = {1213, 1205, 1020}
+
+_work: ContextVar[list[Callable[[], None]] | None] = ContextVar("transaction", default=None)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: stored in UTC with microseconds, comes back aware on every database."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Any) -> Any:
+        """MariaDB drops microseconds unless asked to keep them."""
+        if dialect.name == "mysql":
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Refuses a naive time: it could mean any moment."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime has no place in the database")
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Always aware, always UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def id_column_type() -> BigInteger:
+    """64 bits everywhere; SQLite's INTEGER would turn the key into its own rowid."""
+    return BigInteger()
+
+
+def enum_type(kind: type[StrEnum], name: str) -> Enum:
+    """A text column holding the enum's values, tied to them by a named CHECK."""
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=True,
+        name=name,
+        length=16,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+def now() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def upsert(
+    model: Any, rows: Sequence[dict[str, Any]], keys: Sequence[str], changes: Callable[[Any, Any], dict[str, Any]]
+) -> None:
+    """Insert `rows`, or where `keys` already stand, set `changes(stored, offered)`.
+
+    `stored` gives the columns as they are, `offered` the values of the row that did not fit.
+    """
+    table = model.__table__
+    if _dialect() == "mysql":
+        statement = mysql.insert(table)
+        db.session.execute(statement.on_duplicate_key_update(changes(table.c, statement.inserted)), rows)
+        return
+    insert = postgresql.insert if _dialect() == "postgresql" else sqlite.insert
+    statement = insert(table)
+    db.session.execute(
+        statement.on_conflict_do_update(index_elements=list(keys), set_=changes(table.c, statement.excluded)), rows
+    )
+
+
+def insert_if_absent(model: Any, rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> None:
+    """Insert `rows`, leaving alone those whose `keys` already stand.
+
+    Who was first is decided by reading the row afterwards, since drivers disagree about the row count.
+    """
+    table = model.__table__
+    if _dialect() == "mysql":
+        statement = mysql.insert(table)
+        # An assignment to itself changes nothing; INSERT IGNORE would hide other errors as well.
+        db.session.execute(statement.on_duplicate_key_update({keys[0]: table.c[keys[0]]}), rows)
+        return
+    insert = postgresql.insert if _dialect() == "postgresql" else sqlite.insert
+    db.session.execute(insert(table).on_conflict_do_nothing(index_elements=list(keys)), rows)
+
+
+def _dialect() -> str:
+    return db.session.get_bind().dialect.name
+
+
+def transactional(service: Callable[P, R]) -> Callable[P, R]:
+    """Run a service in one transaction: commit once, then what it asked for with `after_commit`.
+
+    The whole service is run again when the database reports a conflict with another transaction, so it must be safe to
+    replay. A transactional service called by another one joins its transaction.
+    """
+
+    @functools.wraps(service)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        if _work.get() is not None:
+            return service(*args, **kwargs)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                result, consequences = _attempt(service, args, kwargs)
+            except DBAPIError as error:
+                if attempt >= _attempts_for(error):
+                    raise
+                log.info("%s runs again after a conflict, attempt %d", service.__name__, attempt)
+                time.sleep(random.uniform(0.002, 0.01) * 2 ** min(attempt, 6))
+            else:
+                _run_consequences(consequences)
+                return result
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    return run
+
+
+def _attempt(service: Callable[..., R], args: Any, kwargs: Any) -> tuple[R, list[Callable[[], None]]]:
+    # A read that came before holds an old snapshot, and SQLite cannot turn such a transaction into a writing one.
+    db.session.rollback()
+    consequences: list[Callable[[], None]] = []
+    token = _work.set(consequences)
+    try:
+        result = service(*args, **kwargs)
+        db.session.commit()
+        return result, consequences
+    except BaseException:
+        db.session.rollback()
+        raise
+    finally:
+        _work.reset(token)
+
+
+def _run_consequences(consequences: list[Callable[[], None]]) -> None:
+    for consequence in consequences:
+        try:
+            consequence()
+        except Exception:
+            # The change stands: it is committed. What could not follow it is repaired by time-outs and beat tasks.
+            log.exception("a consequence of a committed change failed")
+
+
+def after_commit(consequence: Callable[[], None]) -> None:
+    """Run `consequence` once the surrounding transactional service has committed, never if it fails."""
+    pending = _work.get()
+    if pending is None:
+        raise RuntimeError("after_commit belongs inside a transactional service")
+    pending.append(consequence)
+
+
+def _attempts_for(error: DBAPIError) -> int:
+    """How often a service that met `error` is run in all."""
+    original: Any = error.orig
+    # Two inserts of one key at the same moment: the second run finds the row.
+    if isinstance(error, IntegrityError) or error.connection_invalidated:
+        return QUICK_ATTEMPTS
+    if isinstance(original, sqlite3.OperationalError):
+        return ATTEMPTS if _is_busy(original) else 1
+    number = next(iter(getattr(original, "args", ())), None)
+    is_conflict = getattr(original, "sqlstate", None) in RETRYABLE_STATES or number in RETRYABLE_NUMBERS
+    return ATTEMPTS if is_conflict else 1
+
+
+@contextmanager
+def replica_reads() -> Iterator[None]:
+    """Reads inside may come from a replica that lags. Never for "was I liked", never right after a write."""
+    engines = [engine for key, engine in db.engines.items() if key and key.startswith("replica")]
+    session: Session = db.session()
+    if not engines or _work.get() is not None:
+        yield
+        return
+    session.rollback()
+    session.info[REPLICA_KEY] = engines
+    try:
+        yield
+    finally:
+        session.rollback()
+        del session.info[REPLICA_KEY]
+
+
+def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Options of `create_engine` that suit the database behind `url`."""
+    if url.startswith("sqlite"):
+        # Waiting inside the driver would freeze every greenlet of the process; `_retry_while_busy` waits instead.
+        return {"connect_args": {"timeout": 0, "isolation_level": None, "check_same_thread": False}}
+    connect_args: dict[str, Any] = {"connect_timeout": config["DATABASE_CONNECT_TIMEOUT_SECONDS"]}
+    if url.startswith("postgresql"):
+        if config["DATABASE_BEHIND_PGBOUNCER"]:
+            connect_args["prepare_threshold"] = None
+    else:
+        seconds = config["DATABASE_READ_TIMEOUT_SECONDS"]
+        connect_args |= {"read_timeout": seconds, "write_timeout": seconds}
+    return {
+        "connect_args": connect_args,
+        "isolation_level": "READ COMMITTED",
+        "pool_pre_ping": True,
+        "pool_recycle": 1800,
+        "pool_size": config["DATABASE_POOL_SIZE"],
+        "max_overflow": config["DATABASE_MAX_OVERFLOW"],
+        "pool_timeout": config["DATABASE_POOL_TIMEOUT_SECONDS"],
+    }
+
+
+def init_app(app: Flask) -> None:
+    """Attach the events that make SQLite safe under greenlets and several processes."""
+    with app.app_context():
+        for engine in db.engines.values():
+            if engine.dialect.name == "sqlite":
+                _prepare_sqlite(engine)
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            _retry_while_busy(connection.execute, f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        # A deferred transaction that reads and then writes may fail in a way that waiting cannot mend.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _work.get() is not None else "BEGIN")
+
+    @event.listens_for(engine, "do_execute")
+    def execute(cursor: Any, statement: str, parameters: Any, _context: Any) -> bool:
+        _retry_while_busy(cursor.execute, statement, parameters)
+        return True
+
+    @event.listens_for(engine, "do_execute_no_params")
+    def execute_no_params(cursor: Any, statement: str, _context: Any) -> bool:
+        _retry_while_busy(cursor.execute, statement)
+        return True
+
+
+def _retry_while_busy(execute: Callable[..., Any], *args: Any) -> None:
+    """Call `execute` until SQLite's single write lock is free, sleeping in a way that lets other greenlets run."""
+    deadline = time.monotonic() + SQLITE_BUSY_SECONDS
+    while True:
+        try:
+            execute(*args)
+            return
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.0005, 0.003))
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

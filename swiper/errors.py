@@ -1,0 +1,135 @@
+"""Business failures: one class each, with the code and HTTP status that clients see."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+
+class ApiError(Exception):
+    """A failure that the caller is told about.
+
+    `errors` maps a field to its reasons, `headers` are added to the answer, `data` becomes the envelope's data.
+    """
+
+    code = 1005
+    status = 422
+    message = "A parameter is missing or wrong."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        errors: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: Any = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message or self.message)
+        self.message = message or self.message
+        self.errors = errors
+        self.headers = dict(headers or {})
+        self.data = data
+        self.status = status or self.status
+
+
+class CodeError(ApiError):
+    """Wrong, expired, used or locked code: one answer for all four, so that a guesser learns nothing."""
+
+    code, status, message = 1000, 400, "The code is wrong, used or has expired."
+
+
+class LoginError(ApiError):
+    """Nobody is logged in, or the session has ended."""
+
+    code, status, message = 1001, 401, "Log in first."
+
+
+class ProfileError(ApiError):
+    """Profile data did not pass validation, or is not complete enough."""
+
+    code, status, message = 1002, 422, "The profile data did not pass validation."
+
+
+class FileMissingError(ApiError):
+    """An upload without a file."""
+
+    code, status, message = 1003, 400, "The request carries no file."
+
+
+class PermissionDeniedError(ApiError):
+    """The caller's VIP level lacks a permission."""
+
+    code, status, message = 1004, 403, "Your VIP level lacks this permission."
+
+
+class ParamError(ApiError):
+    """Any other bad or missing parameter."""
+
+
+class RateLimitedError(ApiError):
+    """Too many requests, or a quota is used up; says when to come back."""
+
+    code, status, message = 1006, 429, "Too many requests; try again later."
+
+    def __init__(self, retry_after: float, message: str | None = None, reset_at: datetime | None = None) -> None:
+        seconds = max(1, int(-(-retry_after // 1)))
+        super().__init__(
+            message,
+            headers={"Retry-After": str(seconds)},
+            data={"reset_at": reset_at.isoformat()} if reset_at else None,
+        )
+        self.retry_after = seconds
+
+
+class NothingToRewindError(ApiError):
+    """There is no last swipe, or it is older than the window."""
+
+    code, status, message = 1007, 409, "There is nothing to rewind."
+
+
+class AlreadySwipedError(ApiError):
+    """A second, different swipe on the same person."""
+
+    code, status, message = 1008, 409, "You have already swiped this person differently."
+
+
+class NotFoundError(ApiError):
+    """No such user, order, sale or route."""
+
+    code, status, message = 1009, 404, "Not found."
+
+
+class BannedError(ApiError):
+    """The address is banned, or the account is suspended."""
+
+    code, status, message = 1010, 403, "Access is refused."
+
+
+class UnavailableError(ApiError):
+    """Redis, the database or a provider is away; nothing was changed."""
+
+    code, status, message = 1011, 503, "The service is not available right now; nothing was changed."
+
+
+class SoldOutError(ApiError):
+    """The flash sale has no place left."""
+
+    code, status, message = 1012, 409, "Sold out."
+
+
+class CrossSiteError(ApiError):
+    """A page of a foreign origin tried to change something with the visitor's cookie."""
+
+    code, status, message = 1013, 403, "A page of another site may not do this."
+
+
+class PaymentError(ApiError):
+    """A payment notice with a wrong signature, amount, currency or order."""
+
+    code, status, message = 1014, 400, "The payment notice was refused."
+
+
+class InternalError(ApiError):
+    """A fault of ours: logged in full, told in one sentence."""
+
+    code, status, message = 1500, 500, "Something went wrong on our side."

@@ -1,0 +1,66 @@
+"""The extensions that the parts share. This module imports nothing of ours."""
+
+import random
+from typing import Any
+
+from flask import current_app
+from flask_caching import Cache
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_migrate import Migrate
+from flask_session import Session as ServerSession
+from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as BoundSession
+from redis import Redis
+from sqlalchemy import MetaData
+from sqlalchemy.orm import DeclarativeBase
+
+REPLICA_KEY = "reads_may_lag"
+
+
+class Base(DeclarativeBase):
+    """Base of all models; every constraint has a predictable name, so that migrations can drop it anywhere."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    # MariaDB compares text without case unless told otherwise; the other databases compare bytes.
+    __table_args__: Any = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+
+
+class RoutedSession(BoundSession):
+    """Sends a read to a replica where the code has said that it may lag."""
+
+    def get_bind(self, mapper: Any = None, clause: Any = None, bind: Any = None, **kwargs: Any) -> Any:
+        """A replica's engine inside `replica_reads()`, the primary's everywhere else."""
+        if bind is None and self.info.get(REPLICA_KEY):
+            return random.choice(self.info[REPLICA_KEY])
+        return super().get_bind(mapper=mapper, clause=clause, bind=bind, **kwargs)
+
+
+class RedisClient:
+    """The application's Redis connection pool, made at `init_app`."""
+
+    def init_app(self, app: Any) -> None:
+        """Build the client from `REDIS_URL` and `REDIS_OPTIONS`; nothing connects before the first command."""
+        app.extensions["redis"] = Redis.from_url(app.config["REDIS_URL"], **app.config["REDIS_OPTIONS"])
+
+    @property
+    def client(self) -> Redis:
+        """The current application's client."""
+        client: Redis = current_app.extensions["redis"]
+        return client
+
+
+db = SQLAlchemy(model_class=Base, session_options={"class_": RoutedSession, "expire_on_commit": False})
+migrate = Migrate()
+cache = Cache()
+server_session = ServerSession()
+limiter = Limiter(key_func=get_remote_address)
+redis = RedisClient()

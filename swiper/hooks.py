@@ -1,0 +1,152 @@
+"""What happens around every view, in this order; each hook may answer and so end the request.
+
+1. `open_request`        on the app: request id and log context
+2. `refuse_banned`       on the app: IP bans, before anyone looks at a login
+3. `answer_preflight`    on the app: CORS preflight, and requests from foreign pages
+4. `require_login`       on each of the blueprints auth, social and vip, with the blueprint's own whitelist
+5. the view's permission, as a decorator beside the view
+
+After the view the order is reversed: CORS headers, then security headers, then the request id.
+"""
+
+import re
+import secrets
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from apiflask import APIBlueprint
+from flask import Flask, Response, current_app, g, request, session
+
+from swiper.auth import profiles
+from swiper.auth import routes as auth_routes
+from swiper.auth.models import Status
+from swiper.auth.sessions import UnreachableSession
+from swiper.bans.services import is_banned
+from swiper.errors import BannedError, CrossSiteError, LoginError, UnavailableError
+from swiper.logs import request_id_var
+from swiper.social import routes as social_routes
+from swiper.vip import routes as vip_routes
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# A GET of the first clients that sends an SMS, and so must not be started by a foreign page either.
+CHANGING_GETS = frozenset({"auth.verify_by_get"})
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data: blob: https:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
+        "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+    ),
+}
+
+
+def open_request() -> None:
+    """Give the request an id, taken over from a trusted proxy or made here, and show it on each log line."""
+    offered = request.headers.get("X-Request-Id", "") if current_app.config["TRUSTED_PROXIES"] else ""
+    g.request_id = offered if REQUEST_ID.fullmatch(offered) else secrets.token_hex(8)
+    request_id_var.set(g.request_id)
+
+
+def refuse_banned() -> None:
+    """Refuse a banned address, health checks excepted: the load balancer asks those."""
+    if request.path not in ("/healthz", "/readyz") and is_banned(request.remote_addr or ""):
+        raise BannedError()
+
+
+def answer_preflight() -> Response | None:
+    """Answer a browser's preflight, and refuse changes that a page of an unknown origin asks for."""
+    origin = request.headers.get("Origin")
+    if request.method == "OPTIONS" and origin and "Access-Control-Request-Method" in request.headers:
+        return Response(status=204)
+    if request.method in SAFE_METHODS and request.endpoint not in CHANGING_GETS:
+        return None
+    is_foreign = origin is not None and not _is_ours(origin)
+    if origin is None:
+        is_foreign = request.headers.get("Sec-Fetch-Site") == "cross-site"
+    if is_foreign and request.endpoint != "vip.receive_payment":
+        raise CrossSiteError()
+    return None
+
+
+def _is_ours(origin: str) -> bool:
+    return origin in current_app.config["CORS_ORIGINS"] or urlsplit(origin).netloc == request.host
+
+
+def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
+    """The hook of one blueprint: load the caller's account, unless the view is on the blueprint's whitelist."""
+
+    def check() -> None:
+        view = (request.endpoint or "").rpartition(".")[2]
+        if view in whitelist or request.method == "OPTIONS":
+            return
+        if isinstance(session, UnreachableSession):
+            raise UnavailableError()
+        uid = session.get("uid")
+        account = profiles.find_account(uid) if uid else None
+        if account is None:
+            raise LoginError()
+        if account.status is not Status.ACTIVE:
+            raise BannedError()
+        g.uid, g.account, g.standing = account.id, account, account.standing
+
+    # The guard test looks for this mark on every blueprint.
+    check.login_whitelist = whitelist  # type: ignore[attr-defined]
+    return check
+
+
+def add_request_id(response: Response) -> Response:
+    """Tell the caller the id to quote in a complaint."""
+    response.headers["X-Request-Id"] = g.get("request_id", "-")
+    return response
+
+
+def add_security_headers(response: Response) -> Response:
+    """Strict headers; answers of the API are kept by nobody unless the view says so."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.is_secure:
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    if request.path.startswith("/api/"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def add_cors_headers(response: Response) -> Response:
+    """Let pages of the configured origins read the answer."""
+    origin = request.headers.get("Origin")
+    if current_app.config["CORS_ORIGINS"]:
+        response.vary.add("Origin")
+    if origin and origin in current_app.config["CORS_ORIGINS"]:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Credentials"] = "true"
+        response.headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After, ETag"
+        if request.method == "OPTIONS":
+            response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
+            response.headers["Access-Control-Allow-Headers"] = "Content-Type, X-Request-Id"
+            response.headers["Access-Control-Max-Age"] = "600"
+    return response
+
+
+BEFORE_REQUEST = (open_request, refuse_banned, answer_preflight)
+# Flask runs these from the last to the first.
+AFTER_REQUEST = (add_request_id, add_security_headers, add_cors_headers)
+LOGIN_POLICIES: tuple[tuple[APIBlueprint, frozenset[str]], ...] = (
+    (auth_routes.blueprint, auth_routes.LOGIN_WHITELIST),
+    (social_routes.blueprint, social_routes.LOGIN_WHITELIST),
+    (vip_routes.blueprint, vip_routes.LOGIN_WHITELIST),
+)
+
+# A blueprint takes its hooks once, before it is registered on the first application.
+for _blueprint, _whitelist in LOGIN_POLICIES:
+    _blueprint.before_request(require_login(_whitelist))
+
+
+def init_app(app: Flask) -> None:
+    """Put the hooks onto the application in their order."""
+    for before in BEFORE_REQUEST:
+        app.before_request(before)
+    for after in AFTER_REQUEST:
+        app.after_request(after)

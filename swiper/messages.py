@@ -1,0 +1,62 @@
+"""What people read: English in the code, Chinese here, chosen by Accept-Language."""
+
+from collections.abc import Mapping
+
+ZH: Mapping[str, str] = {
+    # one sentence for each error
+    "The code is wrong, used or has expired.": "验证码错误、已使用或已过期。",
+    "Log in first.": "请先登录。",
+    "The profile data did not pass validation.": "资料未通过校验。",
+    "Complete your profile first.": "请先完善个人资料。",
+    "The request carries no file.": "请求中没有文件。",
+    "Your VIP level lacks this permission.": "您的会员等级没有此权限。",
+    "A parameter is missing or wrong.": "参数缺失或有误。",
+    "The request body is not valid JSON.": "请求体不是合法的 JSON。",
+    "Too many requests; try again later.": "请求过于频繁，请稍后再试。",
+    "Today's quota is used up.": "今日次数已用完。",
+    "There is nothing to rewind.": "没有可以撤销的滑动。",
+    "You have already swiped this person differently.": "您已对此人做过不同的选择。",
+    "Not found.": "未找到。",
+    "This method is not allowed here.": "此处不支持该请求方法。",
+    "Access is refused.": "访问被拒绝。",
+    "The service is not available right now; nothing was changed.": "服务暂时不可用，未做任何更改。",
+    "Sold out.": "已售罄。",
+    "A page of another site may not do this.": "不允许来自其他网站的请求。",
+    "The payment notice was refused.": "支付通知被拒绝。",
+    "Something went wrong on our side.": "服务器内部错误。",
+    "The body is too large.": "请求体过大。",
+    # reasons at a field
+    "Missing data for required field.": "此项必填。",
+    "Unknown field.": "未知字段。",
+    "Field may not be null.": "此项不能为空。",
+    "Not a valid string.": "必须是字符串。",
+    "Not a valid integer.": "必须是整数。",
+    "Not a valid boolean.": "必须是布尔值。",
+    "Not a valid date.": "必须是日期（YYYY-MM-DD）。",
+    "Not a valid id.": "无效的编号。",
+    "Not a valid phone number.": "无效的手机号码。",
+    "Invalid input type.": "输入类型有误。",
+    "Out of range.": "超出允许范围。",
+    "Not one of the choices.": "不在可选范围内。",
+    "Wrong length.": "长度不符合要求。",
+    "Control characters are not allowed.": "不能包含控制字符。",
+    "This nickname is taken.": "该昵称已被使用。",
+    "You must be 18 to 100 years old.": "年龄必须在 18 到 100 岁之间。",
+    "The minimum is above the maximum.": "最小值大于最大值。",
+    "Not set yet.": "尚未设置。",
+    "You cannot swipe yourself.": "不能对自己操作。",
+    "This is not your last swipe.": "这不是您的最后一次滑动。",
+    "The sale is not open.": "活动未开始或已结束。",
+    "Not an image that we can read.": "无法识别的图片。",
+    "The image has too many pixels.": "图片像素过大。",
+    "The album is full.": "相册已满。",
+    "The amount differs.": "金额不符。",
+    "The currency differs.": "币种不符。",
+    "There is no such order.": "没有此订单。",
+    "The signature is wrong.": "签名错误。",
+}
+
+
+def translate(text: str, language: str) -> str:
+    """`text` in `language` (`zh` or `en`); English where the catalogue has no other wording."""
+    return ZH.get(text, text) if language == "zh" else text

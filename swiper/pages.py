@@ -1,0 +1,99 @@
+"""Whole pages that are the same for everyone: rendered once, served from the cache with an ETag."""
+
+import functools
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, current_app, make_response, request
+
+from swiper.extensions import cache
+from swiper.memo import quietly
+
+log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 5
+WAIT_SECONDS = 2.0
+
+Page = tuple[bytes, str]
+_locks: dict[str, threading.Lock] = {}
+
+
+def cached_page(
+    key: str, seconds_setting: str, *, is_public: bool
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Cache a GET view without parameters for as many seconds as the named setting says.
+
+    Flask-Caching's own `cached` keys on the path alone, replays Set-Cookie, keeps errors, and lets every simultaneous
+    miss run the view; here only the body of a 200 is kept, and a miss runs the view once while the others wait.
+    `is_public` lets shared caches such as nginx keep the page as well.
+    """
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(view)
+        def serve(*args: Any, **kwargs: Any) -> Response:
+            seconds: int = current_app.config[seconds_setting]
+            page = quietly("get", key)
+            if page is None:
+                answer = _render_once(key, seconds, functools.partial(view, *args, **kwargs))
+                if isinstance(answer, Response):
+                    return answer
+                page = answer
+            return _answer(page, seconds if is_public else 0)
+
+        return serve
+
+    return decorate
+
+
+def _render_once(key: str, seconds: int, view: Callable[[], Any]) -> Page | Response:
+    """The page that somebody else renders just now, or our own; a response that is no 200 comes back as it is."""
+    with _locks.setdefault(key, threading.Lock()):
+        page = quietly("get", key)
+        if page is not None or not _is_ours_to_render(key):
+            page = page or _wait_for(key)
+        if page is not None:
+            return page  # type: ignore[no-any-return]
+        response = make_response(view())
+        if response.status_code != 200:
+            return response
+        body = response.get_data()
+        page = (body, hashlib.sha256(body).hexdigest()[:32])
+        quietly("set", key, page, timeout=seconds)
+        quietly("delete", f"{key}:lock")
+        return page
+
+
+def _is_ours_to_render(key: str) -> bool:
+    """Take the lock that all processes see; where the cache is away everyone renders for themself."""
+    try:
+        return bool(cache.add(f"{key}:lock", 1, timeout=LOCK_SECONDS))
+    except Exception as error:
+        log.warning("the cache is away: %s", type(error).__name__)
+        return True
+
+
+def _wait_for(key: str) -> Page | None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(0.02)
+        page: Page | None = quietly("get", key)
+        if page is not None:
+            return page
+    return None
+
+
+def _answer(page: Page, shared_seconds: int) -> Response:
+    body, tag = page
+    response = Response(body, mimetype="application/json")
+    response.set_etag(tag)
+    if shared_seconds:
+        response.cache_control.public = True
+        response.cache_control.max_age = min(shared_seconds, 60)
+    else:
+        response.cache_control.private = True
+        response.cache_control.no_cache = True
+    return response.make_conditional(request)  # type: ignore[return-value]

@@ -1,0 +1,119 @@
+"""The envelope of every answer: `{"code", "data"}`, and for an error also `message` and perhaps `errors`."""
+
+import logging
+import time
+from typing import Any
+
+from apiflask.exceptions import HTTPError
+from flask import Flask, Response, jsonify, request
+from flask_limiter import RateLimitExceeded
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
+
+from swiper.errors import (
+    ApiError,
+    InternalError,
+    NotFoundError,
+    ParamError,
+    RateLimitedError,
+    UnavailableError,
+)
+from swiper.extensions import limiter
+from swiper.messages import translate
+
+log = logging.getLogger(__name__)
+
+
+def ok(data: Any = None) -> dict[str, Any]:
+    """The envelope of a success around `data`."""
+    return {"code": 0, "data": data}
+
+
+def language() -> str:
+    """`zh` or `en`, whichever the request's Accept-Language likes better; English when it says nothing."""
+    return request.accept_languages.best_match(["en", "zh", "zh-cn", "zh-tw", "zh-hk"], default="en")[:2]
+
+
+def error_response(error: ApiError) -> Response:
+    """The envelope, status and headers for `error`, worded in the caller's language."""
+    body: dict[str, Any] = {
+        "code": error.code,
+        "data": error.data,
+        "message": translate(error.message, language()),
+    }
+    if error.errors:
+        body["errors"] = {field: _reasons(reasons) for field, reasons in error.errors.items()}
+    response = jsonify(body)
+    response.status_code = error.status
+    response.headers.update(error.headers)
+    return response
+
+
+def _reasons(reasons: Any) -> list[str]:
+    """Flatten what marshmallow nests below a field into a list of translated sentences."""
+    if isinstance(reasons, dict):
+        return [text for part in reasons.values() for text in _reasons(part)]
+    if isinstance(reasons, list):
+        return [text for part in reasons for text in _reasons(part)]
+    return [translate(str(reasons), language())]
+
+
+def as_api_error(error: BaseException) -> ApiError:
+    """Any exception in the words of the envelope; what we did not foresee becomes `InternalError`."""
+    if isinstance(error, InternalServerError) and error.original_exception is not None:
+        error = error.original_exception
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, RateLimitExceeded):
+        return _rate_limited()
+    if isinstance(error, HTTPError | HTTPException):
+        return _http_error(error)
+    if is_outage(error):
+        return UnavailableError()
+    return InternalError()
+
+
+def is_outage(error: BaseException) -> bool:
+    """True where the database or Redis could not be reached, as opposed to having refused what we sent."""
+    if isinstance(error, RedisError | PoolTimeoutError):
+        return True
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return isinstance(error, ConnectionError | TimeoutError)
+
+
+def _rate_limited() -> RateLimitedError:
+    window = limiter.current_limit
+    return RateLimitedError(window.reset_at - time.time() if window else 60)
+
+
+def _http_error(error: Any) -> ApiError:
+    status = getattr(error, "status_code", None) or error.code
+    if isinstance(error, RequestEntityTooLarge):
+        return ParamError("The body is too large.", status=413)
+    if status == 404:
+        return NotFoundError()
+    if status == 405:
+        allow = getattr(error, "valid_methods", None) or []
+        headers = {"Allow": ", ".join(sorted(allow))} if allow else None
+        return NotFoundError("This method is not allowed here.", status=405, headers=headers)
+    return ParamError("The request body is not valid JSON." if status == 400 else None, status=status)
+
+
+def init_app(app: Flask) -> None:
+    """Register the one handler through which every exception becomes an answer."""
+
+    def handle(error: Exception) -> Response:
+        known = as_api_error(error)
+        cause = getattr(error, "original_exception", None) or error
+        if known.status == 503:
+            log.warning("unavailable: %s", type(cause).__name__, exc_info=cause if app.debug else None)
+        elif known.status >= 500:
+            log.error("unexpected error in %s %s", request.method, request.path, exc_info=cause)
+        return error_response(known)
+
+    # APIFlask registers handlers for these two subclasses; ours replaces them.
+    for kind in (Exception, HTTPError, HTTPException):
+        app.register_error_handler(kind, handle)

@@ -1,0 +1,163 @@
+"""What all schemas share: refusing unknown fields, ids, phone-safe text, paging and the envelope's document."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from apiflask import Schema
+from marshmallow import RAISE, ValidationError, fields, pre_load, validate
+
+from swiper.errors import ApiError, ParamError
+from swiper.ids import MAX_ID
+
+MAX_PAGE = 100_000
+
+
+class InputSchema(Schema):
+    """Base of everything that a client sends. A failure is raised as `error_class` with the reasons by field."""
+
+    error_class: type[ApiError] = ParamError
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {"unknown": "Unknown field.", "type": "Invalid input type."}
+
+    def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> NoReturn:
+        """Raise the failure in the service's own words."""
+        raise self.error_class(errors=error.normalized_messages())
+
+    @pre_load
+    def refuse_repeats(self, data: Any, **kwargs: Any) -> Any:
+        """A form may carry a field twice; which one counts would be anybody's guess."""
+        getlist = getattr(data, "getlist", None)
+        if getlist is not None:
+            repeated = {name: ["Invalid input type."] for name in data if len(getlist(name)) > 1}
+            if repeated:
+                raise ValidationError(repeated)
+        return data
+
+
+class EmptyIn(InputSchema):
+    """No parameters at all."""
+
+
+class Id(fields.Field[int]):
+    """A 64-bit id: a decimal string in JSON, since JavaScript's numbers end at 53 bits; whole numbers are read too."""
+
+    default_error_messages = {"invalid": "Not a valid id."}
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else str(value)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise self.make_error("invalid")
+        text = str(value)
+        if not re.fullmatch(r"[0-9]{1,19}", text, re.ASCII) or not 0 < int(text) <= MAX_ID:
+            raise self.make_error("invalid")
+        return int(text)
+
+
+class WholeNumber(fields.Integer):
+    """An integer given as a number or, in a form or a query, as plain decimal digits."""
+
+    default_error_messages = {"invalid": "Not a valid integer."}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+            return int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.make_error("invalid")
+        return value
+
+
+class Text(fields.String):
+    """Unicode text in normal form C, without surrounding space and without control or formatting characters.
+
+    `is_multiline` admits line breaks; `shortest` and `longest` count characters after the clean-up.
+    """
+
+    def __init__(self, *, shortest: int = 0, longest: int, is_multiline: bool = False, **kwargs: Any) -> None:
+        self.is_multiline = is_multiline
+        self.shortest = shortest
+        self.longest = longest
+        kwargs.setdefault("metadata", {}).update({"minLength": shortest, "maxLength": longest})
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        text = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()
+        allowed = "\n" if self.is_multiline else ""
+        # Cc: control, Cs: lone surrogates, Co: private use, Zl and Zp: line breaks, Cf: invisible and bidi marks.
+        # The zero-width joiner builds emoji of several people, so it stays.
+        if any(c not in allowed and c != "\u200d" and _is_hidden(c) for c in text):
+            raise ValidationError("Control characters are not allowed.")
+        if not self.shortest <= len(text) <= self.longest:
+            raise ValidationError("Wrong length.")
+        return text
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+def in_range(least: int | None, most: int | None) -> validate.Range:
+    """A bound with a message that the catalogue knows."""
+    return validate.Range(min=least, max=most, error="Out of range.")
+
+
+class PageIn(InputSchema):
+    """`page` from 1 and `per_page` up to 100, as every paged list takes them."""
+
+    page = WholeNumber(load_default=1, validate=in_range(1, MAX_PAGE))
+    per_page = WholeNumber(load_default=20, validate=in_range(1, 100))
+
+
+class ErrorOut(Schema):
+    """The envelope of an error."""
+
+    code = fields.Integer(required=True)
+    data = fields.Raw(required=True, allow_none=True)
+    message = fields.String(required=True)
+    errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
+
+
+class EnvelopeOut(Schema):
+    """The envelope of a success; APIFlask puts each answer's own schema in the place of `data`."""
+
+    code = fields.Integer(required=True)
+    data = fields.Raw(required=True)
+
+
+def page_schema(name: str, item: type[Schema]) -> Schema:
+    """The schema of one page of `item`."""
+    return Schema.from_dict(
+        {
+            "items": fields.List(fields.Nested(item), required=True),
+            "total": fields.Integer(required=True),
+            "page": fields.Integer(required=True),
+            "pages": fields.Integer(required=True),
+            "has_prev": fields.Boolean(required=True),
+            "has_next": fields.Boolean(required=True),
+            "prev_num": fields.Integer(required=True, allow_none=True),
+            "next_num": fields.Integer(required=True, allow_none=True),
+        },
+        name=name,
+    )()
+
+
+def page_of(items: list[Any], total: int, page: int, per_page: int) -> dict[str, Any]:
+    """One page of a list of `total` items in the form that every paged answer has."""
+    pages = -(-total // per_page)
+    return {
+        "items": items,
+        "total": total,
+        "page": page,
+        "pages": pages,
+        "has_prev": page > 1,
+        "has_next": page < pages,
+        "prev_num": page - 1 if page > 1 else None,
+        "next_num": page + 1 if page < pages else None,
+    }

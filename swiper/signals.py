@@ -1,0 +1,14 @@
+"""What a lower layer tells a higher one. Each is sent after the commit, except where it says otherwise."""
+
+from blinker import Namespace
+
+_signals = Namespace()
+
+code_issued = _signals.signal("code-issued", "A login code waits to be sent: outbox_id.")
+swiped = _signals.signal("swiped", "A swipe was stored: uid, sid, kind.")
+matched = _signals.signal("matched", "Two people became friends: uid, sid.")
+vip_changed = _signals.signal("vip-changed", "A membership was granted, extended or ended: uid.")
+account_deleted = _signals.signal("account-deleted", "An account is gone; remove what belongs to it: uid.")
+account_exporting = _signals.signal(
+    "account-exporting", "Sent while an export is built: uid. Receivers return a dict of what they hold."
+)

@@ -1,0 +1,23 @@
+"""Development: instead of sending, append one JSON line to `instance/sms-outbox.jsonl`."""
+
+import json
+import os
+from datetime import UTC, datetime
+
+from swiper.sms.base import SmsProvider
+
+
+class ConsoleProvider(SmsProvider):
+    """Writes `{"phone", "code", "time"}`; production refuses to start with it."""
+
+    name = "console"
+
+    def try_send(self, phone: str, code: str) -> None:
+        """One write of one line in append mode, so that lines of several workers never mix."""
+        line = json.dumps({"phone": phone, "code": code, "time": datetime.now(UTC).isoformat()})
+        path = self.config["INSTANCE"] / "sms-outbox.jsonl"
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(handle, line.encode() + b"\n")
+        finally:
+            os.close(handle)

@@ -1,0 +1,1 @@
+"""The deck, swipes, matches, friends and the ranking."""

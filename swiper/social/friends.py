@@ -1,0 +1,127 @@
+"""Matches, likers, and what is left of somebody who deletes their account."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, or_, select, union_all
+
+from swiper.auth.accounts import rows_of
+from swiper.auth.profiles import cards_of
+from swiper.dialect import transactional
+from swiper.errors import NotFoundError
+from swiper.extensions import db
+from swiper.schemas import page_of
+from swiper.signals import account_deleted, account_exporting
+from swiper.social.models import BOTH_LIKE, ENDED, Friend, LikeIn, Pair, Swipe
+from swiper.social.pairs import lock_pair, set_mask
+from swiper.social.ranking import drop_from_ranking
+
+
+def are_friends(uid: int, others: list[int]) -> set[int]:
+    """Those of `others` who are `uid`'s friends."""
+    below = select(Friend.uid1).where(Friend.uid2 == uid, Friend.uid1.in_(others))
+    above = select(Friend.uid2).where(Friend.uid1 == uid, Friend.uid2.in_(others))
+    return set(db.session.scalars(union_all(below, above)))
+
+
+def list_friends(uid: int, page: int, per_page: int) -> dict[str, Any]:
+    """One page of the caller's matches, newest first: cards with `matched_at`."""
+    sides = union_all(
+        select(Friend.uid2.label("other"), Friend.matched_at.label("since")).where(Friend.uid1 == uid),
+        select(Friend.uid1.label("other"), Friend.matched_at.label("since")).where(Friend.uid2 == uid),
+    ).subquery()
+    total = db.session.scalar(select(func.count()).where(or_(Friend.uid1 == uid, Friend.uid2 == uid))) or 0
+    query = select(sides.c.other, sides.c.since).order_by(sides.c.since.desc(), sides.c.other.desc())
+    rows = db.session.execute(query.limit(per_page).offset((page - 1) * per_page)).all()
+    since: dict[int, datetime] = {other: moment for other, moment in rows}
+    cards = cards_of(list(since), friends=since)
+    return page_of([card | {"matched_at": since[card["id"]]} for card in cards], total, page, per_page)
+
+
+@transactional
+def unfriend(uid: int, sid: int) -> None:
+    """End a match for both, for good: both have swiped, so neither comes back into the other's deck.
+
+    Ending it again changes nothing. Raises NotFoundError where there never was a match.
+    """
+    pair = lock_pair(uid, sid)
+    if pair.is_matched:
+        set_mask(pair, pair.mask | ENDED)
+    elif not pair.is_ended:
+        raise NotFoundError()
+
+
+def list_likers(uid: int, page: int, per_page: int) -> dict[str, Any]:
+    """One page of those who liked the caller, newest first: cards with `liked_at`, `is_superlike` and own answer."""
+    total = db.session.scalar(select(func.count()).where(LikeIn.sid == uid)) or 0
+    query = select(LikeIn).where(LikeIn.sid == uid).order_by(LikeIn.liked_at.desc(), LikeIn.uid.desc())
+    likes = {like.uid: like for like in db.session.scalars(query.limit(per_page).offset((page - 1) * per_page))}
+    answers = select(Swipe.sid, Swipe.kind).where(Swipe.uid == uid, Swipe.sid.in_(likes))
+    answered = {sid: kind for sid, kind in db.session.execute(answers)}
+    cards = cards_of(list(likes), friends=are_friends(uid, list(likes)))
+    items = [
+        card
+        | {
+            "liked_at": likes[card["id"]].liked_at,
+            "is_superlike": bool(likes[card["id"]].is_super),
+            "answer": answered.get(card["id"]),
+        }
+        for card in cards
+    ]
+    return page_of(items, total, page, per_page)
+
+
+def repair_matches() -> int:
+    """Give every pair of two likes its friendship row; how many were missing.
+
+    Both are written in one transaction, so this finds something only after a restored backup or a manual change.
+    """
+    query = (
+        select(Pair.uid1, Pair.uid2)
+        .outerjoin(Friend, (Friend.uid1 == Pair.uid1) & (Friend.uid2 == Pair.uid2))
+        .where(Pair.mask == BOTH_LIKE, Friend.uid1.is_(None))
+        .limit(1000)
+    )
+    return sum(_repair(uid1, uid2) for uid1, uid2 in db.session.execute(query).all())
+
+
+@transactional
+def _repair(uid1: int, uid2: int) -> bool:
+    pair = lock_pair(uid1, uid2)
+    if pair.is_matched:
+        set_mask(pair, pair.mask)
+    return pair.is_matched
+
+
+def forget_user(uid: int) -> None:
+    """Remove every swipe, like, pair and match of a deleted user, from both sides, in short transactions."""
+    for model, ours in (
+        (Swipe, or_(Swipe.uid == uid, Swipe.sid == uid)),
+        (LikeIn, or_(LikeIn.uid == uid, LikeIn.sid == uid)),
+        (Friend, or_(Friend.uid1 == uid, Friend.uid2 == uid)),
+        (Pair, or_(Pair.uid1 == uid, Pair.uid2 == uid)),
+    ):
+        _delete_all(model, ours)
+    drop_from_ranking(uid)
+
+
+@transactional
+def _delete_all(model: Any, ours: Any) -> None:
+    db.session.execute(delete(model).where(ours))
+
+
+def forget_deleted(_sender: Any, *, uid: int) -> None:
+    """The account's own rows are gone; this removes what others' pages would still show."""
+    forget_user(uid)
+
+
+def export_social(_sender: Any, *, uid: int) -> dict[str, Any]:
+    """The caller's own swipes and matches. Who liked them is the likers' data, and a permission of its own."""
+    return {
+        "swipes": rows_of(select(Swipe).where(Swipe.uid == uid)),
+        "friends": rows_of(select(Friend).where(or_(Friend.uid1 == uid, Friend.uid2 == uid))),
+    }
+
+
+account_deleted.connect(forget_deleted)
+account_exporting.connect(export_social)

@@ -1,0 +1,97 @@
+"""Tables of swipes and matches. There are no foreign keys between users, so each table can be distributed by its key."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger
+from sqlalchemy.orm import Mapped, mapped_column
+
+from swiper.dialect import UtcDateTime, enum_type, now
+from swiper.extensions import db
+
+# Bits of `Pair.mask`.
+FIRST_LIKES = 1
+SECOND_LIKES = 2
+BOTH_LIKE = FIRST_LIKES | SECOND_LIKES
+ENDED = 4
+
+
+class SwipeKind(StrEnum):
+    """What somebody thinks of somebody."""
+
+    LIKE = "like"
+    SUPERLIKE = "superlike"
+    DISLIKE = "dislike"
+
+    @property
+    def is_like(self) -> bool:
+        """A superlike counts as a like."""
+        return self is not SwipeKind.DISLIKE
+
+
+class Swipe(db.Model):
+    """`uid` swiped `sid`: at most once."""
+
+    __tablename__ = "swipes"
+    __table_args__ = (
+        CheckConstraint("uid <> sid", name="not_self"),
+        Index(None, "uid", "swiped_at"),
+        db.Model.__table_args__,
+    )
+
+    uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    sid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[SwipeKind] = mapped_column(enum_type(SwipeKind, "kind"))
+    swiped_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class LikeIn(db.Model):
+    """The same like seen from the liked person's side: the head of their deck, and who liked them."""
+
+    __tablename__ = "likes_in"
+    __table_args__ = (
+        Index(None, "sid", "is_super", "liked_at"),
+        Index(None, "sid", "liked_at"),
+        db.Model.__table_args__,
+    )
+
+    sid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    is_super: Mapped[int] = mapped_column(SmallInteger, default=0)
+    liked_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class Pair(db.Model):
+    """What stands between two people, in one row that every change between them locks first.
+
+    Two likes at the same moment meet here: the second waits for the first one's commit and then sees its bit.
+    """
+
+    __tablename__ = "pairs"
+    __table_args__ = (
+        CheckConstraint("uid1 < uid2", name="in_order"),
+        CheckConstraint("mask >= 0 AND mask <= 7", name="mask_range"),
+        Index(None, "mask", "changed_at"),
+        db.Model.__table_args__,
+    )
+
+    uid1: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    uid2: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    mask: Mapped[int] = mapped_column(SmallInteger, default=0)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class Friend(db.Model):
+    """A match: one row for both."""
+
+    __tablename__ = "friends"
+    __table_args__ = (
+        CheckConstraint("uid1 < uid2", name="in_order"),
+        Index(None, "uid1", "matched_at"),
+        Index(None, "uid2", "matched_at"),
+        db.Model.__table_args__,
+    )
+
+    uid1: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    uid2: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    matched_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

@@ -1,0 +1,114 @@
+"""The `social` blueprint: deck, swipes, friends, likers, ranking, and other people's cards."""
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import current_app, g
+
+from swiper.auth.profiles import cards_of
+from swiper.errors import NotFoundError
+from swiper.pages import cached_page
+from swiper.responses import ok
+from swiper.schemas import PageIn, page_schema
+from swiper.social import deck, friends, ranking, schemas, swipes, tasks
+from swiper.social.models import SwipeKind
+from swiper.tasking import enqueue
+from swiper.vip.models import Permission
+from swiper.vip.permissions import permission_required
+
+blueprint = APIBlueprint("social", __name__, url_prefix="/api", tag="Social")
+
+LOGIN_WHITELIST: frozenset[str] = frozenset()
+
+
+@blueprint.get("/user/<id:user_id>")
+@blueprint.output(schemas.CardOut)
+def show_card(user_id: int) -> dict[str, Any]:
+    """Another user's public card."""
+    cards = cards_of([user_id], friends=friends.are_friends(g.uid, [user_id]))
+    if not cards:
+        raise NotFoundError()
+    return ok(cards[0])
+
+
+@blueprint.get("/social/users")
+@blueprint.input(schemas.DeckIn, location="query", arg_name="wanted", unknown=None)
+@blueprint.output(schemas.DeckOut)
+def show_deck(wanted: dict[str, int]) -> dict[str, Any]:
+    """Five people of the deck; group 0 starts from the top."""
+    shown = deck.show_deck(g.account, g.standing, wanted["group_num"])
+    if current_app.config["ROBOTS_ANSWER_PERCENT"] and shown["users"]:
+        enqueue(tasks.answer_as_robots, g.uid, [card["id"] for card in shown["users"]])
+    return ok(shown)
+
+
+def _swipe(sid: int, kind: SwipeKind) -> dict[str, Any]:
+    return ok({"is_matched": swipes.swipe(g.uid, sid, kind, g.standing).is_matched})
+
+
+@blueprint.post("/social/like")
+@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
+@blueprint.output(schemas.SwipeOut)
+def like(given: dict[str, int]) -> dict[str, Any]:
+    """Like somebody; both become friends when the other has liked as well."""
+    return _swipe(given["sid"], SwipeKind.LIKE)
+
+
+@blueprint.post("/social/superlike")
+@permission_required(Permission.SUPERLIKE)
+@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
+@blueprint.output(schemas.SwipeOut)
+def superlike(given: dict[str, int]) -> dict[str, Any]:
+    """Like somebody and stand at the head of their deck."""
+    return _swipe(given["sid"], SwipeKind.SUPERLIKE)
+
+
+@blueprint.post("/social/dislike")
+@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
+@blueprint.output(schemas.SwipeOut)
+def dislike(given: dict[str, int]) -> dict[str, Any]:
+    """Pass somebody by."""
+    return _swipe(given["sid"], SwipeKind.DISLIKE)
+
+
+@blueprint.post("/social/rewind")
+@permission_required(Permission.REWIND)
+@blueprint.input(schemas.RewindIn, location="json_or_form", arg_name="given")
+@blueprint.output(schemas.RewindOut)
+def rewind(given: dict[str, int]) -> dict[str, Any]:
+    """Take the last swipe back, with everything that followed from it."""
+    return ok({"sid": swipes.rewind(g.uid, g.standing, given.get("sid"))})
+
+
+@blueprint.get("/social/friends")
+@blueprint.input(PageIn, location="query", arg_name="wanted", unknown=None)
+@blueprint.output(page_schema("FriendPage", schemas.FriendOut))
+def show_friends(wanted: dict[str, int]) -> dict[str, Any]:
+    """The caller's matches, newest first."""
+    return ok(friends.list_friends(g.uid, **wanted))
+
+
+@blueprint.post("/social/unfriend")
+@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
+@blueprint.output({}, status_code=200)
+def unfriend(given: dict[str, int]) -> dict[str, Any]:
+    """End a match for both."""
+    friends.unfriend(g.uid, given["sid"])
+    return ok({})
+
+
+@blueprint.get("/social/liked_me")
+@permission_required(Permission.WHO_LIKED_ME)
+@blueprint.input(PageIn, location="query", arg_name="wanted", unknown=None)
+@blueprint.output(page_schema("LikerPage", schemas.LikerOut))
+def show_likers(wanted: dict[str, int]) -> dict[str, Any]:
+    """Who liked the caller, newest first."""
+    return ok(friends.list_likers(g.uid, **wanted))
+
+
+@blueprint.get("/social/hot")
+@cached_page(ranking.PAGE_KEY, "HOT_PAGE_SECONDS", is_public=False)
+@blueprint.output(schemas.RankOut(many=True))
+def show_hot() -> dict[str, Any]:
+    """The fifty people with the most points."""
+    return ok(ranking.top_people())

@@ -1,0 +1,77 @@
+"""What the social endpoints take and answer."""
+
+from apiflask import Schema
+from marshmallow import fields, validate
+
+from swiper.auth.schemas import CardOut
+from swiper.schemas import Id, InputSchema, WholeNumber, in_range
+from swiper.social.deck import LAST_GROUP
+from swiper.social.models import SwipeKind
+
+RELAXABLE = ["dating_sex", "min_dating_age", "max_dating_age", "dating_location"]
+
+
+class DeckIn(InputSchema):
+    """Which group of five, from 0."""
+
+    group_num = WholeNumber(load_default=0, validate=in_range(0, LAST_GROUP))
+
+
+class EmptyOut(Schema):
+    """Why there is nobody to show, and which preferences would bring people if they were relaxed."""
+
+    reason = fields.String(required=True, validate=validate.OneOf(["end_of_deck", "all_swiped", "nobody_fits"]))
+    relax = fields.List(fields.String(validate=validate.OneOf(RELAXABLE)), required=True)
+
+
+class DeckOut(Schema):
+    """One group of the deck."""
+
+    users = fields.List(fields.Nested(CardOut), required=True)
+    empty = fields.Nested(EmptyOut, required=True, allow_none=True)
+
+
+class SwipeIn(InputSchema):
+    """Whom the swipe is on."""
+
+    sid = Id(required=True)
+
+
+class SwipeOut(Schema):
+    """Whether the two are friends now."""
+
+    is_matched = fields.Boolean(required=True)
+
+
+class RewindIn(InputSchema):
+    """`sid`, if given, must be the last swipe's."""
+
+    sid = Id()
+
+
+class RewindOut(Schema):
+    """Whom the swipe that was taken back was on."""
+
+    sid = Id(required=True)
+
+
+class FriendOut(CardOut):
+    """A friend's card."""
+
+    matched_at = fields.AwareDateTime(required=True)
+
+
+class LikerOut(CardOut):
+    """The card of somebody who liked the caller; `answer` is the caller's own swipe on them."""
+
+    liked_at = fields.AwareDateTime(required=True)
+    is_superlike = fields.Boolean(required=True)
+    answer = fields.String(required=True, allow_none=True, validate=validate.OneOf([kind.value for kind in SwipeKind]))
+
+
+class RankOut(Schema):
+    """One place of the ranking."""
+
+    rank = fields.Integer(required=True)
+    score = fields.Integer(required=True)
+    user = fields.Nested(CardOut, required=True)

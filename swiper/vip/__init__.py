@@ -1,0 +1,1 @@
+"""VIP levels and permissions, orders, payments and flash sales."""

@@ -1,0 +1,124 @@
+"""Orders: made, paid once, granted once, or released when nobody pays."""
+
+import logging
+from datetime import timedelta
+
+from flask import current_app
+from sqlalchemy import select, update
+
+from swiper.dialect import now, transactional
+from swiper.errors import NotFoundError, ParamError, PaymentError
+from swiper.extensions import db
+from swiper.ids import new_id
+from swiper.vip.levels import find_level, grant, list_levels
+from swiper.vip.models import FlashSale, Order, OrderState, Ticket, TicketState
+from swiper.vip.payments import PaymentNotice, current_provider
+
+log = logging.getLogger(__name__)
+
+
+@transactional
+def create_order(uid: int, level: int, months: int) -> Order:
+    """Order `months` of `level` at today's price. Raises ParamError for a level that is not for sale."""
+    if level < 1 or level not in [known.level for known in list_levels()]:
+        raise ParamError(errors={"level": ["Not one of the choices."]})
+    return add_order(uid, level, months, find_level(level).price_cents * months)
+
+
+def add_order(uid: int, level: int, months: int, amount_cents: int, sale_id: int | None = None) -> Order:
+    """Add a pending order to the running transaction."""
+    order = Order(
+        id=new_id(),
+        uid=uid,
+        level=level,
+        months=months,
+        amount_cents=amount_cents,
+        currency="CNY",
+        provider=current_provider().name,
+        state=OrderState.PENDING,
+        sale_id=sale_id,
+    )
+    db.session.add(order)
+    db.session.flush()
+    return order
+
+
+def find_order(uid: int, order_id: int) -> Order:
+    """The caller's own order; anybody else's is as absent as one that does not exist."""
+    order = db.session.get(Order, order_id)
+    if order is None or order.uid != uid:
+        raise NotFoundError()
+    return order
+
+
+@transactional
+def settle(provider: str, notice: PaymentNotice) -> Order:
+    """Take note of a payment and grant what was bought, once however often the notice comes.
+
+    Raises PaymentError where order, amount or currency are not those we asked for.
+    """
+    order = db.session.get(Order, notice.order_id, with_for_update=True, populate_existing=True)
+    if order is None or order.provider != provider:
+        raise PaymentError("There is no such order.")
+    if notice.amount_cents != order.amount_cents:
+        raise PaymentError("The amount differs.")
+    if notice.currency != order.currency:
+        raise PaymentError("The currency differs.")
+    if order.state in (OrderState.PAID, OrderState.REFUND_DUE):
+        return order
+    is_late = order.state is OrderState.RELEASED and order.sale_id is not None
+    order.payment_id, order.paid_at = notice.payment_id, now()
+    if is_late and not _take_back_place(order):
+        order.state = OrderState.REFUND_DUE
+        log.error("order %d was paid after its place in the sale was released: refund it", order.id)
+        return order
+    order.state = OrderState.PAID
+    grant(order.uid, order.level, order.months)
+    return order
+
+
+def _take_back_place(order: Order) -> bool:
+    """Take a place for an order whose own was released; False when none is left."""
+    if not take_place(order.sale_id or 0):
+        return False
+    db.session.execute(
+        update(Ticket)
+        .where(Ticket.uid == order.uid, Ticket.sale_id == order.sale_id)
+        .values(state=TicketState.ORDERED, order_id=order.id)
+    )
+    return True
+
+
+def take_place(sale_id: int) -> bool:
+    """Take one of the sale's places in the running transaction; the row lock makes buyers take turns."""
+    sale = db.session.get(FlashSale, sale_id, with_for_update=True, populate_existing=True)
+    if sale is None or sale.sold >= sale.stock:
+        return False
+    sale.sold += 1
+    return True
+
+
+def release_unpaid() -> int:
+    """Release the orders that nobody paid in time, each with its flash sale place; how many is returned."""
+    limit = now() - timedelta(seconds=current_app.config["ORDER_TTL_SECONDS"])
+    stale = db.session.scalars(
+        select(Order.id).where(Order.state == OrderState.PENDING, Order.created_at < limit).limit(1000)
+    ).all()
+    return sum(_release(order_id) for order_id in stale)
+
+
+@transactional
+def _release(order_id: int) -> bool:
+    order = db.session.get(Order, order_id, with_for_update=True, populate_existing=True)
+    if order is None or order.state is not OrderState.PENDING:
+        return False
+    order.state = OrderState.RELEASED
+    if order.sale_id is not None:
+        sale = db.session.get_one(FlashSale, order.sale_id, with_for_update=True, populate_existing=True)
+        sale.sold -= 1
+        db.session.execute(
+            update(Ticket)
+            .where(Ticket.uid == order.uid, Ticket.sale_id == order.sale_id, Ticket.order_id == order.id)
+            .values(state=TicketState.RELEASED)
+        )
+    return True

@@ -1,0 +1,46 @@
+"""Payments behind one interface; `PAYMENT_PROVIDER` names the one in use, or `none`."""
+
+from flask import Flask, current_app
+
+from swiper.errors import NotFoundError, UnavailableError
+from swiper.vip.payments.base import PaymentNotice, PaymentProvider
+from swiper.vip.payments.cashier import CashierProvider
+from swiper.vip.payments.sandbox import SandboxProvider
+
+__all__ = ["PaymentNotice", "PaymentProvider", "checkout_url", "current_provider", "find_provider", "init_app"]
+
+PROVIDERS: dict[str, type[PaymentProvider]] = {
+    provider.name: provider for provider in (SandboxProvider, CashierProvider)
+}
+
+
+def init_app(app: Flask) -> None:
+    """Build the chosen provider; an unknown name stops the start."""
+    name = app.config["PAYMENT_PROVIDER"]
+    if name != "none" and name not in PROVIDERS:
+        raise ValueError(f"PAYMENT_PROVIDER knows none, {', '.join(sorted(PROVIDERS))}; not {name!r}")
+    app.extensions["payment"] = PROVIDERS[name](app.config) if name != "none" else None
+
+
+def current_provider() -> PaymentProvider:
+    """The provider that new orders are paid with. Raises UnavailableError where there is none."""
+    provider: PaymentProvider | None = current_app.extensions["payment"]
+    if provider is None:
+        raise UnavailableError()
+    return provider
+
+
+def find_provider(name: str) -> PaymentProvider:
+    """The provider that a callback's address names. Raises NotFoundError where it is not in use."""
+    provider: PaymentProvider | None = current_app.extensions["payment"]
+    if provider is None or provider.name != name:
+        raise NotFoundError()
+    return provider
+
+
+def checkout_url(provider_name: str, order_id: int, amount_cents: int, currency: str) -> str | None:
+    """Where an order is paid; None when its provider is no longer in use."""
+    provider: PaymentProvider | None = current_app.extensions["payment"]
+    if provider is None or provider.name != provider_name:
+        return None
+    return provider.checkout_url(order_id, amount_cents, currency)

@@ -1,0 +1,108 @@
+"""The `vip` blueprint: levels, memberships, orders, payments, flash sales."""
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import g, request
+
+from swiper.errors import NotFoundError
+from swiper.pages import cached_page
+from swiper.responses import ok
+from swiper.tasking import enqueue
+from swiper.vip import levels, orders, payments, quotas, sales, schemas, tasks
+from swiper.vip.models import Order
+from swiper.vip.payments.sandbox import SandboxProvider
+
+blueprint = APIBlueprint("vip", __name__, url_prefix="/api/vip", tag="VIP")
+
+# A payment provider proves itself by its signature instead of a login.
+LOGIN_WHITELIST = frozenset({"show_levels", "receive_payment"})
+
+
+@blueprint.get("/levels")
+@cached_page(levels.LEVELS_PAGE_KEY, "LEVELS_PAGE_SECONDS", is_public=True)
+@blueprint.output(schemas.LevelOut(many=True))
+def show_levels() -> dict[str, Any]:
+    """The levels, their monthly prices in yuan and their permissions."""
+    return ok(levels.list_levels())
+
+
+@blueprint.get("/me")
+@blueprint.output(schemas.MembershipOut)
+def show_membership() -> dict[str, Any]:
+    """The caller's level, expiry, permissions and what is left of today's quotas."""
+    level = g.standing.level
+    return ok(
+        {
+            "level": level.level,
+            "name": level.name,
+            "expires_at": g.standing.expires_at,
+            "permissions": level.permissions,
+            "quotas": quotas.quotas_left(g.uid, g.standing),
+            "resets_at": quotas.resets_at(),
+        }
+    )
+
+
+def _described(order: Order) -> dict[str, Any]:
+    url = payments.checkout_url(order.provider, order.id, order.amount_cents, order.currency)
+    return ok(schemas.describe_order(order, url))
+
+
+@blueprint.post("/orders")
+@blueprint.input(schemas.OrderIn, location="json_or_form", arg_name="wanted")
+@blueprint.output(schemas.OrderOut, status_code=201)
+def order_level(wanted: dict[str, int]) -> dict[str, Any]:
+    """Order a level for some months."""
+    return _described(orders.create_order(g.uid, wanted["level"], wanted["months"]))
+
+
+@blueprint.get("/orders/<id:order_id>")
+@blueprint.output(schemas.OrderOut)
+def show_order(order_id: int) -> dict[str, Any]:
+    """One of the caller's orders."""
+    return _described(orders.find_order(g.uid, order_id))
+
+
+@blueprint.post("/payments/<provider>/callback")
+@blueprint.output(schemas.NoticeOut)
+def receive_payment(provider: str) -> dict[str, Any]:
+    """A payment provider's signed notice; sending it again is harmless."""
+    notice = payments.find_provider(provider).read_callback(request.headers, request.get_data())
+    return ok({"state": orders.settle(provider, notice).state.value})
+
+
+@blueprint.post("/payments/sandbox/checkout/<id:order_id>")
+@blueprint.output(schemas.OrderOut)
+def pay_in_sandbox(order_id: int) -> dict[str, Any]:
+    """Pretend to pay one of the caller's orders; exists only where the sandbox is the payment provider."""
+    provider = payments.find_provider(SandboxProvider.name)
+    if not isinstance(provider, SandboxProvider):
+        raise NotFoundError()
+    order = orders.find_order(g.uid, order_id)
+    headers, body = provider.pay(order.id, order.amount_cents, order.currency)
+    return _described(orders.settle(provider.name, provider.read_callback(headers, body)))
+
+
+@blueprint.get("/sales")
+@blueprint.output(schemas.SaleOut(many=True))
+def show_sales() -> dict[str, Any]:
+    """The flash sales that are open or still to come."""
+    return ok(sales.list_sales())
+
+
+@blueprint.post("/qbuy")
+@blueprint.input(schemas.SaleIn, location="json_or_form", arg_name="wanted")
+@blueprint.output(schemas.TicketOut)
+def queue_up(wanted: dict[str, int]) -> dict[str, Any]:
+    """Queue up for a flash sale; poll the ticket to see what came of it."""
+    ticket = sales.queue_up(g.uid, wanted["sale_id"])
+    enqueue(tasks.serve, g.uid, ticket.id)
+    return ok(ticket)
+
+
+@blueprint.get("/qbuy/<id:ticket_id>")
+@blueprint.output(schemas.TicketOut)
+def show_ticket(ticket_id: int) -> dict[str, Any]:
+    """What has become of a place in the queue."""
+    return ok(sales.find_ticket(g.uid, ticket_id))

@@ -1,0 +1,108 @@
+"""Flash sales: buyers queue up with a ticket, a task hands out the places."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+
+from swiper.dialect import insert_if_absent, now, transactional
+from swiper.errors import NotFoundError, ParamError, SoldOutError
+from swiper.extensions import db
+from swiper.ids import new_id
+from swiper.vip.models import FlashSale, Ticket, TicketState
+from swiper.vip.orders import add_order, take_place
+
+# A ticket that still waits after this many seconds has lost its task, and the beat's sweep takes over.
+LOST_AFTER_SECONDS = 15
+
+
+@transactional
+def add_sale(
+    name: str, *, level: int, months: int, price_cents: int, stock: int, starts_at: datetime, ends_at: datetime
+) -> FlashSale:
+    """Set up a sale; the price is for the whole period. Raises ParamError where it makes no sense."""
+    if not (level > 0 and months > 0 and price_cents >= 0 and stock > 0 and starts_at < ends_at):
+        raise ParamError()
+    sale = FlashSale(
+        id=new_id(),
+        name=name,
+        level=level,
+        months=months,
+        price_cents=price_cents,
+        stock=stock,
+        sold=0,
+        starts_at=starts_at,
+        ends_at=ends_at,
+    )
+    db.session.add(sale)
+    return sale
+
+
+def list_sales() -> list[FlashSale]:
+    """The sales that are open or still to come, the next to end first."""
+    return list(db.session.scalars(select(FlashSale).where(FlashSale.ends_at > now()).order_by(FlashSale.ends_at)))
+
+
+@transactional
+def queue_up(uid: int, sale_id: int) -> Ticket:
+    """The caller's one ticket for a sale; asking again returns the same one.
+
+    A ticket that found the sale sold out, or whose order was released, queues again. Raises NotFoundError, ParamError
+    outside the sale's window, SoldOutError when no place is left.
+    """
+    sale = db.session.get(FlashSale, sale_id, populate_existing=True)
+    if sale is None:
+        raise NotFoundError()
+    if not sale.starts_at <= now() < sale.ends_at:
+        raise ParamError("The sale is not open.")
+    ticket = _find(uid, sale_id)
+    if ticket is not None and ticket.state in (TicketState.QUEUED, TicketState.ORDERED):
+        return ticket
+    if sale.sold >= sale.stock:
+        raise SoldOutError()
+    if ticket is None:
+        row = {"uid": uid, "id": new_id(), "sale_id": sale_id, "state": TicketState.QUEUED, "queued_at": now()}
+        insert_if_absent(Ticket, [row], ["uid", "sale_id"])
+        return db.session.scalars(_own_ticket(uid, sale_id)).one()
+    ticket.state, ticket.order_id, ticket.queued_at = TicketState.QUEUED, None, now()
+    return ticket
+
+
+def _find(uid: int, sale_id: int) -> Ticket | None:
+    return db.session.scalars(_own_ticket(uid, sale_id).with_for_update()).first()
+
+
+def _own_ticket(uid: int, sale_id: int):  # type: ignore[no-untyped-def]
+    return select(Ticket).where(Ticket.uid == uid, Ticket.sale_id == sale_id)
+
+
+def find_ticket(uid: int, ticket_id: int) -> Ticket:
+    """The caller's own ticket. Raises NotFoundError."""
+    ticket = db.session.get(Ticket, (uid, ticket_id), populate_existing=True)
+    if ticket is None:
+        raise NotFoundError()
+    return ticket
+
+
+@transactional
+def serve_ticket(uid: int, ticket_id: int) -> TicketState | None:
+    """Give a queued ticket its place and its order, or tell it that the sale is sold out.
+
+    Safe to run any number of times: only a queued ticket is served, place and order are one transaction.
+    """
+    ticket = db.session.get(Ticket, (uid, ticket_id), with_for_update=True, populate_existing=True)
+    if ticket is None or ticket.state is not TicketState.QUEUED:
+        return ticket.state if ticket else None
+    if not take_place(ticket.sale_id):
+        ticket.state = TicketState.SOLD_OUT
+        return ticket.state
+    sale = db.session.get_one(FlashSale, ticket.sale_id)
+    order = add_order(uid, sale.level, sale.months, sale.price_cents, sale.id)
+    ticket.state, ticket.order_id = TicketState.ORDERED, order.id
+    return ticket.state
+
+
+def lost_tickets() -> list[tuple[int, int]]:
+    """`(uid, ticket id)` of tickets that no task seems to be serving."""
+    limit = now() - timedelta(seconds=LOST_AFTER_SECONDS)
+    query = select(Ticket.uid, Ticket.id).where(Ticket.state == TicketState.QUEUED, Ticket.queued_at < limit)
+    return [(uid, ticket_id) for uid, ticket_id in db.session.execute(query.limit(1000))]

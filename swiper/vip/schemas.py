@@ -1,0 +1,133 @@
+"""What the vip endpoints take and answer."""
+
+from typing import Any
+
+from apiflask import Schema
+from marshmallow import fields, validate
+
+from swiper.schemas import Id, InputSchema, WholeNumber, in_range
+from swiper.vip.models import Order, OrderState, Permission, TicketState
+
+PERMISSIONS = [permission.value for permission in Permission]
+
+
+class Cents(fields.Float):
+    """An amount kept in cents, shown in yuan."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> float | None:
+        return None if value is None else value / 100
+
+
+class VipOut(Schema):
+    """The VIP part of a user or card; the badge is shown only where the level unlocks `vipflag`."""
+
+    level = fields.Integer(required=True)
+    name = fields.String(required=True)
+    badge = fields.Boolean(required=True)
+
+
+class LevelOut(Schema):
+    """A level, its monthly price in yuan, its permissions."""
+
+    level = fields.Integer(required=True)
+    name = fields.String(required=True)
+    price = fields.Float(required=True)
+    permissions = fields.List(fields.String(validate=validate.OneOf(PERMISSIONS)), required=True)
+
+
+class QuotaOut(Schema):
+    """One daily quota; null is without limit."""
+
+    limit = fields.Integer(required=True, allow_none=True)
+    used = fields.Integer(required=True)
+    left = fields.Integer(required=True, allow_none=True)
+
+
+class QuotasOut(Schema):
+    """The caller's quotas of today."""
+
+    like = fields.Nested(QuotaOut, required=True)
+    superlike = fields.Nested(QuotaOut, required=True)
+    rewind = fields.Nested(QuotaOut, required=True)
+
+
+class MembershipOut(Schema):
+    """Where the caller stands."""
+
+    level = fields.Integer(required=True)
+    name = fields.String(required=True)
+    expires_at = fields.AwareDateTime(required=True, allow_none=True)
+    permissions = fields.List(fields.String(validate=validate.OneOf(PERMISSIONS)), required=True)
+    quotas = fields.Nested(QuotasOut, required=True)
+    resets_at = fields.AwareDateTime(required=True)
+
+
+class OrderIn(InputSchema):
+    """Buy `months` of `level`."""
+
+    level = WholeNumber(required=True, validate=in_range(1, 100))
+    months = WholeNumber(required=True, validate=in_range(1, 36))
+
+
+class PaymentOut(Schema):
+    """How to pay: send the buyer to `url` (in the sandbox, POST to it)."""
+
+    provider = fields.String(required=True)
+    url = fields.String(required=True)
+
+
+class OrderOut(Schema):
+    """An order; amounts in yuan. `payment` is null once there is nothing to pay."""
+
+    id = Id(required=True)
+    level = fields.Integer(required=True)
+    months = fields.Integer(required=True)
+    amount = Cents(attribute="amount_cents", required=True)
+    currency = fields.String(required=True)
+    state = fields.String(required=True, validate=validate.OneOf([state.value for state in OrderState]))
+    created_at = fields.AwareDateTime(required=True)
+    paid_at = fields.AwareDateTime(required=True, allow_none=True)
+    payment = fields.Nested(PaymentOut, required=True, allow_none=True)
+
+
+class NoticeOut(Schema):
+    """The answer that a payment provider expects."""
+
+    state = fields.String(required=True, validate=validate.OneOf([state.value for state in OrderState]))
+
+
+class SaleIn(InputSchema):
+    """Queue up for a flash sale."""
+
+    sale_id = Id(required=True)
+
+
+class SaleOut(Schema):
+    """A flash sale; the price is in yuan for the whole period."""
+
+    id = Id(required=True)
+    name = fields.String(required=True)
+    level = fields.Integer(required=True)
+    months = fields.Integer(required=True)
+    price = Cents(attribute="price_cents", required=True)
+    stock = fields.Integer(required=True)
+    left = fields.Function(lambda sale: sale.stock - sale.sold, required=True, metadata={"type": "integer"})
+    starts_at = fields.AwareDateTime(required=True)
+    ends_at = fields.AwareDateTime(required=True)
+
+
+class TicketOut(Schema):
+    """A place in a sale's queue; `order_id` is set once the state is `ordered`."""
+
+    ticket = Id(attribute="id", required=True)
+    sale_id = Id(required=True)
+    state = fields.String(required=True, validate=validate.OneOf([state.value for state in TicketState]))
+    order_id = Id(required=True, allow_none=True)
+
+
+def describe_order(order: Order, checkout_url: str | None) -> dict[str, Any]:
+    """What `OrderOut` shows; only a pending order is payable."""
+    is_payable = order.state is OrderState.PENDING and checkout_url
+    columns = {column.key: getattr(order, column.key) for column in Order.__table__.columns}
+    payment = {"provider": order.provider, "url": checkout_url} if is_payable else None
+    return columns | {"state": order.state.value, "payment": payment}

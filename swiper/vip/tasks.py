@@ -1,0 +1,36 @@
+"""Celery tasks of flash sales, orders and memberships."""
+
+from celery import shared_task
+
+from swiper.vip.levels import expire_memberships
+from swiper.vip.orders import release_unpaid
+from swiper.vip.sales import lost_tickets, serve_ticket
+
+
+@shared_task(name="vip.serve_ticket", ignore_result=False)
+def serve(uid: int, ticket_id: int) -> str | None:
+    """Give one ticket its place in the sale, or tell it that there is none."""
+    state = serve_ticket(uid, ticket_id)
+    return state.value if state else None
+
+
+@shared_task(name="vip.sweep_tickets")
+def sweep_tickets() -> None:
+    """Serve the tickets whose own task was lost."""
+    for uid, ticket_id in lost_tickets():
+        serve_ticket(uid, ticket_id)
+
+
+@shared_task(name="vip.release_orders")
+def release_orders() -> int:
+    """Release the orders that nobody paid in time."""
+    return release_unpaid()
+
+
+@shared_task(name="vip.expire_levels")
+def expire_levels() -> int:
+    """End the memberships that have run out; how many is returned."""
+    count = 0
+    while expired := expire_memberships():
+        count += len(expired)
+    return count

@@ -1,0 +1,1 @@
+"""The start page, health checks, API document, uploaded files and robots' portraits."""

@@ -1,0 +1,153 @@
+"""One application a test worker, on the embedded default or on the servers that TEST_DATABASE chooses."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import flask_migrate
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient, FlaskCliRunner
+
+from config.settings import ROOT, Environment, Settings
+from deploy.embedded_redis import answers, redis_command
+from deploy.processes import wait_until
+from swiper import create_app
+from swiper.extensions import cache, db, redis
+from swiper.vip.levels import seed_levels
+from tests import services
+from tests.factories import People
+
+
+@pytest.fixture(scope="session")
+def worker_number() -> int:
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+@pytest.fixture(scope="session")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("instance")
+
+
+@pytest.fixture(scope="session")
+def redis_url(instance: Path, worker_number: int) -> Iterator[str]:
+    """The embedded Redis of this worker, or a database of the given server."""
+    if os.environ.get("TEST_DATABASE"):
+        yield services.redis_url(worker_number)
+        return
+    socket = Settings(instance=instance, environment=Environment.TESTING).redis_socket
+    server = subprocess.Popen(redis_command(socket, instance / "redis"), stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: answers(socket), 20, "redis did not answer")
+        yield f"unix://{socket}"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture(scope="session")
+def database_url(instance: Path, worker_number: int) -> Iterator[str]:
+    """SQLite in the instance folder, or a database of our own on the given server."""
+    name = os.environ.get("TEST_DATABASE")
+    if not name:
+        yield f"sqlite:///{instance / 'swiper.db'}"
+        return
+    server, database = services.database_url(name), f"swiper_test_{worker_number}"
+    url = services.recreate_database(server, database)
+    yield url.render_as_string(hide_password=False)
+    services.drop_database(server, database)
+
+
+@pytest.fixture(scope="session")
+def settings(instance: Path, redis_url: str, database_url: str) -> Settings:
+    """What every test application starts from; `settings.model_copy(update=…)` makes a variant."""
+    return Settings(
+        _env_file=None,
+        environment=Environment.TESTING,
+        instance=instance,
+        redis_url=redis_url,
+        celery_broker_url="",
+        celery_result_backend="",
+        database_url=database_url,
+        local_refresh_seconds=0,
+        robots_answer_percent=0,
+        log_level="INFO",
+    )
+
+
+@pytest.fixture(scope="session")
+def migrated_app(settings: Settings) -> Iterator[Flask]:
+    app = create_app(settings)
+    with app.app_context():
+        flask_migrate.upgrade(str(ROOT / "migrations"))
+    yield app
+    with app.app_context():
+        for engine in db.engines.values():
+            engine.dispose()
+
+
+@pytest.fixture
+def app(migrated_app: Flask) -> Iterator[Flask]:
+    """The application with an empty database and Redis, and the VIP levels seeded."""
+    wipe(migrated_app)
+    yield migrated_app
+    with migrated_app.app_context():
+        db.session.remove()
+
+
+def wipe(app: Flask) -> None:
+    """Empty every table and the Redis database, forget what is cached, remove the outbox; then seed the levels."""
+    with app.app_context():
+        redis.client.flushdb()
+        cache.clear()
+        app.extensions.pop("memo", None)
+        app.extensions.pop("ban_list", None)
+        with db.engine.begin() as connection:
+            for table in reversed(db.metadata.sorted_tables):
+                connection.execute(table.delete())
+        (app.config["INSTANCE"] / "sms-outbox.jsonl").unlink(missing_ok=True)
+        seed_levels()
+        db.session.remove()
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[None]:
+    """An app context, for tests that call services."""
+    with app.app_context():
+        yield
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A stranger's client."""
+    return app.test_client()
+
+
+@pytest.fixture
+def runner(app: Flask) -> FlaskCliRunner:
+    return app.test_cli_runner()
+
+
+@pytest.fixture
+def people(app: Flask) -> People:
+    """Makes users and logs them in."""
+    return People(app)
+
+
+@pytest.fixture
+def make_app(settings: Settings) -> Iterator[Callable[..., Flask]]:
+    """Builds a further application with some settings changed, on the same database and Redis."""
+    made: list[Flask] = []
+
+    def make(**changes: object) -> Flask:
+        app = create_app(settings.model_copy(update=changes))
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.session.remove()
+            for engine in db.engines.values():
+                engine.dispose()

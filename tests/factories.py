@@ -1,0 +1,115 @@
+"""People for the tests: made by the ordinary services, logged in by the ordinary endpoints."""
+
+import itertools
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from swiper.auth.accounts import change_profile, find_or_create
+from swiper.auth.codes import deliver_code, unsent_codes
+from swiper.auth.profiles import load_account
+from swiper.auth.sessions import PREFIX
+from swiper.extensions import db
+from swiper.vip.levels import grant, standing_of
+
+
+@dataclass
+class Person:
+    """A user with a logged-in client of their own."""
+
+    id: int
+    phone: str
+    client: FlaskClient
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self.client.get(path, query_string=query)
+
+    def post(self, path: str, **body: Any) -> Any:
+        return self.client.post(path, json=body)
+
+    def like(self, other: "Person | int") -> Any:
+        return self.swipe("like", other)
+
+    def superlike(self, other: "Person | int") -> Any:
+        return self.swipe("superlike", other)
+
+    def dislike(self, other: "Person | int") -> Any:
+        return self.swipe("dislike", other)
+
+    def swipe(self, kind: str, other: "Person | int") -> Any:
+        sid = other.id if isinstance(other, Person) else other
+        return self.post(f"/api/social/{kind}", sid=str(sid))
+
+    def deck(self, group: int = 0) -> list[int]:
+        """The ids that one group of the deck shows."""
+        data = self.get("/api/social/users", group_num=group).json["data"]
+        return [int(card["id"]) for card in data["users"]]
+
+    def friends(self) -> list[int]:
+        return [int(card["id"]) for card in self.get("/api/social/friends").json["data"]["items"]]
+
+
+class People:
+    """Makes users. `add` takes the short way through the services, `log_in` the whole way through the endpoints."""
+
+    PROFILE = {"sex": "male", "birthday": date(1995, 5, 20), "location": "上海"}
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.numbers = itertools.count(13_800_000_000)
+
+    def add(self, *, vip: int = 0, is_complete: bool = True, **profile: Any) -> Person:
+        """A user with a complete profile, by default a man of 1995 in 上海, on VIP level `vip`."""
+        phone = f"+86{next(self.numbers)}"
+        with self.app.app_context():
+            uid, _ = find_or_create(phone)
+            if vip:
+                grant(uid, vip, 1)
+            if is_complete or profile:
+                change_profile(uid, (self.PROFILE if is_complete else {}) | profile, standing_of(uid))
+            db.session.remove()
+        return Person(uid, phone, self.client_of(uid))
+
+    def woman(self, **profile: Any) -> Person:
+        """Like `add`, a woman."""
+        return self.add(**{"sex": "female"} | profile)
+
+    def client_of(self, uid: int) -> FlaskClient:
+        """A client with a stored session of `uid`."""
+        interface: Any = self.app.session_interface
+        client = self.app.test_client()
+        sid = interface._generate_sid(interface.sid_length)
+        with self.app.app_context():
+            interface.client.set(PREFIX + sid, interface.serializer.encode({"uid": uid}), ex=3600)
+            interface.client.zadd(f"{{u:{uid}}}:sessions", {sid: 4_000_000_000})
+        client.set_cookie(self.app.config["SESSION_COOKIE_NAME"], sid)
+        return client
+
+    def log_in(self, phone: str) -> Person:
+        """Ask for a code, let the worker's service send it, read it from the outbox, log in."""
+        client = self.app.test_client()
+        answer = client.post("/api/user/verify", json={"phonenum": phone})
+        assert answer.status_code == 200, answer.json
+        code = self.sent_code()
+        answer = client.post("/api/user/login", json={"phonenum": phone, "vcode": code})
+        assert answer.status_code == 200, answer.json
+        return Person(int(answer.json["data"]["id"]), answer.json["data"]["phone"], client)
+
+    def sent_code(self) -> str:
+        """Send what waits in the outbox, and read the last code that went out."""
+        with self.app.app_context():
+            for outbox_id in unsent_codes():
+                deliver_code(outbox_id)
+            db.session.remove()
+        lines = (self.app.config["INSTANCE"] / "sms-outbox.jsonl").read_text().splitlines()
+        code: str = json.loads(lines[-1])["code"]
+        return code
+
+    def account(self, person: Person) -> Any:
+        """The stored account."""
+        with self.app.app_context():
+            return load_account(person.id)

@@ -1,0 +1,300 @@
+"""What uploads turn into, and what becomes of hostile ones."""
+
+import random
+import struct
+import time
+import zipfile
+import zlib
+from io import BytesIO
+from typing import Any
+
+import pytest
+from PIL import Image, ImageCms, ImageOps
+from PIL.Image import Exif
+from PIL.PngImagePlugin import PngInfo
+
+from swiper.errors import ParamError
+from swiper.storage.images import MAX_SCANS, TOO_MANY_PIXELS, UNREADABLE, clean_image, count_scans
+
+MAX_PIXELS = 40_000_000
+COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255), "black": (0, 0, 0), "white": (255, 255, 255)}
+ORIENTATION, GPS, ARTIST = 0x0112, 0x8825, 0x013B
+
+
+def clean(data: bytes, **changes: Any) -> Image.Image:
+    """The decoded result of `clean_image`, loaded."""
+    image = Image.open(BytesIO(clean_image(data, **{"field": "photo", "max_pixels": MAX_PIXELS, **changes})))
+    image.load()
+    return image
+
+
+def refusal(data: bytes, **changes: Any) -> Any:
+    """The reasons for which `clean_image` refuses `data`, by field."""
+    with pytest.raises(ParamError) as caught:
+        clean_image(data, **{"field": "photo", "max_pixels": MAX_PIXELS, **changes})
+    return caught.value.errors
+
+
+def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """`image` as a file of `kind`."""
+    output = BytesIO()
+    image.save(output, kind, **options)
+    return output.getvalue()
+
+
+def quadrants(size: tuple[int, int] = (64, 32)) -> Image.Image:
+    """Red, green, blue and black quarters: no turn or flip of it looks like another."""
+    width, height = size
+    image = Image.new("RGB", size, "black")
+    image.paste("red", (0, 0, width // 2, height // 2))
+    image.paste("lime", (width // 2, 0, width, height // 2))
+    image.paste("blue", (0, height // 2, width // 2, height))
+    return image
+
+
+def noise(size: tuple[int, int] = (200, 150)) -> Image.Image:
+    """An image that does not compress, so that a cut always takes pixels with it; the same each time."""
+    width, height = size
+    return Image.frombytes("RGB", size, random.Random(1).randbytes(width * height * 3))
+
+
+def corners(image: Image.Image) -> list[str]:
+    """The colours near the four corners, by name."""
+    width, height = image.size
+    points = [(4, 4), (width - 5, 4), (4, height - 5), (width - 5, height - 5)]
+    return [nearest(image.getpixel(point)) for point in points]
+
+
+def nearest(pixel: Any) -> str:
+    """The name in COLOURS that comes closest to `pixel`, which JPEG has changed a little."""
+    return min(COLOURS, key=lambda name: sum(abs(a - b) for a, b in zip(COLOURS[name], pixel, strict=True)))
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that announces a size and has next to no data."""
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"")),
+        (b"IEND", b""),
+    ]
+    parts = [
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_accepted_kinds_become_progressive_rgb_jpeg(kind: str) -> None:
+    image = clean(encode(quadrants(), kind))
+    assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (64, 32))
+    assert image.info.get("progressive")
+    assert corners(image) == ["red", "lime", "blue", "black"]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "ICO", "PPM"])
+def test_other_kinds_are_refused(kind: str) -> None:
+    assert refusal(encode(quadrants(), kind)) == {"photo": [UNREADABLE]}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_all_metadata_is_gone(kind: str) -> None:
+    exif = Exif()
+    exif[ARTIST] = "SECRET artist"
+    exif.get_ifd(GPS).update({1: "N", 2: (31.0, 14.0, 0.0), 3: "E", 4: (121.0, 28.0, 0.0)})
+    text = PngInfo()
+    text.add_text("Comment", "SECRET text")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    special: dict[str, dict[str, Any]] = {"JPEG": {"comment": "SECRET comment"}, "PNG": {"pnginfo": text}, "WEBP": {}}
+    options = special[kind]
+    if kind != "PNG":
+        options["xmp"] = b"<x:xmpmeta>SECRET xmp</x:xmpmeta>"
+    data = encode(quadrants(), kind, exif=exif, icc_profile=profile, **options)
+    assert Image.open(BytesIO(data)).getexif().get_ifd(GPS)
+    cleaned = clean_image(data, field="photo", max_pixels=MAX_PIXELS)
+    result = Image.open(BytesIO(cleaned))
+    assert not result.getexif() and not result.getexif().get_ifd(GPS)
+    assert not {"exif", "xmp", "icc_profile", "comment"} & set(result.info)
+    assert not [word for word in (b"SECRET", b"Exif", b"ICC_PROFILE") if word in cleaned]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_applied(orientation: int) -> None:
+    exif = Exif()
+    exif[ORIENTATION] = orientation
+    data = encode(quadrants(), "JPEG", exif=exif, quality=95, subsampling=0)
+    expected = ImageOps.exif_transpose(Image.open(BytesIO(data)))
+    assert expected is not None
+    image = clean(data)
+    assert image.size == expected.size
+    assert corners(image) == corners(expected)
+
+
+def exif_with(*entries: tuple[int, int, int, bytes]) -> bytes:
+    """An EXIF block with these (tag, type, count, value) entries, as odd as they may be."""
+    body = b"".join(struct.pack("<HHI4s", *entry) for entry in entries)
+    return b"Exif\x00\x00II*\x00\x08\x00\x00\x00" + struct.pack("<H", len(entries)) + body + bytes(4)
+
+
+def test_tag_of_unexpected_type_does_not_cost_the_photo() -> None:
+    data = encode(quadrants(), "JPEG", exif=exif_with((ORIENTATION, 3, 1, b"\x06"), (0xFE, 2, 1, b"0")))
+    with pytest.raises(struct.error):
+        ImageOps.exif_transpose(Image.open(BytesIO(data)))
+    assert clean(data).size == (32, 64)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("exif", [b"Exif\x00\x00garbage!", exif_with((ORIENTATION, 2, 1, b"a")), b"Exif\x00\x00II*"])
+def test_broken_exif_does_not_cost_the_photo(exif: bytes) -> None:
+    assert clean(encode(quadrants(), "JPEG", exif=exif)).size == (64, 32)
+
+
+def test_large_image_is_shrunk_in_its_proportions() -> None:
+    assert clean(encode(Image.new("RGB", (4000, 1000)), "JPEG")).size == (1440, 360)
+    assert clean(encode(Image.new("RGB", (1000, 4000)), "PNG"), longest_side=400).size == (100, 400)
+    assert clean(encode(Image.new("RGB", (3, 6000)), "PNG")).size == (1, 1440)
+
+
+def test_smallest_image_is_taken_and_never_enlarged() -> None:
+    assert clean(encode(Image.new("RGB", (1, 1)), "PNG")).size == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "kind", "expected"),
+    [
+        ("CMYK", (0, 255, 255, 0), "JPEG", (255, 0, 0)),
+        ("L", 100, "JPEG", (100, 100, 100)),
+        ("1", 1, "PNG", (255, 255, 255)),
+        ("P", 0, "PNG", (0, 0, 0)),
+        ("LA", (0, 0), "PNG", (255, 255, 255)),
+        ("LA", (80, 255), "PNG", (80, 80, 80)),
+        ("I;16", 100 * 256, "PNG", (100, 100, 100)),
+        ("RGBA", (0, 0, 0, 0), "PNG", (255, 255, 255)),
+        ("RGBA", (255, 0, 0, 255), "PNG", (255, 0, 0)),
+        ("RGBA", (0, 0, 0, 128), "WEBP", (127, 127, 127)),
+    ],
+)
+def test_colour_modes_become_rgb_on_white(mode: str, colour: Any, kind: str, expected: tuple[int, ...]) -> None:
+    image = clean(encode(Image.new(mode, (20, 20), colour), kind))
+    assert image.mode == "RGB"
+    pixel = image.getpixel((10, 10))
+    assert isinstance(pixel, tuple)
+    assert all(abs(a - b) <= 4 for a, b in zip(pixel, expected, strict=True))
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB", "I;16"])
+def test_single_transparent_colour_is_taken(mode: str) -> None:
+    transparency = (0, 0, 0) if mode == "RGB" else 0
+    image = clean(encode(Image.new(mode, (20, 20)), "PNG", transparency=transparency))
+    assert image.size == (20, 20)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_animation_gives_its_first_frame(kind: str) -> None:
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    data = encode(frames[0], kind, save_all=True, append_images=frames[1:], duration=50)
+    assert getattr(Image.open(BytesIO(data)), "n_frames", 1) == 2
+    assert corners(clean(data)) == ["red"] * 4
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.7, 0.99])
+def test_truncated_file_is_refused(kind: str, kept: float) -> None:
+    data = encode(noise(), kind)
+    assert refusal(data[: int(len(data) * kept)]) == {"photo": [UNREADABLE]}
+
+
+def test_damaged_png_chunk_is_refused() -> None:
+    data = bytearray(encode(noise(), "PNG"))
+    data[data.rindex(b"IEND") - 5] ^= 1
+    Image.open(BytesIO(data)).load()
+    assert refusal(bytes(data)) == {"photo": [UNREADABLE]}
+
+
+def test_pixels_are_counted_before_decoding() -> None:
+    assert refusal(encode(Image.new("1", (300, 200)), "PNG"), max_pixels=59_999) == {"photo": [TOO_MANY_PIXELS]}
+    assert clean(encode(Image.new("1", (300, 200)), "PNG"), max_pixels=60_000).size == (300, 200)
+
+
+@pytest.mark.parametrize("size", [(7000, 7000), (10_000, 10_000), (65_535, 65_535), (2**31 - 1, 2**31 - 1)])
+def test_bomb_is_refused_by_its_header(size: tuple[int, int]) -> None:
+    started = time.process_time()
+    assert refusal(png_header(*size)) == {"photo": [TOO_MANY_PIXELS]}
+    assert time.process_time() - started < 0.5
+
+
+def test_jpeg_of_many_scans_is_refused() -> None:
+    data = encode(quadrants(), "JPEG", progressive=True)
+    last_scan = data[data.rindex(b"\xff\xda") : -2]
+    assert count_scans(data) == 10
+    few, many = MAX_SCANS - 10, MAX_SCANS - 9
+    assert clean(data[:-2] + last_scan * few + data[-2:]).size == (64, 32)
+    assert refusal(data[:-2] + last_scan * many + data[-2:]) == {"photo": [UNREADABLE]}
+    # A marker without a length, followed by what looks like a great one, does not hide the scans behind it.
+    hiding = b"\xff\x01\xff\xff"
+    assert count_scans(data[:-2] + hiding + last_scan * 60 + data[-2:]) == 70
+
+
+def test_scans_of_a_thumbnail_or_behind_the_image_do_not_count() -> None:
+    thumbnail = encode(quadrants(), "JPEG", progressive=True)
+    data = encode(quadrants(), "JPEG", exif=b"Exif\x00\x00" + thumbnail) + b"\x00\x00" + thumbnail[2:]
+    assert count_scans(data) == 1
+
+
+def test_polyglot_keeps_only_its_pixels() -> None:
+    archive = BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("payload.html", "<script>alert(1)</script>")
+    for kind in ("JPEG", "PNG", "WEBP"):
+        cleaned = clean_image(encode(quadrants(), kind) + archive.getvalue(), field="photo", max_pixels=MAX_PIXELS)
+        assert not zipfile.is_zipfile(BytesIO(cleaned))
+        assert b"payload" not in cleaned
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x00",
+        b"\xff\xd8",
+        b"\xff\xd8\xff",
+        b"\xff\xd8\xff\xe0\x00\x10JFIF\x00<script>alert(1)</script>",
+        b"\x89PNG\r\n\x1a\n",
+        b"RIFF\x00\x00\x00\x00WEBP",
+        b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00",
+        b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
+        b"<!doctype html><script>alert(1)</script>",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n",
+        png_header(0, 10),
+        png_header(10, 10),
+    ],
+)
+def test_what_is_no_image_is_refused(data: bytes) -> None:
+    assert refusal(data, field="avatar") == {"avatar": [UNREADABLE]}
+
+
+def mutate(data: bytes, rng: random.Random) -> bytes:
+    """`data` with a few bytes changed, and sometimes a piece cut out, doubled, or the end missing."""
+    changed = bytearray(data)
+    for _ in range(rng.randint(1, 12)):
+        changed[rng.randrange(len(changed))] = rng.randrange(256)
+    start, end = sorted(rng.randrange(len(changed)) for _ in range(2))
+    pieces = [changed, changed[:start] + changed[end:], changed[:end] + changed[start:], changed[:end]]
+    return bytes(rng.choice(pieces))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_mutated_images_raise_nothing_but_param_error() -> None:
+    rng = random.Random(20240601)
+    exif = Exif()
+    exif[ORIENTATION], exif[ARTIST] = 6, "somebody"
+    seeds = [encode(quadrants(), kind, exif=exif) for kind in ("JPEG", "PNG", "WEBP")]
+    seeds += [encode(quadrants().convert("P"), "PNG"), encode(quadrants(), "JPEG", progressive=True)]
+    taken = 0
+    for turn in range(200):
+        try:
+            clean_image(mutate(seeds[turn % len(seeds)], rng), field="photo", max_pixels=1_000_000)
+            taken += 1
+        except ParamError as error:
+            assert error.errors in ({"photo": [UNREADABLE]}, {"photo": [TOO_MANY_PIXELS]})
+    # Some survive and some do not, so both ways were walked.
+    assert 0 < taken < 200
