@@ -1,5 +1,7 @@
 """gunicorn: `gunicorn -c config/gunicorn.py wsgi:app`. Reads the same settings as the application."""
 
+from pathlib import Path
+
 from config.settings import Settings
 
 _settings = Settings()
@@ -26,7 +28,8 @@ limit_request_fields = 60
 
 # The default control socket is one path for all instances of a machine.
 control_socket = str(_settings.redis_socket.parent / f"gunicorn-{_settings.port}.ctl")
-worker_tmp_dir = "/dev/shm"
+# Heartbeats belong into memory; where there is no such folder (macOS) the default one serves.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 # With preload the workers would share sockets opened before gevent's patches.
 preload_app = False
 

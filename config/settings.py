@@ -17,8 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACEHOLDER = "change-me"
-# Linux limits the path of a unix socket to 108 bytes (unix(7)); the rest is left for Redis' own temporary names.
-LONGEST_SOCKET_PATH = 100
+# Linux limits the path of a unix socket to 107 bytes (unix(7)); the rest is for the longer name of gunicorn's socket.
+LONGEST_SOCKET_PATH = 96
 
 CommaList = Annotated[list[str], NoDecode]
 
@@ -34,7 +34,10 @@ class Environment(StrEnum):
 class Settings(BaseSettings):
     """One field is one environment variable of the same name in upper case."""
 
-    model_config = SettingsConfigDict(env_file=ROOT / ".env", env_file_encoding="utf-8", extra="ignore")
+    # An empty variable counts as not set: `CACHE_DIR=` must not mean the current folder.
+    model_config = SettingsConfigDict(
+        env_file=ROOT / ".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
+    )
 
     # The field has its own name so that no other program's ENV variable is taken for ours.
     environment: Environment = Field(
@@ -50,12 +53,12 @@ class Settings(BaseSettings):
     database_max_overflow: int = Field(20, ge=0)
     database_pool_timeout_seconds: float = 1.0
     database_connect_timeout_seconds: int = Field(2, ge=1)
-    database_read_timeout_seconds: int = Field(30, ge=1)
+    database_statement_seconds: float = Field(1.5, gt=0)
     database_behind_pgbouncer: bool = False
 
     redis_url: str = ""
     redis_max_connections: int = Field(500, ge=1)
-    redis_timeout_seconds: float = 0.4
+    redis_timeout_seconds: float = 0.3
     celery_broker_url: str = ""
     celery_result_backend: str = ""
 
@@ -223,7 +226,7 @@ class Settings(BaseSettings):
     def redis_socket(self) -> Path:
         """The embedded Redis listens here; a folder with a long path gets a short stand-in."""
         socket = self.instance / "redis.sock"
-        if len(str(socket)) <= LONGEST_SOCKET_PATH:
+        if len(os.fsencode(socket)) <= LONGEST_SOCKET_PATH:
             return socket
         digest = hashlib.sha256(str(self.instance).encode()).hexdigest()[:16]
         return Path(gettempdir()) / f"swiper-{os.getuid()}-{digest}" / "redis.sock"
@@ -256,7 +259,6 @@ class Settings(BaseSettings):
             "PERMANENT_SESSION_LIFETIME": self.session_days * 86_400,
             # Otherwise a slow request that ends after logout writes the dead session back.
             "SESSION_REFRESH_EACH_REQUEST": False,
-            "JSON_SORT_KEYS": self.debug,
         }
 
 

@@ -1,6 +1,7 @@
 """Child processes that never outlive us, stopped in the reverse order of their start."""
 
 import ctypes
+import functools
 import logging
 import os
 import signal
@@ -11,11 +12,15 @@ from collections.abc import Sequence
 log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
-def _die_with_parent() -> None:
-    """Runs in the child: even when we are killed without a chance to clean up, it gets SIGTERM."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _begin(mask: set[int]) -> None:
+    """Runs in the child: signals reach it again, and it gets SIGTERM even when we are killed without a chance to."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
+    if prctl:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Processes:
@@ -26,7 +31,14 @@ class Processes:
 
     def start(self, name: str, command: Sequence[str], env: dict[str, str] | None = None) -> None:
         """Start `command`; its output goes where ours goes."""
-        self._running[name] = subprocess.Popen(command, env=env, start_new_session=True, preexec_fn=_die_with_parent)
+        # A signal between the start and the note of it would leave a child that nobody stops.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        try:
+            self._running[name] = subprocess.Popen(
+                command, env=env, start_new_session=True, preexec_fn=functools.partial(_begin, mask)
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def find_ended(self) -> tuple[str, int] | None:
         """Name and exit code of a child that has ended by itself."""
@@ -56,4 +68,4 @@ def wait_until(check, seconds: float, what: str) -> None:  # type: ignore[no-unt
     while not check():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} within {seconds:.0f} s")
-        time.sleep(0.03)
+        time.sleep(0.05)

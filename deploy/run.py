@@ -1,15 +1,15 @@
 """`make run`: embedded Redis, migrations, VIP levels, robots, Celery with beat, gunicorn; stopped in reverse order."""
 
+import errno
 import fcntl
 import logging
 import os
 import signal
 import socket
 import sys
-import urllib.request
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
-from urllib.error import URLError
 
 import flask_migrate
 from sqlalchemy import select
@@ -30,8 +30,8 @@ CELERY_THREADS = 8
 BIN = Path(sys.executable).parent
 
 
-class StopRequested(Exception):
-    """Ctrl-C or SIGTERM."""
+class StopRequested(BaseException):
+    """Ctrl-C or SIGTERM; like KeyboardInterrupt nothing that a library catches on its way."""
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
@@ -43,15 +43,21 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 def main() -> int:
     """Run until a signal or until a part ends by itself; 0 after a signal, 1 otherwise."""
-    settings = Settings()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        settings = Settings()
+    except ValueError as error:
+        return _refuse(str(error))
     settings.instance.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(settings.instance / "run.lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return _refuse(f"another `make run` uses {settings.instance}; set SWIPER_INSTANCE for a second copy")
-        if _is_taken(settings):
-            return _refuse(f"port {settings.port} is taken; choose another with PORT=…")
+        problem = _try_port(settings)
+        if problem:
+            return _refuse(problem)
         return _run(settings)
 
 
@@ -60,20 +66,21 @@ def _refuse(reason: str) -> int:
     return 1
 
 
-def _is_taken(settings: Settings) -> bool:
+def _try_port(settings: Settings) -> str | None:
+    """What keeps us from listening where we shall, in words; None when nothing does."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
-        except OSError:
-            return True
-    return False
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return f"port {settings.port} is taken; choose another with PORT=…"
+            return f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+    return None
 
 
 def _run(settings: Settings) -> int:
     processes = Processes()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
     try:
         _start(settings, processes)
         _wait_for_end(processes)
@@ -96,29 +103,42 @@ def _start(settings: Settings, processes: Processes) -> None:
     # The app of this process only prepares the data; the children make their own.
     _prepare_data(settings)
     processes.start("celery", _celery_command(), env)
-    processes.start("gunicorn", (str(BIN / "gunicorn"), "-c", str(ROOT / "config/gunicorn.py"), "wsgi:app"), env)
+    processes.start("gunicorn", _gunicorn_command(), env)
     address = f"http://{settings.host}:{settings.port}"
-    wait_until(lambda: _serves(processes, address), 60, "gunicorn did not serve")
+    wait_until(lambda: _serves(processes, settings), 60, "gunicorn did not serve")
     print(f"\nSwiper serves on {address} (data in {settings.instance}); Ctrl-C stops it.", flush=True)
 
 
 def _celery_command() -> tuple[str, ...]:
     return (
-        *(str(BIN / "celery"), "--workdir", str(ROOT), "--app", "celery_worker", "worker"),
+        *(str(BIN / "celery"), "--quiet", "--workdir", str(ROOT), "--app", "celery_worker", "worker"),
         *("--pool", "threads", "--concurrency", str(CELERY_THREADS), "--beat"),
         *("--without-gossip", "--without-mingle", "--loglevel", "info"),
     )
 
 
-def _serves(processes: Processes, address: str) -> bool:
+def _gunicorn_command() -> tuple[str, ...]:
+    return (
+        *(str(BIN / "gunicorn"), "--config", str(ROOT / "config/gunicorn.py")),
+        # Browsers come here directly, and an idle connection of theirs holds up Ctrl-C for as long as it is kept.
+        *("--keep-alive", "2"),
+        # A worker that is still starting misses the signal and is waited for in vain.
+        *("--graceful-timeout", "5", "wsgi:app"),
+    )
+
+
+def _serves(processes: Processes, settings: Settings) -> bool:
     ended = processes.find_ended()
     if ended:
         raise RuntimeError(f"{ended[0]} ended with code {ended[1]}")
+    connection = HTTPConnection(settings.host, settings.port, timeout=2)
     try:
-        with urllib.request.urlopen(f"{address}/readyz", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (URLError, TimeoutError, ConnectionError):
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def _prepare_data(settings: Settings) -> None:

@@ -1,8 +1,10 @@
 """The one Celery instance, built from the application: each task runs in an app context with a session of its own."""
 
+import warnings
 from typing import Any
 
 from celery import Celery, Task, signals
+from celery.exceptions import SecurityWarning
 from flask import Flask
 
 from config.schedule import BEAT_SCHEDULE
@@ -31,12 +33,14 @@ def init_app(app: Flask) -> Celery:
 def celery_settings(config: Any) -> dict[str, Any]:
     """Celery's configuration for the application's."""
     quick = {"socket_timeout": 2.0, "socket_connect_timeout": 1.0, "retry_on_timeout": False}
+    # kombu would try once more after 2 s, with the request waiting.
+    once = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
     is_redis = config["CELERY_BROKER_URL"].startswith(("redis", "sentinel"))
     return {
         "broker_url": config["CELERY_BROKER_URL"],
         "result_backend": config["CELERY_RESULT_BACKEND"],
         # A task that its worker took with it to the grave comes back after this many seconds.
-        "broker_transport_options": {**(quick if is_redis else {}), "visibility_timeout": 120},
+        "broker_transport_options": {**once, **(quick if is_redis else {}), "visibility_timeout": 120},
         "broker_connection_retry_on_startup": True,
         # A request never waits for a broker that is away: the sweeps find its work in the database.
         "task_publish_retry": False,
@@ -71,6 +75,12 @@ def keep_our_logging(**_: Any) -> None:
 def send_request_id(headers: dict[str, Any], **_: Any) -> None:
     """A task carries the id of the request that caused it."""
     headers[HEADER] = request_id_var.get()
+
+
+@signals.celeryd_init.connect
+def drop_privileges_banner(**_: Any) -> None:
+    """Celery warns at length about root and pickle; our worker takes JSON only, and containers do run as root."""
+    warnings.simplefilter("ignore", SecurityWarning)
 
 
 @signals.task_prerun.connect

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 from flask import Flask
+from flask.cli import with_appcontext
 
 from swiper.auth.accounts import find_by_phone, set_status
 from swiper.auth.models import Preferences, Status, User
@@ -28,6 +29,7 @@ class OperatorError(click.ClickException):
 
 
 @click.command("seed-vip")
+@with_appcontext
 def seed_vip() -> None:
     """Insert the VIP levels and permissions that are missing."""
     seed_levels()
@@ -37,6 +39,7 @@ def seed_vip() -> None:
 @click.command("seed-robots")
 @click.argument("count", type=click.IntRange(min=1))
 @click.option("--seed", type=int, help="The same seed gives the same people.")
+@with_appcontext
 def seed_robots_command(count: int, seed: int | None) -> None:
     """Add COUNT robots; running it again adds more."""
     try:
@@ -50,6 +53,7 @@ def seed_robots_command(count: int, seed: int | None) -> None:
 @click.argument("network")
 @click.option("--reason", default="", help="For the operators' own memory.")
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="How long; for good when left out.")
+@with_appcontext
 def ban_ip(network: str, reason: str, hours: float | None) -> None:
     """Refuse an address or a network such as 203.0.113.0/24."""
     try:
@@ -61,6 +65,7 @@ def ban_ip(network: str, reason: str, hours: float | None) -> None:
 
 @click.command("unban-ip")
 @click.argument("network")
+@with_appcontext
 def unban_ip(network: str) -> None:
     """Lift the ban of exactly this address or network."""
     try:
@@ -73,6 +78,7 @@ def unban_ip(network: str) -> None:
 
 
 @click.command("list-bans")
+@with_appcontext
 def list_bans_command() -> None:
     """Show the bans in force."""
     for ban in list_bans():
@@ -89,6 +95,7 @@ def _set_status(phone: str, status: Status) -> None:
 
 @click.command("suspend")
 @click.argument("phone")
+@with_appcontext
 def suspend(phone: str) -> None:
     """Lock the account of PHONE out and hide it from everybody."""
     _set_status(phone, Status.SUSPENDED)
@@ -97,6 +104,7 @@ def suspend(phone: str) -> None:
 
 @click.command("unsuspend")
 @click.argument("phone")
+@with_appcontext
 def unsuspend(phone: str) -> None:
     """Admit the account of PHONE again."""
     _set_status(phone, Status.ACTIVE)
@@ -111,6 +119,7 @@ def unsuspend(phone: str) -> None:
 @click.option("--stock", type=click.IntRange(min=1), required=True)
 @click.option("--starts", type=click.DateTime(), help="In UTC; now when left out.")
 @click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True)
+@with_appcontext
 def add_sale_command(
     name: str, level: int, months: int, price: float, stock: int, starts: datetime | None, hours: float
 ) -> None:

@@ -3,7 +3,6 @@
 import functools
 import logging
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,10 +11,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 
-from flask import Flask
-from sqlalchemy import BigInteger, DateTime, Enum, event
+from sqlalchemy import DateTime, Enum
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
@@ -30,7 +27,6 @@ R = TypeVar("R")
 ATTEMPTS = 12
 # A lost connection and a duplicate key either pass at once or are here to stay.
 QUICK_ATTEMPTS = 3
-SQLITE_BUSY_SECONDS = 1.5
 # PostgreSQL: serialization failure, deadlock. MariaDB: deadlock, lock wait time-out, record has changed (11.6+).
 RETRYABLE_STATES = {"40001", "40P01"}
 RETRYABLE_NUMBERS = {1213, 1205, 1020}
@@ -66,11 +62,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def id_column_type() -> BigInteger:
-    """64 bits everywhere; SQLite's INTEGER would turn the key into its own rowid."""
-    return BigInteger()
-
-
 def enum_type(kind: type[StrEnum], name: str) -> Enum:
     """A text column holding the enum's values, tied to them by a named CHECK."""
     return Enum(
@@ -97,8 +88,8 @@ def upsert(
     """
     table = model.__table__
     if _dialect() == "mysql":
-        statement = mysql.insert(table)
-        db.session.execute(statement.on_duplicate_key_update(changes(table.c, statement.inserted)), rows)
+        offered = mysql.insert(table)
+        db.session.execute(offered.on_duplicate_key_update(changes(table.c, offered.inserted)), rows)
         return
     insert = postgresql.insert if _dialect() == "postgresql" else sqlite.insert
     statement = insert(table)
@@ -178,6 +169,11 @@ def _run_consequences(consequences: list[Callable[[], None]]) -> None:
             log.exception("a consequence of a committed change failed")
 
 
+def is_in_transaction() -> bool:
+    """True inside a transactional service, which means to write."""
+    return _work.get() is not None
+
+
 def after_commit(consequence: Callable[[], None]) -> None:
     """Run `consequence` once the surrounding transactional service has committed, never if it fails."""
     pending = _work.get()
@@ -192,8 +188,6 @@ def _attempts_for(error: DBAPIError) -> int:
     # Two inserts of one key at the same moment: the second run finds the row.
     if isinstance(error, IntegrityError) or error.connection_invalidated:
         return QUICK_ATTEMPTS
-    if isinstance(original, sqlite3.OperationalError):
-        return ATTEMPTS if _is_busy(original) else 1
     number = next(iter(getattr(original, "args", ())), None)
     is_conflict = getattr(original, "sqlstate", None) in RETRYABLE_STATES or number in RETRYABLE_NUMBERS
     return ATTEMPTS if is_conflict else 1
@@ -214,73 +208,3 @@ def replica_reads() -> Iterator[None]:
     finally:
         session.rollback()
         del session.info[REPLICA_KEY]
-
-
-def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Options of `create_engine` that suit the database behind `url`."""
-    if url.startswith("sqlite"):
-        # Waiting inside the driver would freeze every greenlet of the process; `_retry_while_busy` waits instead.
-        return {"connect_args": {"timeout": 0, "isolation_level": None, "check_same_thread": False}}
-    connect_args: dict[str, Any] = {"connect_timeout": config["DATABASE_CONNECT_TIMEOUT_SECONDS"]}
-    if url.startswith("postgresql"):
-        if config["DATABASE_BEHIND_PGBOUNCER"]:
-            connect_args["prepare_threshold"] = None
-    else:
-        seconds = config["DATABASE_READ_TIMEOUT_SECONDS"]
-        connect_args |= {"read_timeout": seconds, "write_timeout": seconds}
-    return {
-        "connect_args": connect_args,
-        "isolation_level": "READ COMMITTED",
-        "pool_pre_ping": True,
-        "pool_recycle": 1800,
-        "pool_size": config["DATABASE_POOL_SIZE"],
-        "max_overflow": config["DATABASE_MAX_OVERFLOW"],
-        "pool_timeout": config["DATABASE_POOL_TIMEOUT_SECONDS"],
-    }
-
-
-def init_app(app: Flask) -> None:
-    """Attach the events that make SQLite safe under greenlets and several processes."""
-    with app.app_context():
-        for engine in db.engines.values():
-            if engine.dialect.name == "sqlite":
-                _prepare_sqlite(engine)
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: Any) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            _retry_while_busy(connection.execute, f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
-        # A deferred transaction that reads and then writes may fail in a way that waiting cannot mend.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if _work.get() is not None else "BEGIN")
-
-    @event.listens_for(engine, "do_execute")
-    def execute(cursor: Any, statement: str, parameters: Any, _context: Any) -> bool:
-        _retry_while_busy(cursor.execute, statement, parameters)
-        return True
-
-    @event.listens_for(engine, "do_execute_no_params")
-    def execute_no_params(cursor: Any, statement: str, _context: Any) -> bool:
-        _retry_while_busy(cursor.execute, statement)
-        return True
-
-
-def _retry_while_busy(execute: Callable[..., Any], *args: Any) -> None:
-    """Call `execute` until SQLite's single write lock is free, sleeping in a way that lets other greenlets run."""
-    deadline = time.monotonic() + SQLITE_BUSY_SECONDS
-    while True:
-        try:
-            execute(*args)
-            return
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(random.uniform(0.0005, 0.003))
-
-
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -1,7 +1,7 @@
 """The extensions that the parts share. This module imports nothing of ours."""
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 from flask_caching import Cache
@@ -16,6 +16,8 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
 REPLICA_KEY = "reads_may_lag"
+# MariaDB compares text without case unless told otherwise; the other databases compare bytes.
+TABLE_OPTIONS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 
 
 class Base(DeclarativeBase):
@@ -30,8 +32,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    # MariaDB compares text without case unless told otherwise; the other databases compare bytes.
-    __table_args__: Any = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+    __table_args__: Any = TABLE_OPTIONS
 
 
 class RoutedSession(BoundSession):
@@ -59,6 +60,14 @@ class RedisClient:
 
 
 db = SQLAlchemy(model_class=Base, session_options={"class_": RoutedSession, "expire_on_commit": False})
+if TYPE_CHECKING:
+
+    class Model(Base):
+        """What type checkers see of `db.Model`, which is made at run time."""
+
+        __abstract__ = True
+else:
+    Model = db.Model
 migrate = Migrate()
 cache = Cache()
 server_session = ServerSession()

@@ -1,6 +1,6 @@
 """What happens around every view, in this order; each hook may answer and so end the request.
 
-1. `open_request`        on the app: request id and log context
+1. `open_request`        on the app: request id, log context, limit of the body
 2. `refuse_banned`       on the app: IP bans, before anyone looks at a login
 3. `answer_preflight`    on the app: CORS preflight, and requests from foreign pages
 4. `require_login`       on each of the blueprints auth, social and vip, with the blueprint's own whitelist
@@ -12,7 +12,6 @@ After the view the order is reversed: CORS headers, then security headers, then 
 import re
 import secrets
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from apiflask import APIBlueprint
 from flask import Flask, Response, current_app, g, request, session
@@ -27,6 +26,7 @@ from swiper.logs import request_id_var
 from swiper.social import routes as social_routes
 from swiper.vip import routes as vip_routes
 
+SMALL_BODY_BYTES = 64 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A GET of the first clients that sends an SMS, and so must not be started by a foreign page either.
 CHANGING_GETS = frozenset({"auth.verify_by_get"})
@@ -37,17 +37,22 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data: blob: https:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
-        "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+        "default-src 'self'; img-src 'self' data: blob: https:; object-src 'none'; base-uri 'none'; "
+        "frame-ancestors 'none'; form-action 'self'"
     ),
 }
 
 
 def open_request() -> None:
-    """Give the request an id, taken over from a trusted proxy or made here, and show it on each log line."""
+    """Give the request an id, taken over from a trusted proxy or made here, and show it on each log line.
+
+    Only uploads may be large; nothing else is worth reading, let alone parsing, beyond `SMALL_BODY_BYTES`.
+    """
     offered = request.headers.get("X-Request-Id", "") if current_app.config["TRUSTED_PROXIES"] else ""
     g.request_id = offered if REQUEST_ID.fullmatch(offered) else secrets.token_hex(8)
     request_id_var.set(g.request_id)
+    if request.mimetype != "multipart/form-data":
+        request.max_content_length = SMALL_BODY_BYTES
 
 
 def refuse_banned() -> None:
@@ -72,7 +77,8 @@ def answer_preflight() -> Response | None:
 
 
 def _is_ours(origin: str) -> bool:
-    return origin in current_app.config["CORS_ORIGINS"] or urlsplit(origin).netloc == request.host
+    # Not parsed any further: urlsplit raises for hosts that are none, and a browser writes nothing after the host.
+    return origin in current_app.config["CORS_ORIGINS"] or origin.partition("://")[2] == request.host
 
 
 def require_login(whitelist: frozenset[str]) -> Callable[[], None]:

@@ -35,6 +35,7 @@ ZH: Mapping[str, str] = {
     "Not a valid date.": "必须是日期（YYYY-MM-DD）。",
     "Not a valid id.": "无效的编号。",
     "Not a valid phone number.": "无效的手机号码。",
+    "Not a valid file.": "必须是文件。",
     "Invalid input type.": "输入类型有误。",
     "Out of range.": "超出允许范围。",
     "Not one of the choices.": "不在可选范围内。",

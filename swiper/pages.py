@@ -11,7 +11,7 @@ from typing import Any
 from flask import Response, current_app, make_response, request
 
 from swiper.extensions import cache
-from swiper.memo import quietly
+from swiper.memo import quietly, recall
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,14 @@ WAIT_SECONDS = 2.0
 
 Page = tuple[bytes, str]
 _locks: dict[str, threading.Lock] = {}
+
+
+class NotAPageError(Exception):
+    """A view has answered with something that must not be kept."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status)
+        self.response = response
 
 
 def cached_page(
@@ -38,10 +46,10 @@ def cached_page(
             seconds: int = current_app.config[seconds_setting]
             page = quietly("get", key)
             if page is None:
-                answer = _render_once(key, seconds, functools.partial(view, *args, **kwargs))
-                if isinstance(answer, Response):
-                    return answer
-                page = answer
+                try:
+                    page = _render_once(key, seconds, functools.partial(view, *args, **kwargs))
+                except NotAPageError as error:
+                    return error.response
             return _answer(page, seconds if is_public else 0)
 
         return serve
@@ -49,22 +57,26 @@ def cached_page(
     return decorate
 
 
-def _render_once(key: str, seconds: int, view: Callable[[], Any]) -> Page | Response:
-    """The page that somebody else renders just now, or our own; a response that is no 200 comes back as it is."""
+def _render_once(key: str, seconds: int, view: Callable[[], Any]) -> Page:
+    """The page that somebody else renders just now, or our own. Raises NotAPageError for a response that is no 200."""
     with _locks.setdefault(key, threading.Lock()):
-        page = quietly("get", key)
-        if page is not None or not _is_ours_to_render(key):
-            page = page or _wait_for(key)
+        page = None if _is_ours_to_render(key) else _wait_for(key)
         if page is not None:
-            return page  # type: ignore[no-any-return]
-        response = make_response(view())
-        if response.status_code != 200:
-            return response
-        body = response.get_data()
-        page = (body, hashlib.sha256(body).hexdigest()[:32])
-        quietly("set", key, page, timeout=seconds)
-        quietly("delete", f"{key}:lock")
-        return page
+            return page
+        try:
+            return recall(key, lambda: _render(view), seconds)
+        finally:
+            quietly("delete", f"{key}:lock")
+
+
+def _render(view: Callable[[], Any]) -> Page:
+    # The page outlives this process's own copies by far, so none that another process has outdated goes into it.
+    current_app.extensions.get("memo", {}).clear()
+    response = make_response(view())
+    if response.status_code != 200:
+        raise NotAPageError(response)
+    body = response.get_data()
+    return body, hashlib.sha256(body).hexdigest()[:32]
 
 
 def _is_ours_to_render(key: str) -> bool:
@@ -79,10 +91,10 @@ def _is_ours_to_render(key: str) -> bool:
 def _wait_for(key: str) -> Page | None:
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
-        time.sleep(0.02)
         page: Page | None = quietly("get", key)
         if page is not None:
             return page
+        time.sleep(0.02)
     return None
 
 

@@ -44,7 +44,10 @@ def error_response(error: ApiError) -> Response:
         "message": translate(error.message, language()),
     }
     if error.errors:
-        body["errors"] = {field: _reasons(reasons) for field, reasons in error.errors.items()}
+        # An unknown field is called as the client called it, which need not be valid Unicode.
+        body["errors"] = {
+            str(field).encode(errors="replace").decode(): _reasons(reasons) for field, reasons in error.errors.items()
+        }
     response = jsonify(body)
     response.status_code = error.status
     response.headers.update(error.headers)

@@ -109,7 +109,7 @@ def _insert(people: list[Row]) -> None:
         User: [
             person
             | {
-                "avatar": f"/portraits/{int(person['phone']) - FIRST_PHONE}.svg",
+                "avatar": f"/portraits/{person['sex']}/{person['phone']}.svg",
                 "status": Status.ACTIVE,
                 "is_robot": True,
                 "created_at": moment,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from apiflask import Schema
+from apiflask.schema_adapters.marshmallow import parser
 from marshmallow import RAISE, ValidationError, fields, pre_load, validate
 
 from swiper.errors import ApiError, ParamError
@@ -14,12 +15,23 @@ from swiper.ids import MAX_ID
 MAX_PAGE = 100_000
 
 
+@parser.location_loader("json_or_form")
+def load_json_or_form(request: Any, schema: Any) -> Any:
+    """The body of `request`. Raises ParamError for JSON too deep, or with numbers too long, for Python's own parser."""
+    try:
+        return parser.load_json_or_form(request, schema)
+    except (RecursionError, ValueError) as error:
+        raise ParamError("The request body is not valid JSON.", status=400) from error
+
+
 class InputSchema(Schema):
     """Base of everything that a client sends. A failure is raised as `error_class` with the reasons by field."""
 
     error_class: type[ApiError] = ParamError
 
     class Meta:
+        """Unknown fields are refused."""
+
         unknown = RAISE
 
     error_messages = {"unknown": "Unknown field.", "type": "Invalid input type."}
@@ -145,7 +157,7 @@ def page_schema(name: str, item: type[Schema]) -> Schema:
             "next_num": fields.Integer(required=True, allow_none=True),
         },
         name=name,
-    )()
+    )()  # type: ignore[return-value]
 
 
 def page_of(items: list[Any], total: int, page: int, per_page: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import flask_migrate
 import pytest
+from celery import current_app
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 
@@ -14,7 +15,7 @@ from config.settings import ROOT, Environment, Settings
 from deploy.embedded_redis import answers, redis_command
 from deploy.processes import wait_until
 from swiper import create_app
-from swiper.extensions import cache, db, redis
+from swiper.extensions import cache, db, limiter, redis
 from swiper.vip.levels import seed_levels
 from tests import services
 from tests.factories import People
@@ -47,13 +48,13 @@ def redis_url(instance: Path, worker_number: int) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def database_url(instance: Path, worker_number: int) -> Iterator[str]:
+def database_url(instance: Path) -> Iterator[str]:
     """SQLite in the instance folder, or a database of our own on the given server."""
     name = os.environ.get("TEST_DATABASE")
     if not name:
         yield f"sqlite:///{instance / 'swiper.db'}"
         return
-    server, database = services.database_url(name), f"swiper_test_{worker_number}"
+    server, database = services.database_url(name), f"swiper_test_{os.getpid()}"
     url = services.recreate_database(server, database)
     yield url.render_as_string(hide_password=False)
     services.drop_database(server, database)
@@ -139,6 +140,8 @@ def people(app: Flask) -> People:
 def make_app(settings: Settings) -> Iterator[Callable[..., Flask]]:
     """Builds a further application with some settings changed, on the same database and Redis."""
     made: list[Flask] = []
+    # These two belong to the process and follow the application that was made last.
+    limits, celery = dict(vars(limiter)), current_app._get_current_object()
 
     def make(**changes: object) -> Flask:
         app = create_app(settings.model_copy(update=changes))
@@ -146,6 +149,9 @@ def make_app(settings: Settings) -> Iterator[Callable[..., Flask]]:
         return app
 
     yield make
+    vars(limiter).update(limits)
+    celery.set_default()
+    celery.set_current()
     for app in made:
         with app.app_context():
             db.session.remove()

@@ -2,19 +2,26 @@
 
 import itertools
 import json
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any, TypeVar
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from swiper.auth.accounts import change_profile, find_or_create
 from swiper.auth.codes import deliver_code, unsent_codes
+from swiper.auth.models import DatingSex, Sex
 from swiper.auth.profiles import load_account
 from swiper.auth.sessions import PREFIX
 from swiper.extensions import db
 from swiper.vip.levels import grant, standing_of
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -56,6 +63,7 @@ class Person:
 class People:
     """Makes users. `add` takes the short way through the services, `log_in` the whole way through the endpoints."""
 
+    ENUMS = {"sex": Sex, "dating_sex": DatingSex}
     PROFILE = {"sex": "male", "birthday": date(1995, 5, 20), "location": "上海"}
 
     def __init__(self, app: Flask) -> None:
@@ -70,7 +78,9 @@ class People:
             if vip:
                 grant(uid, vip, 1)
             if is_complete or profile:
-                change_profile(uid, (self.PROFILE if is_complete else {}) | profile, standing_of(uid))
+                wanted = (self.PROFILE if is_complete else {}) | profile
+                enums = {name: kind(wanted[name]) for name, kind in self.ENUMS.items() if wanted.get(name)}
+                change_profile(uid, wanted | enums, standing_of(uid))
             db.session.remove()
         return Person(uid, phone, self.client_of(uid))
 
@@ -113,3 +123,31 @@ class People:
         """The stored account."""
         with self.app.app_context():
             return load_account(person.id)
+
+
+def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Run all calls at the same moment, a thread each; their results in order."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], T]) -> T:
+        barrier.wait(30)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+class Clock:
+    """Stops the service's clock at `moment`; Redis and the operating system go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
+        self.moment = moment
+        monkeypatch.setattr("swiper.dialect.datetime", self)
+
+    def now(self, zone: tzinfo) -> datetime:
+        """Stands in for `datetime.now`."""
+        return self.moment.astimezone(zone)
+
+    def advance(self, **delta: float) -> None:
+        """Move on by a timedelta."""
+        self.moment += timedelta(**delta)

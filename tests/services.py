@@ -7,6 +7,7 @@ import sys
 from redis import Redis
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import NullPool
 
 from config.settings import with_driver
 
@@ -28,7 +29,7 @@ def redis_url(worker: int) -> str:
 def recreate_database(url: URL, name: str) -> URL:
     """Drop and create a database beside the one that `url` names."""
     drop_database(url, name)
-    with create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
+    with create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as connection:
         suffix = " CHARACTER SET utf8mb4" if url.get_backend_name() == "mysql" else ""
         connection.execute(text(f"CREATE DATABASE {name}{suffix}"))
     return url.set(database=name)
@@ -36,7 +37,7 @@ def recreate_database(url: URL, name: str) -> URL:
 
 def drop_database(url: URL, name: str) -> None:
     """Drop a database where it exists."""
-    with create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
+    with create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as connection:
         force = " WITH (FORCE)" if url.get_backend_name() == "postgresql" else ""
         connection.execute(text(f"DROP DATABASE IF EXISTS {name}{force}"))
 
@@ -49,7 +50,7 @@ def find_missing() -> list[str]:
             missing.append(f"{variable} is not set")
             continue
         try:
-            create_engine(database_url(name)).connect().close()
+            create_engine(database_url(name), poolclass=NullPool).connect().close()
         except Exception as error:
             missing.append(f"{variable}: {error}")
     if "/" not in os.environ.get("TEST_REDIS_URL", "").partition("://")[2]:

@@ -10,12 +10,13 @@ from config.settings import ROOT
 PACKAGE = ROOT / "swiper"
 # Each part may import only what stands to its left; parts of one group do not import each other.
 ORDER = [
-    ["messages", "logs", "ids", "signals"],
+    ["messages", "logs", "ids", "signals", "memcached"],
     ["errors"],
     ["extensions"],
     ["tasking"],
     ["memo"],
     ["responses", "schemas", "dialect"],
+    ["engines"],
     ["pages"],
     ["bans", "sms", "storage"],
     ["vip"],
@@ -23,7 +24,7 @@ ORDER = [
     ["social"],
     ["web"],
     ["celery", "hooks", "robots"],
-    ["cli"],
+    ["cli", "document"],
     ["__init__"],
 ]
 RANK = {part: rank for rank, group in enumerate(ORDER) for part in group}

@@ -31,6 +31,7 @@ from swiper.ids import new_id
 from swiper.signals import account_deleted, account_exporting
 from swiper.vip.levels import Standing
 from swiper.vip.models import Membership, Order, Ticket
+from swiper.vip.orders import release_orders_of
 from swiper.vip.quotas import Quota
 
 log = logging.getLogger(__name__)
@@ -154,6 +155,7 @@ def _delete_rows(uid: int) -> None:
     if keys:
         insert_if_absent(FileRemoval, [{"key": key, "created_at": now()} for key in keys], ["key"])
     insert_if_absent(Tombstone, [{"uid": uid, "deleted_at": now()}], ["uid"])
+    release_orders_of(uid)
     for owned in (Discovery, Upload, Preferences, Phone, Nickname, Membership, Order, Ticket, Quota):
         db.session.execute(delete(owned).where(owned.uid == uid))
     db.session.execute(delete(SmsOutbox).where(SmsOutbox.phone == user.phone))

@@ -45,11 +45,10 @@ for i = 2, 3 do
 end
 return 0
 """
-# KEYS: lock, hour count, day count, code. Takes a reservation back.
-RELEASE_NUMBER = """
-redis.call('DEL', KEYS[1], KEYS[4])
-for i = 2, 3 do
-  if tonumber(redis.call('GET', KEYS[i]) or '0') > 0 then redis.call('DECR', KEYS[i]) end
+# KEYS: counters. Takes one off each; a counter that ran out meanwhile would come to life again without an end.
+UNCOUNT = """
+for _, key in ipairs(KEYS) do
+  if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
 end
 return 0
 """
@@ -107,7 +106,7 @@ def issue_code(phonenum: str, remote_addr: str) -> int:
         redis.client.eval(STORE, 1, _keys(phone)[3], _digest(phone, code), config["CODE_TTL_SECONDS"] * 1000)
         outbox_id = _put_into_outbox(phone, code)
     except Exception:
-        _release(phone, remote_addr)
+        _take_back(phone, [key for key, _ in _budgets(remote_addr)], is_stored=True)
         raise
     code_issued.send(None, outbox_id=outbox_id)
     return outbox_id
@@ -144,16 +143,14 @@ def _reserve(phone: str, remote_addr: str) -> None:
         raise
 
 
-def _release(phone: str, remote_addr: str) -> None:
-    _take_back(phone, [key for key, _ in _budgets(remote_addr)])
-
-
-def _take_back(phone: str, counters: list[str]) -> None:
-    """Undo a reservation; where Redis is away as well the reservation simply runs out."""
+def _take_back(phone: str, counters: list[str], *, is_stored: bool = False) -> None:
+    """Undo a reservation, and the code that was stored under it; where Redis is away it simply runs out."""
+    lock, hour, day, code = _keys(phone)
     try:
-        redis.client.eval(RELEASE_NUMBER, 4, *_keys(phone))
+        redis.client.delete(lock, *([code] if is_stored else []))
+        redis.client.eval(UNCOUNT, 2, hour, day)
         for key in counters:
-            redis.client.decr(key)
+            redis.client.eval(UNCOUNT, 1, key)
     except Exception as error:
         log.warning("a reservation for a code could not be taken back: %s", type(error).__name__)
 
@@ -214,7 +211,7 @@ def deliver_code(outbox_id: int) -> bool:
 def _is_current(phone: str, code: str) -> bool:
     """False once the code was used, has died, or was replaced by a newer one: nobody should get it any more."""
     stored = redis.client.hget(_keys(phone)[3], "digest")
-    return stored is not None and stored.decode() == _digest(phone, code)
+    return stored == _digest(phone, code).encode()
 
 
 @transactional

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, Int
 from sqlalchemy.orm import Mapped, mapped_column
 
 from swiper.dialect import UtcDateTime, enum_type, now
-from swiper.extensions import db
+from swiper.extensions import TABLE_OPTIONS, Model
 
 
 class Sex(StrEnum):
@@ -48,7 +48,7 @@ class UploadKind(StrEnum):
     PHOTO = "photo"
 
 
-class User(db.Model):
+class User(Model):
     """An account with its profile."""
 
     __tablename__ = "users"
@@ -66,7 +66,7 @@ class User(db.Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
-class Phone(db.Model):
+class Phone(Model):
     """Makes a phone number unique; its first insert decides whose it is."""
 
     __tablename__ = "phones"
@@ -75,7 +75,7 @@ class Phone(db.Model):
     uid: Mapped[int] = mapped_column(BigInteger)
 
 
-class Nickname(db.Model):
+class Nickname(Model):
     """Makes a nickname unique, however it is capitalised; `folded` is what is compared."""
 
     __tablename__ = "nicknames"
@@ -84,14 +84,14 @@ class Nickname(db.Model):
     uid: Mapped[int] = mapped_column(BigInteger)
 
 
-class Preferences(db.Model):
+class Preferences(Model):
     """Whom a user wants to see. An empty `dating_sex` is the other sex, an empty `dating_location` the own city."""
 
     __tablename__ = "preferences"
     __table_args__ = (
         CheckConstraint("min_distance <= max_distance", name="distances_in_order"),
         CheckConstraint("min_dating_age <= max_dating_age", name="ages_in_order"),
-        db.Model.__table_args__,
+        TABLE_OPTIONS,
     )
 
     uid: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
@@ -106,14 +106,14 @@ class Preferences(db.Model):
     auto_play: Mapped[bool] = mapped_column(default=True)
 
 
-class Discovery(db.Model):
+class Discovery(Model):
     """Everyone who can be shown in a deck, laid out as decks read it: by city and sex, in a mixed order."""
 
     __tablename__ = "discovery"
     __table_args__ = (
         Index("ix_discovery_deck", "location", "sex", "shuffle", "uid", "dating_sex", "birthday"),
         Index(None, "uid"),
-        db.Model.__table_args__,
+        TABLE_OPTIONS,
     )
 
     location: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -124,11 +124,11 @@ class Discovery(db.Model):
     shuffle: Mapped[int] = mapped_column(Integer)
 
 
-class Upload(db.Model):
+class Upload(Model):
     """A picture: stored locally under `key` at once, then pushed to the object store."""
 
     __tablename__ = "uploads"
-    __table_args__ = (Index(None, "is_pushed", "created_at"), db.Model.__table_args__)
+    __table_args__ = (Index(None, "is_pushed", "created_at"), TABLE_OPTIONS)
 
     uid: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -139,7 +139,7 @@ class Upload(db.Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
-class FileRemoval(db.Model):
+class FileRemoval(Model):
     """A stored file that nobody needs any more; a task removes it, then this row."""
 
     __tablename__ = "file_removals"
@@ -148,11 +148,11 @@ class FileRemoval(db.Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
-class SmsOutbox(db.Model):
+class SmsOutbox(Model):
     """A code that waits to be sent, encrypted; the row is gone once the provider has taken it."""
 
     __tablename__ = "sms_outbox"
-    __table_args__ = (Index(None, "claimed_until"), db.Model.__table_args__)
+    __table_args__ = (Index(None, "claimed_until"), TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     phone: Mapped[str] = mapped_column(String(16))
@@ -161,7 +161,7 @@ class SmsOutbox(db.Model):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class Tombstone(db.Model):
+class Tombstone(Model):
     """A deleted account whose traces elsewhere are swept once more, in case a swipe was under way."""
 
     __tablename__ = "tombstones"

@@ -39,4 +39,5 @@ def _not_valid() -> ParamError:
 def keyed_digest(purpose: str, text: str) -> str:
     """A digest of `text` that cannot be reversed without the application's key."""
     key = str(current_app.config["SECRET_KEY"]).encode()
-    return hmac.new(key, f"{purpose}:{text}".encode(), hashlib.sha256).hexdigest()
+    # JSON admits half of a surrogate pair, which plain UTF-8 has no bytes for.
+    return hmac.new(key, f"{purpose}:{text}".encode(errors="surrogatepass"), hashlib.sha256).hexdigest()

@@ -80,7 +80,8 @@ def modify_profile(changes: dict[str, Any]) -> dict[str, Any]:
 
 def _store_upload(kind: UploadKind, files: dict[str, Any]) -> dict[str, Any]:
     file = files.get(kind.value)
-    if file is None:
+    # A browser sends a part without a name where nobody has chosen a file.
+    if file is None or not file.filename:
         raise FileMissingError()
     upload = uploads.add_upload(g.uid, kind, file.read())
     if not upload.is_pushed:

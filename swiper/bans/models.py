@@ -6,14 +6,14 @@ from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from swiper.dialect import UtcDateTime, now
-from swiper.extensions import db
+from swiper.extensions import TABLE_OPTIONS, Model
 
 
-class IpBan(db.Model):
+class IpBan(Model):
     """One banned address or network in its shortest text form, such as `203.0.113.9/32`."""
 
     __tablename__ = "ip_bans"
-    __table_args__ = (Index(None, "expires_at"), db.Model.__table_args__)
+    __table_args__ = (Index(None, "expires_at"), TABLE_OPTIONS)
 
     network: Mapped[str] = mapped_column(String(49), primary_key=True)
     reason: Mapped[str] = mapped_column(String(200), default="")

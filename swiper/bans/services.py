@@ -5,7 +5,7 @@ import time
 from datetime import datetime
 
 from flask import current_app
-from sqlalchemy import delete, or_, select
+from sqlalchemy import ColumnElement, delete, or_, select
 
 from swiper.bans.models import IpBan
 from swiper.dialect import after_commit, now, transactional, upsert
@@ -126,5 +126,5 @@ def purge_bans() -> None:
     after_commit(lambda: forget(CACHE_KEY))
 
 
-def _is_active() -> object:
+def _is_active() -> ColumnElement[bool]:
     return or_(IpBan.expires_at.is_(None), IpBan.expires_at > now())

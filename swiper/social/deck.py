@@ -2,8 +2,8 @@
 
 A pass through the deck is a list of ids kept in Redis. Group 0 starts a pass: superlikers first, likers next, then the
 rest of the wanted people in an order that stays the same all day. Later groups are slices of the same list, so that
-swiping neither repeats nor skips anyone; when the list ends it is continued. Before anyone is shown, everything that the
-rules ask for is checked again in the database.
+swiping neither repeats nor skips anyone; when the list ends it is continued. Before anyone is shown, everything that
+the rules ask for is checked again in the database.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from swiper.auth.models import DatingSex, Discovery, Sex
 from swiper.auth.profiles import Account, cards_of, latest_birthday
 from swiper.errors import ProfileError
 from swiper.extensions import db, redis
+from swiper.signals import account_deleted
 from swiper.social.friends import are_friends
 from swiper.social.models import LikeIn, Swipe
 from swiper.vip.levels import Standing
@@ -92,7 +93,7 @@ def _wish(account: Account, *, sex: Any, location: Any, min_age: int, max_age: i
     day = today()
     return Wish(
         uid=account.id,
-        sex=Sex(account.sex),
+        sex=Sex(str(account.sex)),
         sexes=tuple(Sex) if sex is DatingSex.ANY else (Sex(sex.value),),
         location=location,
         born_after=latest_birthday(day, max_age + 1),
@@ -112,7 +113,7 @@ def show_deck(account: Account, current: Standing, group: int) -> dict[str, Any]
 
 def _group_ids(wish: Wish, group: int) -> list[int]:
     """The ids of a group of the current pass; group 0, a new day or changed wishes start a new pass."""
-    key = f"{{u:{wish.uid}}}:deck"
+    key = _pass_key(wish.uid)
     stored = redis.client.get(key)
     current = json.loads(stored) if stored and group else None
     if current is None or current["wish"] != wish.fingerprint:
@@ -129,6 +130,18 @@ def _group_ids(wish: Wish, group: int) -> list[int]:
         ids += more
     redis.client.set(key, json.dumps(current), ex=PASS_SECONDS)
     return ids[start : start + GROUP_SIZE]
+
+
+def _pass_key(uid: int) -> str:
+    return f"{{u:{uid}}}:deck"
+
+
+def forget_pass(_sender: Any, *, uid: int) -> None:
+    """A deleted user's pass tells whom they were to meet."""
+    redis.client.delete(_pass_key(uid))
+
+
+account_deleted.connect(forget_pass)
 
 
 def _continue(wish: Wish, ids: list[int], wanted: int) -> list[int]:
@@ -187,14 +200,15 @@ def _walk(wish: Wish, sex: Sex) -> Iterator[tuple[int, int]]:
     for is_second_half in (False, True):
         last: tuple[int, int] | None = None
         while True:
-            chunk = db.session.execute(_walk_query(wish, sex, is_second_half, last)).all()
-            yield from ((shuffle, uid) for shuffle, uid in chunk)
+            rows = db.session.execute(_walk_query(wish, sex, is_second_half, last))
+            chunk = [(row.shuffle, row.uid) for row in rows]
+            yield from chunk
             if len(chunk) < CHUNK:
                 break
-            last = (chunk[-1][0], chunk[-1][1])
+            last = chunk[-1]
 
 
-def _walk_query(wish: Wish, sex: Sex, is_second_half: bool, last: tuple[int, int] | None) -> Select[tuple[int, int]]:
+def _walk_query(wish: Wish, sex: Sex, is_second_half: bool, last: tuple[int, int] | None) -> Select[int, int]:
     half = Discovery.shuffle < wish.pivot if is_second_half else Discovery.shuffle >= wish.pivot
     query = select(Discovery.shuffle, Discovery.uid).where(
         Discovery.location == wish.location, Discovery.sex == sex, wish.admits(), half

@@ -33,7 +33,7 @@ def list_friends(uid: int, page: int, per_page: int) -> dict[str, Any]:
     total = db.session.scalar(select(func.count()).where(or_(Friend.uid1 == uid, Friend.uid2 == uid))) or 0
     query = select(sides.c.other, sides.c.since).order_by(sides.c.since.desc(), sides.c.other.desc())
     rows = db.session.execute(query.limit(per_page).offset((page - 1) * per_page)).all()
-    since: dict[int, datetime] = {other: moment for other, moment in rows}
+    since: dict[int, datetime] = {row.other: row.since for row in rows}
     cards = cards_of(list(since), friends=since)
     return page_of([card | {"matched_at": since[card["id"]]} for card in cards], total, page, per_page)
 
@@ -57,7 +57,7 @@ def list_likers(uid: int, page: int, per_page: int) -> dict[str, Any]:
     query = select(LikeIn).where(LikeIn.sid == uid).order_by(LikeIn.liked_at.desc(), LikeIn.uid.desc())
     likes = {like.uid: like for like in db.session.scalars(query.limit(per_page).offset((page - 1) * per_page))}
     answers = select(Swipe.sid, Swipe.kind).where(Swipe.uid == uid, Swipe.sid.in_(likes))
-    answered = {sid: kind for sid, kind in db.session.execute(answers)}
+    answered = {row.sid: row.kind for row in db.session.execute(answers)}
     cards = cards_of(list(likes), friends=are_friends(uid, list(likes)))
     items = [
         card

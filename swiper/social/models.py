@@ -1,4 +1,4 @@
-"""Tables of swipes and matches. There are no foreign keys between users, so each table can be distributed by its key."""
+"""Tables of swipes and matches. No foreign keys stand between users, so each table can be distributed by its key."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from swiper.dialect import UtcDateTime, enum_type, now
-from swiper.extensions import db
+from swiper.extensions import TABLE_OPTIONS, Model
 
 # Bits of `Pair.mask`.
 FIRST_LIKES = 1
@@ -29,14 +29,14 @@ class SwipeKind(StrEnum):
         return self is not SwipeKind.DISLIKE
 
 
-class Swipe(db.Model):
+class Swipe(Model):
     """`uid` swiped `sid`: at most once."""
 
     __tablename__ = "swipes"
     __table_args__ = (
         CheckConstraint("uid <> sid", name="not_self"),
         Index(None, "uid", "swiped_at"),
-        db.Model.__table_args__,
+        TABLE_OPTIONS,
     )
 
     uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -45,14 +45,14 @@ class Swipe(db.Model):
     swiped_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
-class LikeIn(db.Model):
+class LikeIn(Model):
     """The same like seen from the liked person's side: the head of their deck, and who liked them."""
 
     __tablename__ = "likes_in"
     __table_args__ = (
         Index(None, "sid", "is_super", "liked_at"),
         Index(None, "sid", "liked_at"),
-        db.Model.__table_args__,
+        TABLE_OPTIONS,
     )
 
     sid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -61,7 +61,7 @@ class LikeIn(db.Model):
     liked_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
-class Pair(db.Model):
+class Pair(Model):
     """What stands between two people, in one row that every change between them locks first.
 
     Two likes at the same moment meet here: the second waits for the first one's commit and then sees its bit.
@@ -72,7 +72,7 @@ class Pair(db.Model):
         CheckConstraint("uid1 < uid2", name="in_order"),
         CheckConstraint("mask >= 0 AND mask <= 7", name="mask_range"),
         Index(None, "mask", "changed_at"),
-        db.Model.__table_args__,
+        TABLE_OPTIONS,
     )
 
     uid1: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -81,7 +81,7 @@ class Pair(db.Model):
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
-class Friend(db.Model):
+class Friend(Model):
     """A match: one row for both."""
 
     __tablename__ = "friends"
@@ -89,7 +89,7 @@ class Friend(db.Model):
         CheckConstraint("uid1 < uid2", name="in_order"),
         Index(None, "uid1", "matched_at"),
         Index(None, "uid2", "matched_at"),
-        db.Model.__table_args__,
+        TABLE_OPTIONS,
     )
 
     uid1: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

@@ -1,7 +1,7 @@
 """The ranking: a sorted set in Redis that follows the swipes and is rebuilt from the database."""
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import case, func, select
 
@@ -37,7 +37,7 @@ def drop_from_ranking(uid: int) -> None:
 def top_people() -> list[dict[str, Any]]:
     """The first fifty: `rank`, `score` and `user`."""
     scored = redis.client.zrevrange(KEY, 0, READ - 1, withscores=True)
-    scores = {int(member): int(score) for member, score in scored}
+    scores = {int(member): int(score) for member, score in cast(list[tuple[bytes, float]], scored)}
     with replica_reads():
         cards = cards_of(list(scores))[:TOP]
     return [{"rank": rank, "score": scores[card["id"]], "user": card} for rank, card in enumerate(cards, 1)]

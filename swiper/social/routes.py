@@ -22,7 +22,7 @@ LOGIN_WHITELIST: frozenset[str] = frozenset()
 
 
 @blueprint.get("/user/<id:user_id>")
-@blueprint.output(schemas.CardOut)
+@blueprint.output(schemas.PersonOut)
 def show_card(user_id: int) -> dict[str, Any]:
     """Another user's public card."""
     cards = cards_of([user_id], friends=friends.are_friends(g.uid, [user_id]))

@@ -11,6 +11,10 @@ from swiper.social.models import SwipeKind
 RELAXABLE = ["dating_sex", "min_dating_age", "max_dating_age", "dating_location"]
 
 
+class PersonOut(CardOut):
+    """One person's card as an answer of its own; APIFlask cannot document a schema that is also nested."""
+
+
 class DeckIn(InputSchema):
     """Which group of five, from 0."""
 

@@ -1,12 +1,13 @@
 """Levels, permissions and memberships: what a user may do at this moment."""
 
 import calendar
+import functools
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from swiper.dialect import after_commit, insert_if_absent, now, transactional, upsert
+from swiper.dialect import after_commit, insert_if_absent, now, transactional
 from swiper.errors import PermissionDeniedError
 from swiper.extensions import db
 from swiper.memo import forget, recall_for_all
@@ -172,7 +173,8 @@ def expire_memberships() -> list[int]:
     expired = list(db.session.scalars(select(Membership.uid).where(Membership.expires_at <= now()).limit(1000)))
     if expired:
         db.session.execute(delete(Membership).where(Membership.uid.in_(expired), Membership.expires_at <= now()))
-        after_commit(lambda: [_announce(uid) for uid in expired] and None)
+        for uid in expired:
+            after_commit(functools.partial(_announce, uid))
     return expired
 
 
@@ -188,7 +190,7 @@ def seed_levels() -> None:
         {"level": number, "name": f"会员-{number}", "price_cents": MONTHLY_STEP_CENTS * number} for number in fresh
     ]
     permissions = [{"name": name.value, "description": text} for name, text in DESCRIPTIONS.items()]
-    upsert(VipPermission, permissions, ["name"], lambda _, new: {"description": new.description})
+    insert_if_absent(VipPermission, permissions, ["name"])
     if fresh:
         insert_if_absent(VipLevel, levels, ["level"])
         rows = [

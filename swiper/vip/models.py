@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInte
 from sqlalchemy.orm import Mapped, mapped_column
 
 from swiper.dialect import UtcDateTime, enum_type, now
-from swiper.extensions import db
+from swiper.extensions import TABLE_OPTIONS, Model
 
 
 class Permission(StrEnum):
@@ -42,7 +42,7 @@ class TicketState(StrEnum):
     RELEASED = "released"
 
 
-class VipLevel(db.Model):
+class VipLevel(Model):
     """One level; an operator may change name and price."""
 
     __tablename__ = "vip_levels"
@@ -52,7 +52,7 @@ class VipLevel(db.Model):
     price_cents: Mapped[int] = mapped_column(BigInteger)
 
 
-class VipPermission(db.Model):
+class VipPermission(Model):
     """One permission and what it gives."""
 
     __tablename__ = "vip_permissions"
@@ -61,7 +61,7 @@ class VipPermission(db.Model):
     description: Mapped[str] = mapped_column(String(200))
 
 
-class LevelPermission(db.Model):
+class LevelPermission(Model):
     """A level has a permission."""
 
     __tablename__ = "vip_level_permissions"
@@ -70,18 +70,18 @@ class LevelPermission(db.Model):
     permission: Mapped[str] = mapped_column(ForeignKey("vip_permissions.name", ondelete="CASCADE"), primary_key=True)
 
 
-class Membership(db.Model):
+class Membership(Model):
     """The level that a user has bought, until `expires_at`."""
 
     __tablename__ = "memberships"
-    __table_args__ = (Index(None, "expires_at"), db.Model.__table_args__)
+    __table_args__ = (Index(None, "expires_at"), TABLE_OPTIONS)
 
     uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     level: Mapped[int] = mapped_column(SmallInteger)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class Order(db.Model):
+class Order(Model):
     """A purchase of `months` of a level; `payment_id` is the provider's own number once it is paid."""
 
     __tablename__ = "orders"
@@ -90,7 +90,7 @@ class Order(db.Model):
         CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
         Index(None, "uid"),
         Index(None, "state", "created_at"),
-        db.Model.__table_args__,
+        TABLE_OPTIONS,
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -107,14 +107,14 @@ class Order(db.Model):
     paid_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class FlashSale(db.Model):
+class FlashSale(Model):
     """A limited number of memberships at a special price within a window."""
 
     __tablename__ = "flash_sales"
     __table_args__ = (
         CheckConstraint("sold >= 0 AND sold <= stock", name="sold_within_stock"),
         CheckConstraint("starts_at < ends_at", name="window_not_empty"),
-        db.Model.__table_args__,
+        TABLE_OPTIONS,
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -128,14 +128,14 @@ class FlashSale(db.Model):
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class Ticket(db.Model):
+class Ticket(Model):
     """A buyer's one place in the queue of a sale."""
 
     __tablename__ = "tickets"
     __table_args__ = (
         UniqueConstraint("uid", "sale_id"),
         Index(None, "state", "queued_at"),
-        db.Model.__table_args__,
+        TABLE_OPTIONS,
     )
 
     uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

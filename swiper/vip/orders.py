@@ -78,14 +78,20 @@ def settle(provider: str, notice: PaymentNotice) -> Order:
 
 
 def _take_back_place(order: Order) -> bool:
-    """Take a place for an order whose own was released; False when none is left."""
-    if not take_place(order.sale_id or 0):
+    """Give an order whose own place was released a place again; False when none is left for its buyer.
+
+    A buyer who has queued up again meanwhile keeps to one place: that of an unpaid second order moves over.
+    """
+    query = select(Ticket).where(Ticket.uid == order.uid, Ticket.sale_id == order.sale_id)
+    ticket = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).one()
+    if ticket.state is TicketState.ORDERED:
+        second = db.session.get_one(Order, ticket.order_id, with_for_update=True, populate_existing=True)
+        if second.state is not OrderState.PENDING:
+            return False
+        second.state = OrderState.RELEASED
+    elif not take_place(ticket.sale_id):
         return False
-    db.session.execute(
-        update(Ticket)
-        .where(Ticket.uid == order.uid, Ticket.sale_id == order.sale_id)
-        .values(state=TicketState.ORDERED, order_id=order.id)
-    )
+    ticket.state, ticket.order_id = TicketState.ORDERED, order.id
     return True
 
 
@@ -105,6 +111,17 @@ def release_unpaid() -> int:
         select(Order.id).where(Order.state == OrderState.PENDING, Order.created_at < limit).limit(1000)
     ).all()
     return sum(_release(order_id) for order_id in stale)
+
+
+def release_orders_of(uid: int) -> None:
+    """Release the pending orders of an account that is being deleted, in the running transaction.
+
+    Its tickets are locked first, so that no task makes a further order out of one of them.
+    """
+    db.session.scalars(select(Ticket.id).where(Ticket.uid == uid).with_for_update()).all()
+    pending = select(Order.id).where(Order.uid == uid, Order.state == OrderState.PENDING)
+    for order_id in db.session.scalars(pending).all():
+        _release(order_id)
 
 
 @transactional

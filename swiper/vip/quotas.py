@@ -9,12 +9,12 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from flask import current_app
-from sqlalchemy import BigInteger, Date, case, or_, select, update
+from sqlalchemy import BigInteger, Date, case, false, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from swiper.dialect import enum_type, insert_if_absent, now
 from swiper.errors import RateLimitedError
-from swiper.extensions import db
+from swiper.extensions import Model, db
 from swiper.vip.levels import Standing
 from swiper.vip.models import Permission
 
@@ -27,7 +27,7 @@ class QuotaKind(StrEnum):
     REWIND = "rewind"
 
 
-class Quota(db.Model):
+class Quota(Model):
     """How often a user did something on `day`; an older day counts as zero."""
 
     __tablename__ = "quotas"
@@ -83,7 +83,7 @@ def _count_one(uid: int, kind: QuotaKind, limit: int | None) -> bool:
         .ordered_values((Quota.used, case((is_today, Quota.used + 1), else_=1)), (Quota.day, today()))
     )
     if limit is not None:
-        statement = statement.where(or_(Quota.used < limit, ~is_today) if limit > 0 else is_today & ~is_today)
+        statement = statement.where(or_(Quota.used < limit, ~is_today) if limit > 0 else false())
     # The rows matched, not those changed: SQLAlchemy asks PyMySQL for found rows.
     result = db.session.execute(statement, execution_options={"synchronize_session": False})
     return bool(result.rowcount)  # type: ignore[attr-defined]
@@ -102,7 +102,7 @@ def give_back(uid: int, kind: QuotaKind, day: date) -> None:
 def quotas_left(uid: int, current: Standing) -> dict[str, dict[str, int | None]]:
     """By kind: today's limit, what is used and what is left; None is without limit."""
     rows = db.session.execute(select(Quota.kind, Quota.used).where(Quota.uid == uid, Quota.day == today()))
-    used = {kind: count for kind, count in rows}
+    used = {row.kind: row.used for row in rows}
     report = {}
     for kind in QuotaKind:
         limit, count = limit_of(kind, current), used.get(kind, 0)

@@ -68,7 +68,7 @@ def show_order(order_id: int) -> dict[str, Any]:
 @blueprint.output(schemas.NoticeOut)
 def receive_payment(provider: str) -> dict[str, Any]:
     """A payment provider's signed notice; sending it again is harmless."""
-    notice = payments.find_provider(provider).read_callback(request.headers, request.get_data())
+    notice = payments.find_provider(provider).read_callback(dict(request.headers), request.get_data())
     return ok({"state": orders.settle(provider, notice).state.value})
 
 

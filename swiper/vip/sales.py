@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from swiper.dialect import insert_if_absent, now, transactional
 from swiper.errors import NotFoundError, ParamError, SoldOutError
@@ -10,6 +10,7 @@ from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.vip.models import FlashSale, Ticket, TicketState
 from swiper.vip.orders import add_order, take_place
+from swiper.vip.payments import current_provider
 
 # A ticket that still waits after this many seconds has lost its task, and the beat's sweep takes over.
 LOST_AFTER_SECONDS = 15
@@ -47,8 +48,9 @@ def queue_up(uid: int, sale_id: int) -> Ticket:
     """The caller's one ticket for a sale; asking again returns the same one.
 
     A ticket that found the sale sold out, or whose order was released, queues again. Raises NotFoundError, ParamError
-    outside the sale's window, SoldOutError when no place is left.
+    outside the sale's window, SoldOutError when no place is left, UnavailableError where nothing can be paid.
     """
+    current_provider()
     sale = db.session.get(FlashSale, sale_id, populate_existing=True)
     if sale is None:
         raise NotFoundError()
@@ -71,7 +73,7 @@ def _find(uid: int, sale_id: int) -> Ticket | None:
     return db.session.scalars(_own_ticket(uid, sale_id).with_for_update()).first()
 
 
-def _own_ticket(uid: int, sale_id: int):  # type: ignore[no-untyped-def]
+def _own_ticket(uid: int, sale_id: int) -> Select[Ticket]:
     return select(Ticket).where(Ticket.uid == uid, Ticket.sale_id == sale_id)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import flask_swagger_ui
 from apiflask import APIBlueprint
-from flask import Response, current_app, jsonify, render_template, send_from_directory
+from flask import Response, current_app, jsonify, make_response, render_template, send_from_directory
 
 from swiper.errors import UnavailableError
 from swiper.web.health import check_parts
@@ -21,6 +21,11 @@ blueprint = APIBlueprint(
 
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 DAY_SECONDS = 86_400
+# Swagger UI sets style attributes; nothing else here may.
+DOCS_POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'; form-action 'self'"
+)
 
 
 @blueprint.get("/")
@@ -45,9 +50,11 @@ def show_readiness() -> Response:
 
 
 @blueprint.get("/docs")
-def show_docs() -> str:
+def show_docs() -> Response:
     """The API document for people, from assets of our own."""
-    return render_template("docs.html")
+    response = make_response(render_template("docs.html"))
+    response.headers["Content-Security-Policy"] = DOCS_POLICY
+    return response
 
 
 @blueprint.get("/docs/assets/<path:name>")
@@ -62,10 +69,10 @@ def show_upload(key: str) -> Response:
     return send_from_directory(current_app.config["MEDIA_DIR"], key, max_age=30 * DAY_SECONDS)
 
 
-@blueprint.get("/portraits/<int:seed>.svg")
-def show_portrait(seed: int) -> Response:
+@blueprint.get("/portraits/<any(male, female):sex>/<id:seed>.svg")
+def show_portrait(sex: str, seed: int) -> Response:
     """A robot's portrait."""
-    response = Response(draw_portrait(seed), mimetype="image/svg+xml")
+    response = Response(draw_portrait(sex, seed), mimetype="image/svg+xml")
     response.cache_control.public = True
     response.cache_control.max_age = 30 * DAY_SECONDS
     return response

@@ -1,4 +1,94 @@
+"""Phone numbers in all their spellings, and what a login makes and answers."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+
+from swiper.auth.models import Phone, User
+from swiper.auth.phones import parse_phone
+from swiper.errors import ParamError
+from swiper.extensions import db
 from tests.factories import People
+
+pytestmark = pytest.mark.usefixtures("app")
+
+SPELLINGS = [
+    "13800138000",
+    "+8613800138000",
+    "8613800138000",
+    "008613800138000",
+    " 138 0013 8000 ",
+    "138-0013-8000",
+    "+86 (138) 0013-8000",
+    "１３８００１３８０００",
+    "＋８６１３８００１３８０００",
+]
+REFUSED = {
+    "empty": "",
+    "spaces": "     ",
+    "letters": "1380013800a",
+    "vanity letters": "1-800-FLOWERS",
+    "extension": "+86 13800138000 ext. 5",
+    "short extension": "13800138000x5",
+    "landline": "010-62551111",
+    "landline abroad": "+44 20 7946 0958",
+    "a robot's number": "21000000000",
+    "a robot's number in full": "+8621000000000",
+    "a robot's last number": "21900000000",
+    "too short": "1380013800",
+    "too long": "138001380001",
+    "a list of numbers": "13800138000,13900139000",
+    "a URI": "tel:+8613800138000",
+    "an unknown country": "+9991234567",
+    "a null byte": "138001380\x0000",
+    "a lone surrogate": "1380013800\ud800",
+    "10,000 digits": "1" * 10_000,
+}
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_every_spelling_of_a_number_is_the_same_number(text: str) -> None:
+    assert parse_phone(text) == "+8613800138000"
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("+852 5123 4567", "+85251234567"),
+        ("+1 202-456-1111", "+12024561111"),
+        ("+44 7911 123456", "+447911123456"),
+        ("199 1234 5678", "+8619912345678"),
+    ],
+)
+def test_numbers_of_other_places_are_read(text: str, stored: str) -> None:
+    assert parse_phone(text) == stored
+
+
+def test_the_default_region_decides_what_a_bare_number_means(make_app: Callable[..., Flask]) -> None:
+    with make_app(default_region="HK").app_context():
+        assert parse_phone("5123 4567") == "+85251234567"
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED.keys())
+def test_what_is_no_mobile_number_is_refused(text: str) -> None:
+    with pytest.raises(ParamError) as refusal:
+        parse_phone(text)
+    assert "phonenum" in (refusal.value.errors or {})
+
+
+@pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED.keys())
+def test_no_code_is_issued_for_a_refused_number(client: FlaskClient, text: str) -> None:
+    body = json.dumps({"phonenum": text})
+    answer = client.post("/api/user/verify", data=body, content_type="application/json")
+    assert (answer.status_code, answer.json["code"]) == (422, 1005)
+    assert "phonenum" in answer.json["errors"]
 
 
 def test_a_code_logs_in_and_makes_the_account(people: People) -> None:
@@ -6,3 +96,75 @@ def test_a_code_logs_in_and_makes_the_account(people: People) -> None:
     profile = person.get("/api/user/profile").json["data"]
     assert profile["phone"] == "+8613800138000"
     assert profile["id"] == str(person.id)
+
+
+def test_the_second_login_finds_the_same_account(app: Flask, people: People) -> None:
+    first = people.log_in("13800138000")
+    wait_is_over(app)
+    second = people.log_in("+86 138-0013-8000")
+    assert first.id == second.id
+    with app.app_context():
+        assert db.session.scalar(select(func.count()).select_from(User)) == 1
+        assert db.session.scalar(select(func.count()).select_from(Phone)) == 1
+
+
+def wait_is_over(app: Flask) -> None:
+    """Stands for the minute that must pass between two codes."""
+    with app.app_context():
+        for key in app.extensions["redis"].keys("{p:*}:lock"):
+            app.extensions["redis"].delete(key)
+
+
+def test_a_new_account_starts_with_the_defaults(people: People) -> None:
+    profile = people.log_in("13800138000").get("/api/user/profile").json["data"]
+    assert profile.pop("id")
+    assert profile.pop("nickname").startswith("swiper-")
+    assert profile == {
+        "phone": "+8613800138000",
+        "sex": None,
+        "birthday": None,
+        "age": None,
+        "avatar": "",
+        "location": None,
+        "bio": "",
+        "photos": [],
+        "vip": {"level": 0, "name": "会员-0", "badge": False, "expires_at": None},
+        "dating_sex": None,
+        "dating_location": None,
+        "min_distance": 1,
+        "max_distance": 10,
+        "min_dating_age": 18,
+        "max_dating_age": 45,
+        "vibration": True,
+        "only_match": True,
+        "auto_play": True,
+    }
+
+
+def test_the_first_clients_log_in_with_get_and_forms(people: People, client: FlaskClient) -> None:
+    answer = client.get("/api/user/verify", query_string={"phonenum": "13800138000"})
+    assert answer.json == {"code": 0, "data": {"expires_in": 600, "resend_in": 60}}
+    form = {"phonenum": "13800138000", "vcode": people.sent_code()}
+    answer = client.post("/api/user/login", data=form)
+    assert (answer.status_code, answer.json["code"]) == (200, 0)
+    assert client.get("/api/user/profile").json["data"]["phone"] == "+8613800138000"
+
+
+def test_without_a_code_nobody_is_logged_in(client: FlaskClient) -> None:
+    assert client.post("/api/user/login", json={"phonenum": "13800138000"}).json["code"] == 1005
+    for missing in ("", None, [], 0):
+        answer = client.post("/api/user/login", json={"phonenum": "13800138000", "vcode": missing})
+        assert answer.json["code"] == 1005
+    assert client.post("/api/user/login", json={"phonenum": "13800138000", "vcode": "000000"}).json["code"] == 1000
+    assert client.get("/api/user/profile").status_code == 401
+
+
+def test_a_login_counts_against_the_address(make_app: Callable[..., Flask]) -> None:
+    client = make_app(login_per_ip_per_minute=3).test_client()
+    guess = {"phonenum": "13800138000", "vcode": "123456"}
+    codes = [client.post("/api/user/login", json=guess).json["code"] for _ in range(4)]
+    assert codes == [1000, 1000, 1000, 1006]
+    answer = client.post("/api/user/login", json=guess)
+    assert 1 <= int(answer.headers["Retry-After"]) <= 61
+    other = client.post("/api/user/login", json=guess, environ_base={"REMOTE_ADDR": "203.0.113.7"})
+    assert other.json["code"] == 1000

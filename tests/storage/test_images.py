@@ -112,7 +112,8 @@ def test_all_metadata_is_gone(kind: str) -> None:
     assert Image.open(BytesIO(data)).getexif().get_ifd(GPS)
     cleaned = clean_image(data, field="photo", max_pixels=MAX_PIXELS)
     result = Image.open(BytesIO(cleaned))
-    assert not result.getexif() and not result.getexif().get_ifd(GPS)
+    assert not result.getexif()
+    assert not result.getexif().get_ifd(GPS)
     assert not {"exif", "xmp", "icc_profile", "comment"} & set(result.info)
     assert not [word for word in (b"SECRET", b"Exif", b"ICC_PROFILE") if word in cleaned]
 

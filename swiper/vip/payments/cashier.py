@@ -44,7 +44,7 @@ class CashierProvider(PaymentProvider):
             raise PaymentError("The signature is wrong.", status=403)
         try:
             fields: Any = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise PaymentError() from error
         if not isinstance(fields, dict) or any(type(fields.get(name)) is not kind for name, kind in FIELDS.items()):
             raise PaymentError()

@@ -1,0 +1,152 @@
+"""Database engines that never freeze a worker: SQLite's locks, and servers that do not answer."""
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from flask import Flask
+from gevent import Timeout
+from gevent.monkey import get_original, is_module_patched
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DisconnectionError
+
+from swiper.dialect import is_in_transaction
+from swiper.extensions import db
+
+SQLITE_BUSY_SECONDS = 10.0
+# PyMySQL's number for a connection that was lost during a query.
+LOST_CONNECTION = 2013
+
+
+def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Options of `create_engine` that suit the database behind `url`."""
+    # Parameters are people's data, and have no place in the text of an error.
+    options: dict[str, Any] = {"hide_parameters": True}
+    if url.startswith("sqlite"):
+        # Waiting inside the driver would freeze every greenlet of the process; `_retry_while_busy` waits instead.
+        return options | {"connect_args": {"timeout": 0, "isolation_level": None, "check_same_thread": False}}
+    connect_args: dict[str, Any] = {"connect_timeout": config["DATABASE_CONNECT_TIMEOUT_SECONDS"]}
+    if url.startswith("postgresql") and config["DATABASE_BEHIND_PGBOUNCER"]:
+        connect_args["prepare_threshold"] = None
+    return options | {
+        "connect_args": connect_args,
+        "isolation_level": "READ COMMITTED",
+        "pool_recycle": 1800,
+        "pool_size": config["DATABASE_POOL_SIZE"],
+        "max_overflow": config["DATABASE_MAX_OVERFLOW"],
+        "pool_timeout": config["DATABASE_POOL_TIMEOUT_SECONDS"],
+    }
+
+
+def init_app(app: Flask) -> None:
+    """Attach the events to every engine, replicas included."""
+    with app.app_context():
+        for engine in db.engines.values():
+            if engine.dialect.name == "sqlite":
+                _prepare_sqlite(engine)
+            else:
+                _prepare_server(engine, app.config["DATABASE_STATEMENT_SECONDS"])
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            _retry_while_busy(connection.execute, f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        # A deferred transaction that reads and then writes may fail in a way that waiting cannot mend.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_in_transaction() else "BEGIN")
+
+    @event.listens_for(engine, "do_execute")
+    def execute(cursor: Any, statement: str, parameters: Any, _context: Any) -> bool:
+        _retry_while_busy(cursor.execute, statement, parameters)
+        return True
+
+    @event.listens_for(engine, "do_execute_no_params")
+    def execute_no_params(cursor: Any, statement: str, _context: Any) -> bool:
+        _retry_while_busy(cursor.execute, statement)
+        return True
+
+
+def _retry_while_busy(execute: Callable[..., Any], *args: Any) -> None:
+    """Call `execute` until SQLite's single write lock is free, sleeping in a way that lets other greenlets run."""
+    deadline = time.monotonic() + SQLITE_BUSY_SECONDS
+    while True:
+        try:
+            execute(*args)
+            return
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not is_busy or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.0005, 0.003))
+
+
+def _prepare_server(engine: Engine, seconds: float) -> None:
+    """Give each statement `seconds` in a gevent worker, and notice a closed connection before it is used.
+
+    Neither driver can limit how long it waits for a server that accepts but does not answer.
+    """
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, _record: Any, args: Any, parameters: Any) -> Any:
+        limit = _limit(seconds)
+        try:
+            with limit:
+                return dialect.loaded_dbapi.connect(*args, **parameters)
+        except Timeout as error:
+            if error is not limit:
+                raise
+            raise dialect.loaded_dbapi.OperationalError(LOST_CONNECTION, "no connection in time") from None
+
+    @event.listens_for(engine, "checkout")
+    def refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+        if _is_closed(connection):
+            # The pool makes a new connection and asks again.
+            raise DisconnectionError("the server has closed this connection")
+
+    @event.listens_for(engine, "do_execute")
+    def execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        _run_limited(seconds, context, cursor.execute, statement, parameters)
+        return True
+
+    @event.listens_for(engine, "do_executemany")
+    def execute_many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        _run_limited(seconds, context, cursor.executemany, statement, parameters)
+        return True
+
+
+def _limit(seconds: float) -> Any:
+    """A gevent timeout in a gevent worker; nothing in threads and commands, where long statements are at home."""
+    unlimited: AbstractContextManager[None] = nullcontext()
+    return Timeout(seconds) if is_module_patched("socket") else unlimited
+
+
+def _run_limited(seconds: float, context: Any, execute: Callable[..., Any], *args: Any) -> None:
+    limit = _limit(seconds)
+    try:
+        with limit:
+            execute(*args)
+    except Timeout as error:
+        if error is not limit:
+            raise
+        # Whatever the server still sends belongs to a statement that nobody waits for any more.
+        context.root_connection.invalidate()
+        raise context.dialect.loaded_dbapi.OperationalError(LOST_CONNECTION, "no answer in time") from None
+
+
+def _is_closed(connection: Any) -> bool:
+    """True when the server has hung up: an idle connection is readable only then. Asks the kernel, not the server."""
+    try:
+        handle = connection.fileno() if hasattr(connection, "fileno") else connection._sock.fileno()
+        poller = get_original("select", "poll")()
+        poller.register(handle, 1)
+        return bool(poller.poll(0))
+    except (OSError, ValueError, AttributeError):
+        return True

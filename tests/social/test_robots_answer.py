@@ -1,0 +1,120 @@
+"""Development: robots that were met like a newcomer back, through the ordinary service."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from config.settings import Environment, Settings
+from swiper.auth.models import Sex, User
+from swiper.extensions import db
+from swiper.robots import seed_robots
+from swiper.social.answers import answer_as_robots
+from swiper.social.models import Swipe, SwipeKind
+from tests.factories import People
+from tests.social.test_races import assert_consistent
+
+
+def robots(app: Flask, sex: Sex = Sex.FEMALE) -> list[int]:
+    with app.app_context():
+        return sorted(db.session.scalars(select(User.id).where(User.is_robot.is_(True), User.sex == sex)))
+
+
+def likers_of(app: Flask, uid: int) -> set[int]:
+    with app.app_context():
+        query = select(Swipe.uid).where(Swipe.sid == uid, Swipe.kind == SwipeKind.LIKE)
+        return set(db.session.scalars(query))
+
+
+@pytest.fixture
+def lively(make_app: Callable[..., Flask], app: Flask) -> Flask:
+    """An application whose robots answer, with 200 of them, and tasks that run at once."""
+    lively = make_app(robots_answer_percent=40)
+    lively.extensions["celery"].conf.task_always_eager = True
+    with lively.app_context():
+        seed_robots(200, seed=1)
+    return lively
+
+
+@pytest.mark.parametrize("share", [0, 1, 40, 100])
+def test_of_any_group_at_least_one_robot_likes_back(share: int, lively: Flask, people: People) -> None:
+    man, met = people.add(), robots(lively)[:5]
+    lively.config["ROBOTS_ANSWER_PERCENT"] = share
+    with lively.app_context():
+        count = answer_as_robots(man.id, met)
+    likers = likers_of(lively, man.id)
+    assert 1 <= count == len(likers)
+    assert likers <= set(met)
+    assert share < 100 or likers == set(met)
+    assert share > 0 or len(likers) == 1
+    assert_consistent(lively)
+
+
+def test_asking_again_changes_no_robots_mind(lively: Flask, people: People) -> None:
+    man, met = people.add(), robots(lively)[:5]
+    for _ in range(3):
+        with lively.app_context():
+            answer_as_robots(man.id, met)
+    first = likers_of(lively, man.id)
+    assert 1 <= len(first) < 5
+    assert_consistent(lively)
+
+
+def test_a_newcomer_who_likes_the_first_group_has_a_match(lively: Flask) -> None:
+    man = People(lively).add()
+    shown = man.deck()
+    assert len(shown) == 5
+    assert any(man.like(uid).json["data"]["is_matched"] for uid in shown)
+    assert_consistent(lively)
+
+
+def test_people_and_strangers_to_the_group_do_not_answer(lively: Flask, people: People) -> None:
+    man, woman = people.add(), people.woman()
+    with lively.app_context():
+        assert answer_as_robots(man.id, [woman.id, 12345]) == 0
+    assert likers_of(lively, man.id) == set()
+
+
+def test_robots_do_not_answer_each_other(lively: Flask) -> None:
+    women, men = robots(lively), robots(lively, Sex.MALE)
+    with lively.app_context():
+        assert answer_as_robots(men[0], women) == 0
+
+
+def test_a_robot_without_likes_left_stays_silent(lively: Flask, people: People) -> None:
+    lively.config["LIKES_PER_DAY"] = 1
+    robot = robots(lively)[0]
+    first, second = people.add(), people.add()
+    with lively.app_context():
+        assert [answer_as_robots(man.id, [robot]) for man in (first, second)] == [1, 0]
+    assert_consistent(lively)
+
+
+def test_robots_stay_silent_where_the_share_is_zero(make_app: Callable[..., Flask], app: Flask) -> None:
+    silent = make_app(robots_answer_percent=0)
+    silent.extensions["celery"].conf.task_always_eager = True
+    with silent.app_context():
+        seed_robots(200, seed=1)
+    man = People(silent).add()
+    assert len(man.deck()) == 5
+    assert likers_of(silent, man.id) == set()
+
+
+def test_production_turns_the_answers_off(settings: Settings) -> None:
+    strict = Settings(
+        _env_file=None,
+        environment=Environment.PRODUCTION,
+        instance=settings.instance,
+        secret_key="s" * 40,
+        database_url="sqlite://",
+        redis_url="redis://127.0.0.1",
+        sms_providers="aliyun",
+        aliyun_access_key_id="a",
+        aliyun_access_key_secret="a",
+        aliyun_sms_sign_name="a",
+        aliyun_sms_template_code="a",
+        payment_provider="none",
+        robots_answer_percent=100,
+    )
+    assert strict.robots_answer_percent == 0

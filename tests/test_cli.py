@@ -1,0 +1,208 @@
+"""The operator's commands."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from flask.testing import FlaskClient, FlaskCliRunner
+from sqlalchemy import delete, func, select, update
+
+from config.settings import ROOT
+from swiper.auth.models import User
+from swiper.extensions import db, redis
+from swiper.vip.models import FlashSale, LevelPermission, VipLevel, VipPermission
+from tests.factories import Clock, People
+
+NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
+
+
+def run(runner: FlaskCliRunner, *args: str) -> Result:
+    return runner.invoke(args=list(args))
+
+
+def count(app: Flask, model: Any) -> int:
+    with app.app_context():
+        return db.session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def refused(result: Result, text: str) -> None:
+    """One sentence, no traceback."""
+    assert result.exit_code == 1
+    assert text in result.output
+    assert "Traceback" not in result.output
+
+
+# Levels.
+
+
+def test_seed_vip_fills_an_empty_database_once(runner: FlaskCliRunner, app: Flask) -> None:
+    with app.app_context():
+        for model in (LevelPermission, VipLevel, VipPermission):
+            db.session.execute(delete(model))
+        db.session.commit()
+    for _ in range(2):
+        assert run(runner, "seed-vip").exit_code == 0
+        assert [count(app, model) for model in (VipLevel, VipPermission, LevelPermission)] == [4, 6, 11]
+
+
+def test_seed_vip_keeps_an_operators_changes(runner: FlaskCliRunner, app: Flask) -> None:
+    with app.app_context():
+        db.session.execute(update(VipLevel).where(VipLevel.level == 1).values(price_cents=1, name="Bronze"))
+        db.session.execute(delete(LevelPermission).where(LevelPermission.permission == "vipflag"))
+        db.session.commit()
+    assert run(runner, "seed-vip").exit_code == 0
+    data = app.test_client().get("/api/vip/levels").json["data"]
+    assert data[1] == {"level": 1, "name": "Bronze", "price": 0.01, "permissions": ["superlike"]}
+
+
+# Robots.
+
+
+def test_seed_robots_shows_a_bar_and_adds_more_each_time(runner: FlaskCliRunner, app: Flask) -> None:
+    assert "robots" in run(runner, "seed-robots", "30", "--seed", "1").output
+    assert run(runner, "seed-robots", "12").exit_code == 0
+    assert count(app, User) == 42
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x", "900000002"])
+def test_seed_robots_refuses_a_number_that_makes_no_sense(number: str, runner: FlaskCliRunner, app: Flask) -> None:
+    result = run(runner, "seed-robots", "--", number)
+    assert result.exit_code != 0
+    assert "Traceback" not in result.output
+    assert count(app, User) == 0
+
+
+# Bans.
+
+
+def test_a_ban_is_set_listed_and_lifted(runner: FlaskCliRunner, client: FlaskClient) -> None:
+    assert client.get("/api/vip/levels").status_code == 200
+    assert run(runner, "ban-ip", "127.0.0.0/8", "--reason", "noise").output == "127.0.0.0/8 is banned.\n"
+    answer = client.get("/api/vip/levels")
+    assert (answer.status_code, answer.json["code"]) == (403, 1010)
+    assert run(runner, "list-bans").output == "127.0.0.0/8\tfor good\tnoise\n"
+    assert run(runner, "unban-ip", "127.0.0.0/8").exit_code == 0
+    assert client.get("/api/vip/levels").status_code == 200
+    assert run(runner, "list-bans").output == ""
+    refused(run(runner, "unban-ip", "127.0.0.0/8"), "was not banned")
+
+
+def test_a_ban_for_some_hours_ends_by_itself(runner: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch, NOON)
+    run(runner, "ban-ip", "203.0.113.7", "--hours", "1.5")
+    assert run(runner, "list-bans").output == "203.0.113.7/32\t2026-03-10T05:30:00+00:00\t\n"
+    clock.advance(hours=1.5)
+    assert run(runner, "list-bans").output == ""
+
+
+def test_a_ban_set_again_replaces_reason_and_end(runner: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch, NOON)
+    run(runner, "ban-ip", "2001:db8::/32", "--reason", "first", "--hours", "1")
+    run(runner, "ban-ip", "2001:0db8::/32", "--reason", "second")
+    assert run(runner, "list-bans").output == "2001:db8::/32\tfor good\tsecond\n"
+
+
+@pytest.mark.parametrize("command", ["ban-ip", "unban-ip"])
+@pytest.mark.parametrize("text", ["somewhere", "300.1.1.1", "10.0.0.0/40", ""])
+def test_what_is_no_address_is_refused(command: str, text: str, runner: FlaskCliRunner) -> None:
+    refused(run(runner, command, text), "neither an address nor a network")
+
+
+@pytest.mark.parametrize("hours", ["0", "-1", "soon"])
+def test_a_ban_of_no_hours_is_refused(hours: str, runner: FlaskCliRunner) -> None:
+    assert run(runner, "ban-ip", "203.0.113.7", "--hours", hours).exit_code == 2
+    assert run(runner, "list-bans").output == ""
+
+
+# Accounts.
+
+
+def test_a_suspended_account_is_locked_out_and_hidden_until_it_is_admitted_again(
+    runner: FlaskCliRunner, people: People
+) -> None:
+    man, woman = people.add(), people.woman()
+    assert run(runner, "suspend", woman.phone).exit_code == 0
+    assert woman.get("/api/user/profile").status_code in (401, 403)
+    assert man.deck() == []
+    assert man.like(woman).status_code == 404
+    assert run(runner, "unsuspend", woman.phone.removeprefix("+86")).exit_code == 0
+    # Its sessions have ended.
+    assert woman.get("/api/user/profile").status_code == 401
+    assert man.deck() == [woman.id]
+
+
+@pytest.mark.parametrize("command", ["suspend", "unsuspend"])
+def test_suspend_knows_no_stranger_and_no_nonsense(command: str, runner: FlaskCliRunner) -> None:
+    refused(run(runner, command, "13912345678"), "Not found.")
+    refused(run(runner, command, "nobody"), "Not a valid phone number.")
+
+
+# Sales.
+
+
+def test_add_sale_prints_the_id_of_an_open_sale(runner: FlaskCliRunner, people: People, app: Flask) -> None:
+    result = run(runner, "add-sale", "春节", "--level", "3", "--months", "12", "--price", "99.9", "--stock", "100")
+    (sale,) = people.add().get("/api/vip/sales").json["data"]
+    assert result.output.strip() == sale["id"]
+    assert sale | {"starts_at": 0, "ends_at": 0} == {
+        "id": sale["id"],
+        "name": "春节",
+        "level": 3,
+        "months": 12,
+        "price": 99.9,
+        "stock": 100,
+        "left": 100,
+        "starts_at": 0,
+        "ends_at": 0,
+    }
+    assert people.add().post("/api/vip/qbuy", sale_id=sale["id"]).status_code == 200
+
+
+def test_add_sale_takes_a_window(runner: FlaskCliRunner, app: Flask) -> None:
+    window = ("--starts", "2030-01-02T03:04:05", "--hours", "0.5")
+    run(runner, "add-sale", "x", "--level", "1", "--price", "0", "--stock", "1", *window)
+    with app.app_context():
+        sale = db.session.scalars(select(FlashSale)).one()
+        assert sale.starts_at == datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+        assert sale.ends_at - sale.starts_at == timedelta(minutes=30)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("--level", "7"), ("--level", "0"), ("--price", "-1"), ("--stock", "0"), ("--months", "37"), ("--hours", "0")],
+)
+def test_add_sale_refuses_what_makes_no_sense(wrong: tuple[str, str], runner: FlaskCliRunner, app: Flask) -> None:
+    right = {"--level": "1", "--price": "5", "--stock": "1"}
+    options = [part for pair in (right | dict([wrong])).items() for part in pair]
+    result = run(runner, "add-sale", "x", *options)
+    assert result.exit_code in (1, 2)
+    assert "Traceback" not in result.output
+    assert count(app, FlashSale) == 0
+
+
+# The rest.
+
+
+def test_every_command_explains_itself(runner: FlaskCliRunner, app: Flask) -> None:
+    wanted = {"seed-vip", "seed-robots", "ban-ip", "unban-ip", "list-bans", "suspend", "unsuspend", "add-sale", "db"}
+    assert wanted <= set(app.cli.commands)
+    for name in wanted - {"db"}:
+        assert app.cli.commands[name].help
+        assert run(runner, name, "--help").exit_code == 0
+
+
+def test_the_shell_has_app_db_and_models_at_hand(app: Flask) -> None:
+    with app.app_context():
+        names = app.make_shell_context()
+        assert names["app"] is app
+        assert names["db"] is db
+        assert names["redis"] is redis.client
+    assert names["User"] is User
+    assert {"Preferences", "Swipe", "LikeIn", "Pair", "Friend", "VipLevel", "Membership", "Order"} <= set(names)
+
+
+def test_the_flask_command_finds_the_app_by_itself() -> None:
+    assert "FLASK_APP=wsgi" in Path(ROOT / ".flaskenv").read_text()

@@ -1,0 +1,190 @@
+"""gunicorn as config/gunicorn.py sets it up, alone, on the database and Redis of the test."""
+
+import http.client
+import json
+import signal
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import requests
+from flask import Flask
+
+from config.settings import Settings
+from swiper.bans.services import ban_network
+from swiper.extensions import db
+from tests.factories import People
+from tests.processes import Program, Visitor, answers_at, environment_of, free_port, gunicorn, is_running
+
+STRANGER = "10.9.9.9"
+
+
+class Servers:
+    """Starts instances on free ports and ends them all."""
+
+    def __init__(self, settings: Settings, folder: Path, stack: ExitStack) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.stack = stack
+
+    def start(self, **changes: object) -> tuple[Program, int]:
+        port = free_port()
+        program = gunicorn(environment_of(self.settings, **changes), port, self.folder / f"gunicorn-{port}.log")
+        self.stack.enter_context(program)
+        program.wait_for(lambda: answers_at(f"http://127.0.0.1:{port}"), "gunicorn does not serve")
+        return program, port
+
+    def visit(self, port: int, sid: str | None = None) -> Visitor:
+        visitor = self.stack.enter_context(Visitor(f"http://127.0.0.1:{port}", sid))
+        # A connection that is kept open would be waited for at the end.
+        visitor.headers["Connection"] = "close"
+        return visitor
+
+
+@pytest.fixture
+def servers(app: Flask, settings: Settings, tmp_path: Path) -> Iterator[Servers]:
+    with ExitStack() as stack:
+        yield Servers(settings, tmp_path, stack)
+
+
+def ban(app: Flask, address: str) -> None:
+    with app.app_context():
+        ban_network(address)
+        db.session.remove()
+
+
+def half_a_login(port: int) -> socket.socket:
+    """A connection on which half of a login's body has been sent; `finish` sends the rest."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    body = json.dumps({"phonenum": "13912345678", "vcode": "000000"}).encode()
+    head = (
+        f"POST /api/user/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    )
+    connection.sendall(head.encode() + b"\r\n" + body[:10])
+    return connection
+
+
+def finish(connection: socket.socket) -> http.client.HTTPResponse:
+    connection.sendall(json.dumps({"phonenum": "13912345678", "vcode": "000000"}).encode()[10:])
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return answer
+
+
+def test_graceful_stop_finishes_a_slow_request(servers: Servers) -> None:
+    program, port = servers.start()
+    with half_a_login(port) as slow:
+        time.sleep(0.5)
+        program.send(signal.SIGTERM)
+        program.wait_for_line("Handling signal: term")
+        time.sleep(0.5)
+        assert program.process.poll() is None
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+        with finish(slow) as answer:
+            assert json.loads(answer.read())["code"] == 1000
+    assert program.wait() == 0
+
+
+def test_two_instances_live_side_by_side(servers: Servers, settings: Settings, people: People) -> None:
+    """Each has a control socket of its own, both know the same sessions, and one's end is not the other's."""
+    (first, first_port), (second, second_port) = servers.start(), servers.start()
+    sockets = [settings.redis_socket.parent / f"gunicorn-{port}.ctl" for port in (first_port, second_port)]
+    for path in sockets:
+        mode = path.stat().st_mode
+        assert stat.S_ISSOCK(mode)
+        assert stat.S_IMODE(mode) & 0o077 == 0
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(path))
+    cookie = people.add(nickname="小红").client.get_cookie("swiper_session")
+    assert cookie is not None
+    for port in (first_port, second_port):
+        answer = servers.visit(port, cookie.value).get("/api/user/profile")
+        assert answer.json()["data"]["nickname"] == "小红"
+    workers = first.children()
+    assert first.stop() == 0
+    assert not any(is_running(worker.pid) for worker in workers)
+    assert not sockets[0].exists()
+    assert sockets[1].exists()
+    assert second.process.poll() is None
+    assert answers_at(f"http://127.0.0.1:{second_port}")
+
+
+def test_connection_is_kept_longer_than_nginx_keeps_it(servers: Servers) -> None:
+    _, port = servers.start()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        used = connection.sock
+        # Beyond gunicorn's usual 2 s.
+        time.sleep(3)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read()
+        assert connection.sock is used
+    finally:
+        connection.close()
+
+
+def test_without_a_trusted_proxy_nothing_forwarded_is_believed(servers: Servers, app: Flask) -> None:
+    _, port = servers.start(TRUSTED_PROXIES=0)
+    ban(app, STRANGER)
+    forged = {"X-Forwarded-For": STRANGER, "X-Forwarded-Proto": "https", "X-Request-Id": "forged-request-id"}
+    answer = servers.visit(port).get("/api/user/profile", headers=forged)
+    assert answer.status_code == 401
+    assert "Strict-Transport-Security" not in answer.headers
+    assert answer.headers["X-Request-Id"] != "forged-request-id"
+    ban(app, "127.0.0.1")
+    answer = servers.visit(port).get("/api/user/profile", headers={"X-Forwarded-For": "8.8.8.8"})
+    assert answer.json()["code"] == 1010
+
+
+def test_one_trusted_proxy_vouches_for_the_last_hop_only(servers: Servers, app: Flask) -> None:
+    _, port = servers.start(TRUSTED_PROXIES=1)
+    ban(app, STRANGER)
+    visitor = servers.visit(port)
+    ask = "/api/user/profile"
+    assert visitor.get(ask, headers={"X-Forwarded-For": f"{STRANGER}, 8.8.8.8"}).status_code == 401
+    assert visitor.get(ask, headers={"X-Forwarded-For": f"8.8.8.8, {STRANGER}"}).status_code == 403
+    # A spelling that WSGI could not tell from the real header is dropped.
+    assert visitor.get(ask, headers={"X-Forwarded-For": STRANGER, "X_Forwarded_For": "8.8.8.8"}).status_code == 403
+    answer = visitor.get("/healthz", headers={"X-Forwarded-Proto": "https"})
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+def test_reload_serves_without_a_gap(servers: Servers) -> None:
+    program, port = servers.start()
+    before = {worker.pid for worker in program.children()}
+    program.send(signal.SIGHUP)
+    statuses = set()
+    visitor = servers.visit(port)
+
+    def is_renewed() -> bool:
+        statuses.add(ask_patiently(visitor))
+        return not before & {worker.pid for worker in program.children()}
+
+    program.wait_for(is_renewed, "no new workers")
+    assert statuses == {200}
+
+
+def ask_patiently(visitor: Visitor) -> int:
+    """A status; a kept connection that the old worker has just closed is opened anew, as nginx does for reads."""
+    try:
+        return visitor.get("/healthz").status_code
+    except requests.ConnectionError:
+        return visitor.get("/healthz").status_code
+
+
+def test_instance_with_a_long_path_serves(servers: Servers, tmp_path: Path) -> None:
+    """Its control socket moves to a short path, whose folder nobody else has made."""
+    instance = tmp_path / ("deep-" * 20) / "instance"
+    program, port = servers.start(SWIPER_INSTANCE=instance)
+    short = Settings(_env_file=None, instance=instance).redis_socket.parent / f"gunicorn-{port}.ctl"
+    assert short.exists()
+    assert stat.S_IMODE(short.parent.stat().st_mode) == 0o700
+    assert program.stop() == 0
+    short.parent.rmdir()

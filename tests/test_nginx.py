@@ -1,0 +1,422 @@
+"""nginx, as nginx/swiper.conf sets it up, before two real gunicorn instances."""
+
+import io
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from flask import Flask
+from PIL import Image
+
+from config.settings import ROOT, Settings
+from swiper.bans.services import ban_network, unban_network
+from swiper.extensions import db
+from swiper.hooks import SECURITY_HEADERS
+from tests.factories import People, Person
+from tests.processes import (
+    PATIENCE_SECONDS,
+    Program,
+    Visitor,
+    answers_at,
+    environment_of,
+    free_port,
+    gunicorn,
+)
+
+pytestmark = pytest.mark.services
+
+CONFIG = ROOT / "nginx/swiper.conf"
+STRANGER = "10.9.9.9"
+
+
+@dataclass
+class Front:
+    """nginx on `port`, the instances behind it, and how to start such an instance anew."""
+
+    folder: Path
+    env: dict[str, str]
+    port: int
+    instances: dict[int, Program]
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def visit(self, person: Person | None = None) -> Visitor:
+        """A client of nginx, with the session of `person`."""
+        cookie = person.client.get_cookie("swiper_session") if person else None
+        return Visitor(self.base, cookie.value if cookie else None)
+
+    def start_instance(self, port: int) -> None:
+        self.instances[port] = gunicorn(self.env, port, self.folder / f"gunicorn-{port}.log")
+
+    def wait_for_instance(self, port: int) -> None:
+        self.instances[port].wait_for(lambda: answers_at(f"http://127.0.0.1:{port}"), "the instance does not serve")
+
+
+def render(folder: Path, media: Path, port: int, upstreams: list[int]) -> str:
+    """The configuration with this test's values in place of the documented ones."""
+    text = CONFIG.read_text()
+    (folder / "cache").mkdir()
+    values = {
+        "user www-data": "user root",
+        "/run/swiper-nginx.pid": folder / "nginx.pid",
+        "/var/log/nginx": folder,
+        "/var/cache/swiper-nginx": folder / "cache",
+        "/srv/swiper/swiper/web/static": ROOT / "swiper/web/static",
+        "/srv/swiper/instance/media": media,
+        "127.0.0.1:8000": f"127.0.0.1:{upstreams[0]}",
+        "127.0.0.1:8001": f"127.0.0.1:{upstreams[1]}",
+        "listen 80": f"listen 127.0.0.1:{port}",
+        "worker_processes auto": "worker_processes 1",
+        # Eight clients need no more, and the limit of open files may be low.
+        "worker_connections 4096": "worker_connections 256",
+    }
+    for documented, ours in values.items():
+        assert documented in text, documented
+        text = text.replace(documented, str(ours))
+    return text
+
+
+def start_nginx(folder: Path, text: str) -> Program:
+    config = folder / "nginx.conf"
+    config.write_text(text)
+    return Program(("nginx", "-c", config, "-g", "daemon off;"), {"PATH": "/usr/sbin:/usr/bin"}, folder / "nginx.log")
+
+
+@pytest.fixture(scope="module")
+def front(settings: Settings, migrated_app: Flask, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    folder = tmp_path_factory.mktemp("nginx")
+    env = environment_of(settings, TRUSTED_PROXIES=1)
+    front = Front(folder, env, free_port(), {})
+    upstreams = [free_port(), free_port()]
+    for port in upstreams:
+        front.start_instance(port)
+    nginx = start_nginx(folder, render(folder, settings.media_dir, front.port, upstreams))
+    try:
+        for port in upstreams:
+            front.wait_for_instance(port)
+        nginx.wait_for(lambda: answers_at(front.base), "nginx does not serve")
+        yield front
+    finally:
+        for program in (nginx, *front.instances.values()):
+            program.__exit__(None, None, None)
+
+
+@pytest.fixture
+def visitor(front: Front, app: Flask) -> Iterator[Visitor]:
+    """A stranger."""
+    with front.visit() as visitor:
+        yield visitor
+
+
+def header_lines(answer: requests.Response, name: str) -> list[str]:
+    """Every line of a header, which requests would otherwise join."""
+    return answer.raw.headers.getlist(name)
+
+
+def picture(width: int = 40) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (width, width), "teal").save(out, "JPEG")
+    return out.getvalue()
+
+
+def ban(app: Flask, address: str) -> None:
+    with app.app_context():
+        ban_network(address)
+        db.session.remove()
+
+
+def unban(app: Flask, address: str) -> None:
+    with app.app_context():
+        unban_network(address)
+        db.session.remove()
+
+
+def test_api_answers_through_nginx(front: Front, people: People) -> None:
+    person = people.add(nickname="小明")
+    with front.visit(person) as visitor:
+        answer = visitor.get("/api/user/profile")
+        assert answer.status_code == 200
+        assert answer.json()["data"]["nickname"] == "小明"
+        assert visitor.get("/api/nowhere").json()["code"] == 1009
+        assert "nginx/" not in answer.headers["Server"]
+
+
+def test_request_id_is_made_by_nginx_and_the_same_in_the_application(front: Front, visitor: Visitor) -> None:
+    answer = visitor.get("/healthz", headers={"X-Request-Id": "forged-by-a-client"})
+    (request_id,) = header_lines(answer, "X-Request-Id")
+    assert len(request_id) == 32
+    access_log = front.folder / "swiper-access.log"
+    assert f"id={request_id}" in access_log.read_text()
+
+
+def test_phone_numbers_stay_out_of_the_access_log(front: Front, visitor: Visitor) -> None:
+    assert visitor.get("/api/user/verify", params={"phonenum": "13912345678"}).status_code == 200
+    assert "13912345678" not in (front.folder / "swiper-access.log").read_text()
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"X-Forwarded-For": STRANGER},
+        {"X-Forwarded-For": f"{STRANGER}, {STRANGER}"},
+        {"X-Real-IP": STRANGER, "Forwarded": f"for={STRANGER}"},
+        {"X_Forwarded_For": STRANGER},
+    ],
+)
+def test_client_cannot_forge_its_address(app: Flask, visitor: Visitor, forged: dict[str, str]) -> None:
+    ban(app, STRANGER)
+    assert visitor.get("/api/user/profile", headers=forged).status_code == 401
+    ban(app, "127.0.0.1")
+    unban(app, STRANGER)
+    answer = visitor.get("/api/user/profile", headers=forged)
+    assert (answer.status_code, answer.json()["code"]) == (403, 1010)
+
+
+def test_client_cannot_forge_scheme_or_host(visitor: Visitor) -> None:
+    answer = visitor.get("/healthz", headers={"X-Forwarded-Proto": "https"})
+    assert "Strict-Transport-Security" not in answer.headers
+    # A change from a page of another origin is refused although the page names itself as the host.
+    forged = {"Origin": "http://evil.example", "X-Forwarded-Host": "evil.example"}
+    assert visitor.post("/api/user/verify", json={"phonenum": "13912345678"}, headers=forged).status_code == 403
+
+
+def test_page_of_our_own_origin_may_change_things(front: Front, visitor: Visitor) -> None:
+    answer = visitor.post("/api/user/verify", json={"phonenum": "13912345678"}, headers={"Origin": front.base})
+    assert answer.status_code == 200
+
+
+def test_security_headers_come_once(visitor: Visitor) -> None:
+    for path in ("/", "/healthz", "/api/vip/levels", "/api/user/profile", "/assets/page.css", "/api/nowhere"):
+        answer = visitor.get(path)
+        for name, value in SECURITY_HEADERS.items():
+            assert header_lines(answer, name) == [value], (path, name)
+        assert len(header_lines(answer, "X-Request-Id")) == 1
+        assert len(header_lines(answer, "Cache-Control")) <= 1
+
+
+def test_upload_and_assets_are_served_by_nginx_itself(front: Front, people: People) -> None:
+    person = people.add()
+    with front.visit(person) as visitor:
+        answer = visitor.post("/api/user/avatar/upload", files={"avatar": ("a.jpg", picture(), "image/jpeg")})
+        assert answer.status_code == 201, answer.text
+        url = answer.json()["data"]["url"]
+        for program in front.instances.values():
+            program.send(signal.SIGSTOP)
+        try:
+            shown = visitor.get(url, timeout=10)
+            asset = visitor.get("/assets/page.css", timeout=10)
+            missing = visitor.get("/media/ab/" + "0" * 32 + ".jpg", timeout=10)
+            partial = visitor.get("/media/../swiper.db", timeout=10)
+        finally:
+            for program in front.instances.values():
+                program.send(signal.SIGCONT)
+    assert (shown.status_code, shown.headers["Content-Type"]) == (200, "image/jpeg")
+    assert Image.open(io.BytesIO(shown.content)).size == (40, 40)
+    assert "immutable" in shown.headers["Cache-Control"]
+    assert shown.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in shown.headers["Content-Security-Policy"]
+    assert asset.status_code == 200
+    assert asset.headers["Content-Type"].startswith("text/css")
+    assert (missing.status_code, missing.json()["code"]) == (404, 1009)
+    assert partial.status_code in (400, 404)
+
+
+def test_too_large_body_gets_the_envelope(front: Front, people: People) -> None:
+    person = people.add()
+    with front.visit(person) as visitor:
+        large = {"avatar": ("a.jpg", b"\xff" * (10 * 1024 * 1024 + 70_000), "image/jpeg")}
+        answer = visitor.post("/api/user/avatar/upload", files=large, headers={"Accept-Language": "zh-CN"})
+        assert (answer.status_code, answer.json()) == (413, {"code": 1005, "data": None, "message": "请求体过大。"})
+        assert answer.headers["Content-Type"].startswith("application/json")
+        answer = visitor.post("/api/user/profile/modify", json={"bio": "x" * 300_000})
+        assert (answer.status_code, answer.json()["message"]) == (413, "The body is too large.")
+        # A picture of just 10 MB reaches the application, which says what is wrong with it.
+        full = {"avatar": ("a.jpg", b"\xff" * (10 * 1024 * 1024), "image/jpeg")}
+        assert visitor.post("/api/user/avatar/upload", files=full).status_code == 422
+
+
+def test_levels_page_is_kept_for_a_moment_and_knows_no_cookie(front: Front, people: People) -> None:
+    with front.visit(people.add()) as visitor:
+        answers = [visitor.get("/api/vip/levels") for _ in range(4)]
+    assert "HIT" in [answer.headers["X-Cache-Status"] for answer in answers]
+    assert {answer.text for answer in answers} == {answers[0].text}
+    assert all("Set-Cookie" not in answer.headers for answer in answers)
+    assert len({answer.headers["X-Request-Id"] for answer in answers}) == 4
+    with front.visit() as visitor:
+        again = visitor.get("/api/vip/levels", headers={"If-None-Match": answers[-1].headers["ETag"]})
+        assert again.status_code == 304
+        assert "X-Cache-Status" not in visitor.get("/api/social/hot").headers
+
+
+class Crowd:
+    """Clients that read and swipe without pause, each for themself; every answer but 200 is a failure."""
+
+    def __init__(self, front: Front, people: People, *, clients: int = 4, targets: int = 150) -> None:
+        self.front = front
+        self.swipers = [people.woman(vip=2) for _ in range(clients)]
+        self.targets = [people.add(is_complete=False).id for _ in range(targets)]
+        self.failures: list[str] = []
+        self.served = 0
+        self.stopping = threading.Event()
+        self.pool = ThreadPoolExecutor(clients)
+
+    def __enter__(self) -> "Crowd":
+        self.runs = [self.pool.submit(self.run, swiper) for swiper in self.swipers]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        for run in self.runs:
+            run.result(PATIENCE_SECONDS)
+        self.pool.shutdown()
+
+    def run(self, swiper: Person) -> None:
+        with self.front.visit(swiper) as visitor:
+            while not self.stopping.is_set():
+                for sid in self.targets:
+                    if self.stopping.is_set():
+                        return
+                    self.note(visitor, "POST", "/api/social/like", {"sid": str(sid)})
+                    self.note(visitor, "GET", "/api/user/profile", None)
+
+    def note(self, visitor: Visitor, method: str, path: str, body: dict[str, str] | None) -> None:
+        try:
+            answer = visitor.request(method, path, json=body)
+            if answer.status_code != 200:
+                self.failures.append(f"{method} {path}: {answer.status_code} {answer.text}")
+        except requests.RequestException as error:
+            self.failures.append(f"{method} {path}: {error!r}")
+        self.served += 1
+
+    def serve_more(self, count: int) -> None:
+        """Wait until `count` further requests are done."""
+        goal, deadline = self.served + count, time.monotonic() + PATIENCE_SECONDS
+        while self.served < goal:
+            assert time.monotonic() < deadline, f"only {self.served} requests"
+            time.sleep(0.02)
+
+
+def test_killed_instance_is_not_seen_by_clients(front: Front, people: People) -> None:
+    with Crowd(front, people) as crowd:
+        crowd.serve_more(40)
+        for port in list(front.instances):
+            front.instances[port].kill()
+            crowd.serve_more(80)
+            front.start_instance(port)
+            front.wait_for_instance(port)
+            crowd.serve_more(40)
+    print(f"kill -9: {crowd.served} requests, {len(crowd.failures)} failed")
+    assert crowd.failures == []
+
+
+def test_killed_worker_is_not_seen_by_clients(front: Front, people: People) -> None:
+    with Crowd(front, people) as crowd:
+        for program in front.instances.values():
+            crowd.serve_more(20)
+            for worker in program.children():
+                worker.kill()
+        crowd.serve_more(80)
+    assert crowd.failures == []
+
+
+def test_reload_is_not_seen_by_clients(front: Front, people: People) -> None:
+    with Crowd(front, people) as crowd:
+        for program in front.instances.values():
+            crowd.serve_more(20)
+            before = {worker.pid for worker in program.children()}
+            program.send(signal.SIGHUP)
+            program.wait_for(lambda: not before & {worker.pid for worker in program.children()}, "no new workers")  # noqa: B023
+        crowd.serve_more(80)
+    print(f"HUP: {crowd.served} requests, {len(crowd.failures)} failed")
+    assert crowd.failures == []
+
+
+def test_login_survives_a_killed_instance_and_is_sent_once(front: Front, people: People) -> None:
+    """Nothing listens at one address, so every second request meets it first, before anything was sent."""
+    port = next(iter(front.instances))
+    front.instances[port].kill()
+    try:
+        with front.visit() as visitor:
+            codes = [
+                visitor.post("/api/user/login", json={"phonenum": "13912345678", "vcode": "000000"}) for _ in "1234"
+            ]
+        assert [answer.json()["code"] for answer in codes] == [1000] * 4
+    finally:
+        front.start_instance(port)
+        front.wait_for_instance(port)
+
+
+def test_without_any_instance_the_answer_is_an_envelope(front: Front, people: People) -> None:
+    for program in front.instances.values():
+        program.kill()
+    try:
+        with front.visit() as visitor:
+            for method, path in (
+                ("GET", "/api/user/profile"),
+                ("POST", "/api/social/like"),
+                ("POST", "/api/user/login"),
+            ):
+                answer = visitor.request(method, path)
+                assert (answer.status_code, answer.json()["code"]) == (503, 1011)
+                assert answer.headers["Retry-After"] == "2"
+    finally:
+        for port in front.instances:
+            front.start_instance(port)
+        for port in front.instances:
+            front.wait_for_instance(port)
+
+
+def certificate(folder: Path) -> None:
+    """A certificate for 127.0.0.1, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    begin = datetime.now(UTC) - timedelta(minutes=5)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(begin).not_valid_after(begin + timedelta(days=1))
+    signed = made.sign(key, hashes.SHA256())
+    (folder / "fullchain.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    form = serialization.PrivateFormat.PKCS8
+    plain = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    (folder / "privkey.pem").write_bytes(plain)
+
+
+def test_tls_is_ready_to_be_switched_on(front: Front, settings: Settings, tmp_path: Path) -> None:
+    certificate(tmp_path)
+    plain, secure = free_port(), free_port()
+    text = render(tmp_path, settings.media_dir, plain, list(front.instances))
+    text = text.replace(f"        listen 127.0.0.1:{plain};\n        # To switch", "        # To switch")
+    text = text.replace("#tls ", "").replace("listen 443", f"listen 127.0.0.1:{secure}")
+    text = text.replace("/etc/ssl/swiper", str(tmp_path))
+    with start_nginx(tmp_path, text) as nginx, Visitor(f"https://127.0.0.1:{secure}") as visitor:
+        visitor.verify = False
+        nginx.wait_for(lambda: is_up(plain), "nginx does not serve")
+        with pytest.warns(Warning, match="certificate"):
+            page, asset = visitor.get("/healthz"), visitor.get("/assets/page.css")
+        assert page.status_code == asset.status_code == 200
+        for answer in (page, asset):
+            assert header_lines(answer, "Strict-Transport-Security") == ["max-age=31536000"]
+        with Visitor(f"http://127.0.0.1:{plain}") as plainly:
+            moved = plainly.get("/healthz", allow_redirects=False)
+        assert (moved.status_code, moved.headers["Location"]) == (301, "https://127.0.0.1/healthz")
+
+
+def is_up(port: int) -> bool:
+    """True when anything answers at all."""
+    try:
+        with Visitor(f"http://127.0.0.1:{port}") as visitor:
+            return visitor.get("/", allow_redirects=False).status_code == 301
+    except requests.RequestException:
+        return False

@@ -1,0 +1,353 @@
+"""Levels, what they unlock, how long they last."""
+
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import delete, select, update
+
+from swiper.extensions import db
+from swiper.signals import vip_changed
+from swiper.vip.levels import (
+    Level,
+    Standing,
+    add_months,
+    expire_memberships,
+    extend,
+    forget_levels,
+    grant,
+    seed_levels,
+    standing_of,
+)
+from swiper.vip.models import LevelPermission, Membership, Permission, VipLevel, VipPermission
+from swiper.vip.quotas import Quota, QuotaKind, today
+from tests.factories import Clock, People, Person, at_once
+
+NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
+# As the specification has it.
+UNLOCKS = {
+    "vipflag": {1, 3},
+    "superlike": {1, 2, 3},
+    "rewind": {2, 3},
+    "anylocation": {3},
+    "unlimit_like": {2, 3},
+    "who_liked_me": {3},
+}
+LEVELS = [
+    {"level": 0, "name": "会员-0", "price": 0.0, "permissions": []},
+    {"level": 1, "name": "会员-1", "price": 5.0, "permissions": ["vipflag", "superlike"]},
+    {"level": 2, "name": "会员-2", "price": 10.0, "permissions": ["superlike", "rewind", "unlimit_like"]},
+    {"level": 3, "name": "会员-3", "price": 15.0, "permissions": list(UNLOCKS)},
+]
+
+
+# The page.
+
+
+def test_levels_are_told_to_everyone(app: Flask) -> None:
+    answer = app.test_client().get("/api/vip/levels")
+    assert answer.json == {"code": 0, "data": LEVELS}
+    assert "public" in answer.headers["Cache-Control"]
+    assert "max-age" in answer.headers["Cache-Control"]
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_the_page_is_kept_until_a_change_is_announced(app: Flask) -> None:
+    client = app.test_client()
+    first = client.get("/api/vip/levels")
+    with app.app_context():
+        db.session.execute(update(VipLevel).where(VipLevel.level == 1).values(price_cents=700))
+        db.session.commit()
+    assert client.get("/api/vip/levels").data == first.data
+    known = client.get("/api/vip/levels", headers={"If-None-Match": first.headers["ETag"]})
+    assert (known.status_code, known.data) == (304, b"")
+    with app.app_context():
+        forget_levels()
+    fresh = client.get("/api/vip/levels", headers={"If-None-Match": first.headers["ETag"]})
+    assert fresh.json["data"][1]["price"] == 7.0
+
+
+def test_seeding_announces_its_change(app: Flask) -> None:
+    client = app.test_client()
+    with app.app_context():
+        db.session.execute(delete(VipLevel).where(VipLevel.level == 3))
+        db.session.commit()
+        forget_levels()
+    assert len(client.get("/api/vip/levels").json["data"]) == 3
+    with app.app_context():
+        seed_levels()
+    assert client.get("/api/vip/levels").json["data"] == LEVELS
+
+
+def test_seeding_again_keeps_what_an_operator_has_changed(app: Flask) -> None:
+    with app.app_context():
+        db.session.execute(update(VipLevel).where(VipLevel.level == 2).values(name="Gold", price_cents=999))
+        taken = (LevelPermission.level == 1, LevelPermission.permission == "superlike")
+        db.session.execute(delete(LevelPermission).where(*taken))
+        db.session.add(LevelPermission(level=0, permission="rewind"))
+        db.session.execute(update(VipPermission).where(VipPermission.name == "rewind").values(description="undo"))
+        db.session.commit()
+        seed_levels()
+        seed_levels()
+        levels = {row.level: (row.name, row.price_cents) for row in db.session.scalars(select(VipLevel))}
+        assert levels == {0: ("会员-0", 0), 1: ("会员-1", 500), 2: ("Gold", 999), 3: ("会员-3", 1500)}
+        granted = {(row.level, row.permission) for row in db.session.scalars(select(LevelPermission))}
+        seeded = {(level, name) for name, numbers in UNLOCKS.items() for level in numbers}
+        assert granted == seeded - {(1, "superlike")} | {(0, "rewind")}
+        assert db.session.get_one(VipPermission, "rewind").description == "undo"
+
+
+# What a level unlocks, seen from outside.
+
+
+def _vipflag(people: People, app: Flask, vip: int) -> bool:
+    card = people.woman().get(f"/api/user/{people.add(vip=vip).id}").json["data"]
+    badge: bool = card["vip"]["badge"]
+    assert card["vip"] == {"level": vip, "name": f"会员-{vip}", "badge": badge}
+    return badge
+
+
+def _refused(answer: Any) -> bool:
+    assert (answer.status_code, answer.json["code"]) in ((200, 0), (403, 1004))
+    return answer.status_code == 403
+
+
+def _superlike(people: People, app: Flask, vip: int) -> bool:
+    return not _refused(people.add(vip=vip).superlike(people.woman()))
+
+
+def _rewind(people: People, app: Flask, vip: int) -> bool:
+    man = people.add(vip=vip)
+    man.like(people.woman())
+    return not _refused(man.post("/api/social/rewind"))
+
+
+def _anylocation(people: People, app: Flask, vip: int) -> bool:
+    man, far = people.add(vip=vip), people.woman(location="北京")
+    is_refused = _refused(man.post("/api/user/profile/modify", dating_location="北京"))
+    assert man.deck() == ([] if is_refused else [far.id])
+    return not is_refused
+
+
+def _unlimit_like(people: People, app: Flask, vip: int) -> bool:
+    man, woman = people.add(vip=vip), people.woman()
+    with app.app_context():
+        db.session.add(Quota(uid=man.id, kind=QuotaKind.LIKE, day=today(), used=50))
+        db.session.commit()
+    answer = man.like(woman)
+    assert answer.status_code in (200, 429)
+    is_free: bool = answer.status_code == 200
+    return is_free
+
+
+def _who_liked_me(people: People, app: Flask, vip: int) -> bool:
+    return not _refused(people.add(vip=vip).get("/api/social/liked_me"))
+
+
+CHECKS = {
+    "vipflag": _vipflag,
+    "superlike": _superlike,
+    "rewind": _rewind,
+    "anylocation": _anylocation,
+    "unlimit_like": _unlimit_like,
+    "who_liked_me": _who_liked_me,
+}
+
+
+@pytest.mark.parametrize("vip", [0, 1, 2, 3])
+@pytest.mark.parametrize("permission", list(UNLOCKS))
+def test_each_permission_is_enforced_on_each_level(permission: str, vip: int, people: People, app: Flask) -> None:
+    assert CHECKS[permission](people, app, vip) == (vip in UNLOCKS[permission])
+
+
+@pytest.mark.parametrize("permission", list(UNLOCKS))
+def test_a_permission_is_a_row_that_an_operator_gives_and_takes(permission: str, people: People, app: Flask) -> None:
+    with app.app_context():
+        db.session.execute(delete(LevelPermission).where(LevelPermission.level == 3))
+        db.session.add(LevelPermission(level=0, permission=permission))
+        db.session.commit()
+        forget_levels()
+    assert CHECKS[permission](people, app, 0)
+    assert not CHECKS[permission](people, app, 3)
+
+
+def test_an_expired_level_unlocks_nothing(people: People, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch, NOON)
+    man, woman = people.add(vip=3), people.woman()
+    clock.moment = datetime(2026, 4, 10, 3, 59, 59, tzinfo=UTC)
+    assert man.get("/api/social/liked_me").status_code == 200
+    clock.advance(seconds=1)
+    assert man.get("/api/social/liked_me").status_code == 403
+    assert man.superlike(woman).status_code == 403
+    assert man.post("/api/social/rewind").status_code == 403
+    assert woman.get(f"/api/user/{man.id}").json["data"]["vip"] == {"level": 0, "name": "会员-0", "badge": False}
+
+
+def test_the_own_membership(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch, NOON)
+    assert people.add(vip=2).get("/api/vip/me").json["data"] == {
+        "level": 2,
+        "name": "会员-2",
+        "expires_at": "2026-04-10T04:00:00+00:00",
+        "permissions": ["superlike", "rewind", "unlimit_like"],
+        "quotas": {
+            "like": {"limit": None, "used": 0, "left": None},
+            "superlike": {"limit": 5, "used": 0, "left": 5},
+            "rewind": {"limit": 3, "used": 0, "left": 3},
+        },
+        "resets_at": "2026-03-10T16:00:00+00:00",
+    }
+
+
+def test_nobodys_membership_is_level_zero(people: People) -> None:
+    shown = people.add().get("/api/vip/me").json["data"]
+    assert (shown["level"], shown["expires_at"], shown["permissions"]) == (0, None, [])
+
+
+# How long it lasts.
+
+
+@pytest.mark.parametrize(
+    ("start", "months", "end"),
+    [
+        ((2026, 1, 15), 1, (2026, 2, 15)),
+        ((2026, 1, 31), 1, (2026, 2, 28)),
+        ((2028, 1, 31), 1, (2028, 2, 29)),
+        ((2026, 1, 31), 3, (2026, 4, 30)),
+        ((2028, 2, 29), 12, (2029, 2, 28)),
+        ((2026, 11, 30), 1, (2026, 12, 30)),
+        ((2026, 12, 31), 1, (2027, 1, 31)),
+        ((2026, 12, 31), 2, (2027, 2, 28)),
+        ((2026, 3, 10), 36, (2029, 3, 10)),
+    ],
+)
+def test_months_are_those_of_the_calendar(start: Any, months: int, end: Any) -> None:
+    moment = datetime(*start, 13, 14, 15, 16, tzinfo=UTC)
+    assert add_months(moment, months) == datetime(*end, 13, 14, 15, 16, tzinfo=UTC)
+
+
+def level(number: int) -> Level:
+    return Level(number, f"会员-{number}", 500 * number, ())
+
+
+moments = st.datetimes(datetime(2025, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
+rests = st.timedeltas(timedelta(microseconds=1), timedelta(days=1500))
+
+
+@given(moment=moments, rest=rests, held=st.integers(1, 3), bought=st.integers(1, 3), months=st.integers(1, 36))
+def test_nothing_that_was_paid_is_lost_or_given_away(
+    moment: datetime, rest: timedelta, held: int, bought: int, months: int
+) -> None:
+    number, expires_at = extend(Standing(level(held), moment + rest), level(bought), months, moment=moment)
+    assert number == max(held, bought)
+    if held == bought:
+        assert expires_at == add_months(moment + rest, months)
+        return
+    # Money: time times the monthly price.
+    paid = Fraction(rest // timedelta(microseconds=1)) * held
+    paid += Fraction((add_months(moment, months) - moment) // timedelta(microseconds=1)) * bought
+    worth = Fraction((expires_at - moment) // timedelta(microseconds=1)) * number
+    assert abs(worth - paid) <= number
+
+
+@given(moment=moments, months=st.integers(1, 36), bought=st.integers(1, 3))
+def test_a_first_purchase_starts_now(moment: datetime, months: int, bought: int) -> None:
+    assert extend(Standing(level(0), None), level(bought), months, moment=moment) == (
+        bought,
+        add_months(moment, months),
+    )
+
+
+def test_a_free_level_does_not_divide_by_zero() -> None:
+    free = Level(3, "gift", 0, ())
+    number, expires_at = extend(Standing(level(1), NOON + timedelta(days=10)), free, 1, moment=NOON)
+    assert (number, expires_at) == (3, add_months(NOON, 1) + timedelta(days=10))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ((2, 1), (2, 2), (2, datetime(2026, 6, 10, 4, tzinfo=UTC))),
+        # 31 days of level 1 are worth 31/3 of level 3.
+        ((1, 1), (3, 1), (3, datetime(2026, 4, 10, 4, tzinfo=UTC) + timedelta(days=31) / 3)),
+        ((3, 1), (1, 1), (3, datetime(2026, 4, 10, 4, tzinfo=UTC) + timedelta(days=31) / 3)),
+    ],
+)
+def test_buying_more_extends_upgrades_or_prolongs(
+    first: tuple[int, int], second: tuple[int, int], expected: Any, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Clock(monkeypatch, NOON)
+    with app.app_context():
+        grant(1, *first)
+        grant(1, *second)
+        current = standing_of(1)
+    assert current.level.level == expected[0]
+    assert current.expires_at is not None
+    assert abs(current.expires_at - expected[1]) <= timedelta(microseconds=1)
+
+
+def test_an_expired_level_is_not_credited(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch, NOON)
+    with app.app_context():
+        grant(1, 3, 1)
+        clock.advance(days=60)
+        grant(1, 1, 1)
+        current = standing_of(1)
+    assert (current.level.level, current.expires_at) == (1, add_months(clock.moment, 1))
+
+
+def test_grants_at_the_same_moment_all_count(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(monkeypatch, NOON)
+
+    def give() -> None:
+        with app.app_context():
+            grant(1, 2, 1)
+
+    at_once([give] * 10)
+    with app.app_context():
+        assert standing_of(1).expires_at == add_months(NOON, 10)
+
+
+def test_a_grant_shows_at_once_though_the_account_is_cached(people: People, app: Flask) -> None:
+    man, woman = people.add(), people.woman()
+    assert man.superlike(woman).status_code == 403
+    with app.app_context():
+        grant(man.id, 1, 1)
+    assert man.superlike(woman).status_code == 200
+
+
+def test_expired_memberships_are_removed_and_told(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch, NOON)
+    told: list[int] = []
+
+    def note(_: Any, uid: int) -> None:
+        told.append(uid)
+
+    with app.app_context():
+        grant(1, 1, 1)
+        grant(2, 1, 2)
+        clock.moment = add_months(NOON, 1)
+        with vip_changed.connected_to(note):
+            assert expire_memberships() == [1]
+            assert expire_memberships() == []
+        assert [row.uid for row in db.session.scalars(select(Membership))] == [2]
+    assert told == [1]
+
+
+def test_every_permission_is_seeded(app: Flask) -> None:
+    with app.app_context():
+        assert {row.name for row in db.session.scalars(select(VipPermission))} == {p.value for p in Permission}
+
+
+def test_a_level_that_was_removed_unlocks_nothing(people: People, app: Flask) -> None:
+    man: Person = people.add(vip=3)
+    with app.app_context():
+        db.session.execute(delete(VipLevel).where(VipLevel.level == 3))
+        db.session.commit()
+        forget_levels()
+    assert man.get("/api/vip/me").json["data"]["permissions"] == []
+    assert man.get("/api/social/liked_me").status_code == 403

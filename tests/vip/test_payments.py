@@ -1,0 +1,184 @@
+"""Payment notices: signed, idempotent, and about exactly the order that was made."""
+
+import functools
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from swiper.extensions import db
+from swiper.signals import vip_changed
+from swiper.vip.levels import add_months, standing_of
+from swiper.vip.models import Order
+from swiper.vip.payments.cashier import CashierProvider
+from tests.factories import Clock, People, Person, at_once
+from tests.vip.test_orders import order, states
+
+NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
+SECRET = "a shared secret of forty characters, or so"
+
+
+def notice(number: Any, amount: Any = 3000, **changes: Any) -> bytes:
+    fields = {"order_id": number, "payment_id": "bank-1", "amount_cents": amount, "currency": "CNY"}
+    return json.dumps({name: value for name, value in (fields | changes).items() if value is not ...}).encode()
+
+
+def send(app: Flask, body: bytes, provider: str = "sandbox", signature: str | None = None) -> Any:
+    """The provider's own request: no login, a foreign server."""
+    payment: CashierProvider = app.extensions["payment"]
+    headers = {"X-Signature": payment.sign(body) if signature is None else signature}
+    return app.test_client().post(f"/api/vip/payments/{provider}/callback", data=body, headers=headers)
+
+
+@pytest.fixture
+def man(people: People) -> Person:
+    return people.add()
+
+
+def test_a_signed_notice_pays_the_order(man: Person, app: Flask) -> None:
+    made = order(man)
+    answer = send(app, notice(made["id"]))
+    assert (answer.status_code, answer.json) == (200, {"code": 0, "data": {"state": "paid"}})
+    with app.app_context():
+        assert standing_of(man.id).level.level == 2
+        assert db.session.scalars(select(Order.payment_id)).one() == "bank-1"
+
+
+def test_one_notice_sent_twenty_times_at_once_grants_once(
+    man: Person, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Clock(monkeypatch, NOON)
+    body = notice(order(man)["id"])
+    told: list[int] = []
+
+    def note(_: Any, uid: int) -> None:
+        told.append(uid)
+
+    with vip_changed.connected_to(note):
+        answers = at_once([functools.partial(send, app, body)] * 20)
+        answers.append(send(app, body))
+    assert {(answer.status_code, answer.json["data"]["state"]) for answer in answers} == {(200, "paid")}
+    assert told == [man.id]
+    with app.app_context():
+        assert standing_of(man.id).expires_at == add_months(NOON, 3)
+
+
+def test_a_wrong_signature_is_refused_before_anything_is_read(man: Person, app: Flask) -> None:
+    body = notice(order(man)["id"])
+    right = app.extensions["payment"].sign(body)
+    for signature in ("", "0" * 64, right[:-1], right.upper(), right + "0", "é"):
+        answer = send(app, body, signature=signature)
+        assert (answer.status_code, answer.json["code"]) == (403, 1014)
+    assert send(app, body + b" ", signature=right).status_code == 403
+    assert send(app, b"no json", signature=right).status_code == 403
+    unsigned = app.test_client().post("/api/vip/payments/sandbox/callback", data=body)
+    assert unsigned.status_code == 403
+    assert states(app) == ["pending"]
+
+
+def test_another_amount_currency_or_order_is_refused(man: Person, app: Flask) -> None:
+    number = order(man)["id"]
+    for body in (
+        notice(number, 2999),
+        notice(number, 3001),
+        notice(number, 0),
+        notice(number, -3000),
+        notice(number, currency="USD"),
+        notice(number, currency="cny"),
+        notice(str(int(number) + 1)),
+    ):
+        answer = send(app, body)
+        assert (answer.status_code, answer.json["code"]) == (400, 1014)
+    assert states(app) == ["pending"]
+
+
+def test_an_order_of_another_provider_is_not_there(man: Person, app: Flask) -> None:
+    number = order(man)["id"]
+    with app.app_context():
+        db.session.execute(update(Order).values(provider="cashier"))
+        db.session.commit()
+    assert send(app, notice(number)).status_code == 400
+    assert man.get(f"/api/vip/orders/{number}").json["data"]["payment"] is None
+    assert states(app) == ["pending"]
+
+
+@pytest.mark.parametrize("provider", ["cashier", "none", "paypal"])
+def test_a_provider_that_is_not_in_use_has_no_callback(provider: str, man: Person, app: Flask) -> None:
+    answer = send(app, notice(order(man)["id"]), provider=provider)
+    assert (answer.status_code, answer.json["code"]) == (404, 1009)
+    assert states(app) == ["pending"]
+
+
+MALFORMED = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b'"text"',
+    b"\xff\xfe",
+    *(notice("1", **{name: ...}) for name in ("order_id", "payment_id", "amount_cents", "currency")),
+    *(notice(number) for number in (1, None, "", "0", "-1", "1.0", "x", "１", " 1", str(2**63), "9" * 200)),
+    *(notice("1", amount) for amount in ("3000", 3000.0, True, None)),
+    *(notice("1", payment_id=payment) for payment in ("", "x" * 65, 7, None)),
+    *(notice("1", currency=currency) for currency in (None, 1, ["CNY"])),
+]
+
+
+@pytest.mark.parametrize("body", MALFORMED, ids=lambda body: body[:60].decode("latin-1"))
+def test_a_malformed_notice_is_refused_though_it_is_signed(body: bytes, app: Flask) -> None:
+    answer = send(app, body)
+    assert (answer.status_code, answer.json["code"]) == (400, 1014)
+
+
+def test_a_page_of_another_site_does_not_stop_a_callback(man: Person, app: Flask) -> None:
+    body = notice(order(man)["id"])
+    headers = {"X-Signature": app.extensions["payment"].sign(body), "Origin": "https://bank.example"}
+    assert app.test_client().post("/api/vip/payments/sandbox/callback", data=body, headers=headers).status_code == 200
+
+
+def test_the_notice_is_refused_in_the_callers_language(app: Flask) -> None:
+    answer = app.test_client().post(
+        "/api/vip/payments/sandbox/callback", data=b"", headers={"Accept-Language": "zh-CN"}
+    )
+    assert answer.json["message"] == "签名错误。"
+
+
+@pytest.fixture
+def shop(make_app: Callable[..., Flask], app: Flask) -> Flask:
+    """An application whose cashier is the operator's own."""
+    return make_app(payment_provider="cashier", payment_secret=SECRET, payment_checkout_url="https://cash.example/pay")
+
+
+def test_the_cashier_gets_a_signed_link_and_sends_a_signed_notice(shop: Flask) -> None:
+    man = People(shop).add()
+    made = order(man)
+    assert made["payment"]["provider"] == "cashier"
+    url = urlsplit(made["payment"]["url"])
+    assert f"{url.scheme}://{url.netloc}{url.path}" == "https://cash.example/pay"
+    signed, _, signature = url.query.rpartition("&signature=")
+    assert parse_qs(signed) == {"order_id": [made["id"]], "amount_cents": ["3000"], "currency": ["CNY"]}
+    assert signature == hmac.new(SECRET.encode(), signed.encode(), hashlib.sha256).hexdigest()
+    body = notice(made["id"])
+    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    assert send(shop, body, provider="cashier", signature=signature).json["data"] == {"state": "paid"}
+    assert man.get("/api/vip/me").json["data"]["level"] == 2
+
+
+def test_beside_a_real_cashier_there_is_no_sandbox(shop: Flask) -> None:
+    man = People(shop).add()
+    made = order(man)
+    assert man.post(f"/api/vip/payments/sandbox/checkout/{made['id']}").status_code == 404
+    assert send(shop, notice(made["id"]), provider="sandbox").status_code == 404
+    assert states(shop) == ["pending"]
+
+
+def test_an_unknown_provider_stops_the_start(make_app: Callable[..., Flask]) -> None:
+    with pytest.raises(ValueError, match="PAYMENT_PROVIDER"):
+        make_app(payment_provider="barter")
