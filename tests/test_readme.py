@@ -38,7 +38,8 @@ def test_every_make_target_of_the_readmes_exists() -> None:
 
 def test_make_help_lists_every_target() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    answer = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ["make", "--no-print-directory", "help"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert [line.split()[0] for line in answer.stdout.splitlines()] == targets
 
 

@@ -83,9 +83,14 @@ def _load_levels() -> list[Level]:
     granted: dict[int, list[str]] = {}
     for level, permission in db.session.execute(select(LevelPermission.level, LevelPermission.permission)):
         granted.setdefault(level, []).append(permission)
-    order = [permission.value for permission in Permission]
+    order = {permission.value: place for place, permission in enumerate(Permission)}
+
+    def place_of(permission: str) -> tuple[int, str]:
+        # An operator may have added permissions that this version does not know.
+        return order.get(permission, len(order)), permission
+
     return [
-        Level(row.level, row.name, row.price_cents, tuple(sorted(granted.get(row.level, []), key=order.index)))
+        Level(row.level, row.name, row.price_cents, tuple(sorted(granted.get(row.level, []), key=place_of)))
         for row in db.session.scalars(select(VipLevel).order_by(VipLevel.level))
     ]
 
@@ -132,7 +137,7 @@ def extend(current: Standing, level: Level, months: int, *, moment: datetime) ->
     """Level and expiry after buying `months` of `level`.
 
     The same level is extended. A higher one starts now, and what is left of the lower one is credited at the ratio of
-    the prices; a lower one extends the higher one at that ratio. Nothing that was paid is lost.
+    the prices, at most one to one; a lower one extends the higher one at that ratio. Nothing that was paid is lost.
     """
     if current.expires_at is None:
         return level.level, add_months(moment, months)

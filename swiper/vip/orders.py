@@ -65,6 +65,8 @@ def settle(provider: str, notice: PaymentNotice) -> Order:
     if notice.currency != order.currency:
         raise PaymentError("The currency differs.")
     if order.state in (OrderState.PAID, OrderState.REFUND_DUE):
+        if order.payment_id != notice.payment_id:
+            log.error("order %d was paid a second time, by payment %s: refund it", order.id, notice.payment_id)
         return order
     is_late = order.state is OrderState.RELEASED and order.sale_id is not None
     order.payment_id, order.paid_at = notice.payment_id, now()

@@ -6,9 +6,7 @@ from apiflask import Schema
 from marshmallow import fields, validate
 
 from swiper.schemas import Id, InputSchema, WholeNumber, in_range
-from swiper.vip.models import Order, OrderState, Permission, TicketState
-
-PERMISSIONS = [permission.value for permission in Permission]
+from swiper.vip.models import Order, OrderState, TicketState
 
 
 class Cents(fields.Float):
@@ -32,7 +30,7 @@ class LevelOut(Schema):
     level = fields.Integer(required=True)
     name = fields.String(required=True)
     price = fields.Float(required=True)
-    permissions = fields.List(fields.String(validate=validate.OneOf(PERMISSIONS)), required=True)
+    permissions = fields.List(fields.String(), required=True)
 
 
 class QuotaOut(Schema):
@@ -57,7 +55,7 @@ class MembershipOut(Schema):
     level = fields.Integer(required=True)
     name = fields.String(required=True)
     expires_at = fields.AwareDateTime(required=True, allow_none=True)
-    permissions = fields.List(fields.String(validate=validate.OneOf(PERMISSIONS)), required=True)
+    permissions = fields.List(fields.String(), required=True)
     quotas = fields.Nested(QuotasOut, required=True)
     resets_at = fields.AwareDateTime(required=True)
 

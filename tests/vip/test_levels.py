@@ -351,3 +351,14 @@ def test_a_level_that_was_removed_unlocks_nothing(people: People, app: Flask) ->
         forget_levels()
     assert man.get("/api/vip/me").json["data"]["permissions"] == []
     assert man.get("/api/social/liked_me").status_code == 403
+
+
+def test_a_permission_of_the_operators_own_is_shown_last(app: Flask) -> None:
+    with app.app_context():
+        db.session.add(VipPermission(name="a_new_one", description="not in this version"))
+        db.session.flush()
+        db.session.add(LevelPermission(level=3, permission="a_new_one"))
+        db.session.commit()
+        forget_levels()
+    levels = app.test_client().get("/api/vip/levels").json["data"]
+    assert levels[3]["permissions"] == [*UNLOCKS, "a_new_one"]

@@ -70,6 +70,19 @@ def test_one_notice_sent_twenty_times_at_once_grants_once(
         assert standing_of(man.id).expires_at == add_months(NOON, 3)
 
 
+def test_a_second_payment_of_one_order_grants_nothing_and_asks_for_a_refund(
+    man: Person, app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    number = order(man)["id"]
+    send(app, notice(number))
+    with app.app_context():
+        before = standing_of(man.id)
+    assert send(app, notice(number, payment_id="bank-2")).json["data"] == {"state": "paid"}
+    with app.app_context():
+        assert standing_of(man.id) == before
+    assert [record.levelname for record in caplog.records if "refund" in record.message] == ["ERROR"]
+
+
 def test_a_wrong_signature_is_refused_before_anything_is_read(man: Person, app: Flask) -> None:
     body = notice(order(man)["id"])
     right = app.extensions["payment"].sign(body)
