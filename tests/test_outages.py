@@ -20,13 +20,7 @@ pytestmark = pytest.mark.services
 DATABASE_SECONDS = 4.0
 REDIS_SECONDS = 3.0
 PORTS = {"postgresql": 5432, "mysql": 3306}
-
-
-def timed(visitor: Visitor, path: str) -> tuple[int, int, float]:
-    """Status, code and seconds of one GET."""
-    started = time.monotonic()
-    answer = visitor.get(path)
-    return answer.status_code, answer.json()["code"], time.monotonic() - started
+PROFILE, READY, ALIVE, LEVELS = "/api/user/profile", "/readyz", "/healthz", "/api/vip/levels"
 
 
 def session_of(people: People) -> str:
@@ -35,43 +29,45 @@ def session_of(people: People) -> str:
     return cookie.value
 
 
+def freeze_and_thaw(proxy: FreezableProxy, env: dict[str, str], sid: str, log: Path) -> tuple[dict[str, int], float]:
+    """Status by path while the proxied server is frozen, and the seconds that the profile took to be refused.
+
+    The profile is served before and, after a while, again afterwards.
+    """
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    with gunicorn(env, port, log) as server, Visitor(base, sid) as visitor:
+        server.wait_for(lambda: answers_at(base), "gunicorn serves")
+        assert visitor.get(PROFILE).json()["code"] == 0
+        proxy.freeze()
+        started = time.monotonic()
+        assert visitor.get(PROFILE).json()["code"] == 1011
+        seconds = time.monotonic() - started
+        statuses = {path: visitor.get(path).status_code for path in (PROFILE, READY, ALIVE, LEVELS)}
+        proxy.thaw()
+        server.wait_for(lambda: visitor.get(PROFILE).status_code == 200, "recovery")
+    return statuses, seconds
+
+
 def test_a_frozen_database_is_told_in_time_and_recovers(
     app: Flask, people: People, settings: Settings, tmp_path: Path
 ) -> None:
     assert os.environ.get("TEST_DATABASE"), "this test needs a database server"
-    url, sid, port = make_url(settings.database_url), session_of(people), free_port()
+    url = make_url(settings.database_url)
     with FreezableProxy(url.host or "", url.port or PORTS[url.get_backend_name()]) as proxy:
         through = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
         env = environment_of(settings, DATABASE_URL=through, CACHE_TYPE="null")
-        base = f"http://127.0.0.1:{port}"
-        with gunicorn(env, port, tmp_path / "log") as server, Visitor(base, sid) as visitor:
-            server.wait_for(lambda: answers_at(base), "gunicorn serves")
-            assert timed(visitor, "/api/user/profile")[:2] == (200, 0)
-            proxy.freeze()
-            status, code, seconds = timed(visitor, "/api/user/profile")
-            assert (status, code) == (503, 1011)
-            assert seconds < DATABASE_SECONDS
-            assert timed(visitor, "/readyz")[:2] == (503, 1011)
-            assert timed(visitor, "/healthz")[:2] == (200, 0)
-            proxy.thaw()
-            server.wait_for(lambda: timed(visitor, "/api/user/profile")[:2] == (200, 0), "recovery")
+        statuses, seconds = freeze_and_thaw(proxy, env, session_of(people), tmp_path / "log")
+    assert statuses == {PROFILE: 503, READY: 503, ALIVE: 200, LEVELS: 503}
+    assert seconds < DATABASE_SECONDS
 
 
 def test_a_frozen_redis_is_told_in_time_and_recovers(
     app: Flask, people: People, settings: Settings, tmp_path: Path
 ) -> None:
-    url, sid, port = urlsplit(settings.redis_url), session_of(people), free_port()
+    url = urlsplit(settings.redis_url)
     with FreezableProxy(url.hostname or "", url.port or 6379) as proxy:
         env = environment_of(settings, REDIS_URL=f"redis://127.0.0.1:{proxy.port}{url.path}")
-        base = f"http://127.0.0.1:{port}"
-        with gunicorn(env, port, tmp_path / "log") as server, Visitor(base, sid) as visitor:
-            server.wait_for(lambda: answers_at(base), "gunicorn serves")
-            assert timed(visitor, "/api/user/profile")[:2] == (200, 0)
-            proxy.freeze()
-            status, code, seconds = timed(visitor, "/api/user/profile")
-            assert (status, code) == (503, 1011)
-            assert seconds < REDIS_SECONDS
-            assert timed(visitor, "/api/vip/levels")[:2] == (200, 0)
-            assert timed(visitor, "/healthz")[:2] == (200, 0)
-            proxy.thaw()
-            server.wait_for(lambda: timed(visitor, "/api/user/profile")[:2] == (200, 0), "recovery")
+        statuses, seconds = freeze_and_thaw(proxy, env, session_of(people), tmp_path / "log")
+    assert statuses == {PROFILE: 503, READY: 503, ALIVE: 200, LEVELS: 200}
+    assert seconds < REDIS_SECONDS
