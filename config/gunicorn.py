@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from gunicorn.http import wsgi
+
+from config.joined_response import JoinedResponse
 from config.settings import Settings
 
 _settings = Settings()
@@ -37,6 +40,11 @@ accesslog = None
 errorlog = "-"
 loglevel = "info"
 proc_name = f"swiper-{_settings.port}"
+
+
+def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
+    """Answers leave in one piece; see `config/joined_response.py`."""
+    wsgi.Response = JoinedResponse
 
 
 def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]

@@ -265,7 +265,7 @@ class Settings(BaseSettings):
 def _kept_secret(instance: Path) -> str:
     """A random key made on the first start and kept in the instance folder, readable by its owner alone."""
     path = instance / "secret-key"
-    instance.mkdir(parents=True, exist_ok=True)
+    instance.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = instance / f"secret-key.{os.getpid()}.{secrets.token_hex(4)}"
     if not path.exists():
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

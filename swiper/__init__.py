@@ -120,6 +120,8 @@ def _extension_config(settings: Settings) -> dict[str, Any]:
         "RATELIMIT_KEY_PREFIX": "limit",
         "RATELIMIT_ENABLED": True,
         "OPENAPI_VERSION": "3.1.0",
+        # Taken from a request, the address would be that of whoever asked first, under any Host they like.
+        "AUTO_SERVERS": False,
         "BASE_RESPONSE_SCHEMA": EnvelopeOut,
         "BASE_RESPONSE_DATA_KEY": "data",
         "VALIDATION_ERROR_STATUS_CODE": 422,

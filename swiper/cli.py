@@ -14,7 +14,7 @@ from swiper.bans.services import ban_network, list_bans, unban_network
 from swiper.dialect import now
 from swiper.errors import ApiError
 from swiper.extensions import db, redis
-from swiper.robots import seed_robots
+from swiper.robots import is_robot_phone, seed_robots
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from swiper.vip.levels import find_level, seed_levels
 from swiper.vip.models import FlashSale, Membership, Order, VipLevel
@@ -88,7 +88,9 @@ def list_bans_command() -> None:
 
 def _set_status(phone: str, status: Status) -> None:
     try:
-        set_status(find_by_phone(parse_phone(phone)), status)
+        # Robots' numbers are none that could be parsed.
+        stored = phone if is_robot_phone(phone) else parse_phone(phone)
+        set_status(find_by_phone(stored), status)
     except ApiError as error:
         raise OperatorError(error) from error
 

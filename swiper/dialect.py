@@ -27,6 +27,8 @@ R = TypeVar("R")
 ATTEMPTS = 12
 # A lost connection and a duplicate key either pass at once or are here to stay.
 QUICK_ATTEMPTS = 3
+# Our own words for a database that did not answer in time.
+NO_ANSWER = "no answer in time"
 # PostgreSQL: serialization failure, deadlock. MariaDB: deadlock, lock wait time-out, record has changed (11.6+).
 RETRYABLE_STATES = {"40001", "40P01"}
 RETRYABLE_NUMBERS = {1213, 1205, 1020}
@@ -185,6 +187,9 @@ def after_commit(consequence: Callable[[], None]) -> None:
 def _attempts_for(error: DBAPIError) -> int:
     """How often a service that met `error` is run in all."""
     original: Any = error.orig
+    if NO_ANSWER in getattr(original, "args", ()):
+        # The caller has waited for as long as anybody should.
+        return 1
     # Two inserts of one key at the same moment: the second run finds the row.
     if isinstance(error, IntegrityError) or error.connection_invalidated:
         return QUICK_ATTEMPTS

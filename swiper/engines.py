@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DisconnectionError
 
-from swiper.dialect import is_in_transaction
+from swiper.dialect import NO_ANSWER, is_in_transaction
 from swiper.extensions import db
 
 SQLITE_BUSY_SECONDS = 10.0
@@ -103,7 +103,7 @@ def _prepare_server(engine: Engine, seconds: float) -> None:
         except Timeout as error:
             if error is not limit:
                 raise
-            raise dialect.loaded_dbapi.OperationalError(LOST_CONNECTION, "no connection in time") from None
+            raise dialect.loaded_dbapi.OperationalError(LOST_CONNECTION, NO_ANSWER) from None
 
     @event.listens_for(engine, "checkout")
     def refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
@@ -138,7 +138,7 @@ def _run_limited(seconds: float, context: Any, execute: Callable[..., Any], *arg
             raise
         # Whatever the server still sends belongs to a statement that nobody waits for any more.
         context.root_connection.invalidate()
-        raise context.dialect.loaded_dbapi.OperationalError(LOST_CONNECTION, "no answer in time") from None
+        raise context.dialect.loaded_dbapi.OperationalError(LOST_CONNECTION, NO_ANSWER) from None
 
 
 def _is_closed(connection: Any) -> bool:

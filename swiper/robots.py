@@ -60,6 +60,11 @@ def seed_robots(count: int, seed: int | None = None, progress: Callable[[int], N
         progress(len(batch))
 
 
+def is_robot_phone(phone: str) -> bool:
+    """True for a number of the robots' range."""
+    return phone.isascii() and phone.isdigit() and FIRST_PHONE <= int(phone[:12]) <= LAST_PHONE
+
+
 def _robots_so_far() -> int:
     """How many phones of the robots' range are taken, counted from its start to the last one."""
     last = db.session.scalar(

@@ -51,10 +51,6 @@ class InputSchema(Schema):
         return data
 
 
-class EmptyIn(InputSchema):
-    """No parameters at all."""
-
-
 class Id(fields.Field[int]):
     """A 64-bit id: a decimal string in JSON, since JavaScript's numbers end at 53 bits; whole numbers are read too."""
 

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import delete, func, select, update
 
 from config.settings import ROOT
-from swiper.auth.models import User
+from swiper.auth.models import Status, User
 from swiper.extensions import db, redis
 from swiper.vip.models import FlashSale, LevelPermission, VipLevel, VipPermission
 from tests.factories import Clock, People
@@ -206,3 +206,11 @@ def test_the_shell_has_app_db_and_models_at_hand(app: Flask) -> None:
 
 def test_the_flask_command_finds_the_app_by_itself() -> None:
     assert "FLASK_APP=wsgi" in Path(ROOT / ".flaskenv").read_text()
+
+
+def test_a_robot_can_be_suspended(runner: FlaskCliRunner, app: Flask) -> None:
+    assert runner.invoke(args=["seed-robots", "1"]).exit_code == 0
+    assert runner.invoke(args=["suspend", "21000000000"]).exit_code == 0
+    with app.app_context():
+        assert db.session.scalars(select(User.status)).one() is Status.SUSPENDED
+    assert runner.invoke(args=["suspend", "21000000001"]).exit_code == 1

@@ -31,6 +31,12 @@ def test_the_document_is_valid(document: dict[str, Any]) -> None:
     OpenAPIV31SpecValidator(document).validate()
 
 
+def test_the_document_names_no_address_that_a_visitor_made_up(app: Flask) -> None:
+    # It is made once and kept, so whoever asks first must not leave their Host in it.
+    fresh = app.test_client().get("/openapi.json", headers={"Host": "evil.example"})
+    assert "evil" not in fresh.text
+
+
 def test_every_api_route_is_documented(app: Flask, document: dict[str, Any]) -> None:
     for rule in app.url_map.iter_rules():
         if not rule.rule.startswith("/api/"):

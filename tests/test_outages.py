@@ -2,7 +2,9 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -29,23 +31,33 @@ def session_of(people: People) -> str:
     return cookie.value
 
 
-def freeze_and_thaw(proxy: FreezableProxy, env: dict[str, str], sid: str, log: Path) -> tuple[dict[str, int], float]:
-    """Status by path while the proxied server is frozen, and the seconds that the profile took to be refused.
+def ask_for_profile(visitor: Visitor) -> Any:
+    return visitor.get(PROFILE)
 
-    The profile is served before and, after a while, again afterwards.
+
+def freeze_and_thaw(
+    proxy: FreezableProxy,
+    env: dict[str, str],
+    sid: str,
+    log: Path,
+    ask: Callable[[Visitor], Any] = ask_for_profile,
+) -> tuple[dict[str, int], float]:
+    """Status by path while the proxied server is frozen, and the seconds that `ask` took to be refused.
+
+    `ask` is answered before and, after a while, again afterwards.
     """
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     with gunicorn(env, port, log) as server, Visitor(base, sid) as visitor:
         server.wait_for(lambda: answers_at(base), "gunicorn serves")
-        assert visitor.get(PROFILE).json()["code"] == 0
+        assert ask(visitor).json()["code"] == 0
         proxy.freeze()
         started = time.monotonic()
-        assert visitor.get(PROFILE).json()["code"] == 1011
+        assert ask(visitor).json()["code"] == 1011
         seconds = time.monotonic() - started
         statuses = {path: visitor.get(path).status_code for path in (PROFILE, READY, ALIVE, LEVELS)}
         proxy.thaw()
-        server.wait_for(lambda: visitor.get(PROFILE).status_code == 200, "recovery")
+        server.wait_for(lambda: ask(visitor).status_code == 200, "recovery")
     return statuses, seconds
 
 
@@ -59,6 +71,23 @@ def test_a_frozen_database_is_told_in_time_and_recovers(
         env = environment_of(settings, DATABASE_URL=through, CACHE_TYPE="null")
         statuses, seconds = freeze_and_thaw(proxy, env, session_of(people), tmp_path / "log")
     assert statuses == {PROFILE: 503, READY: 503, ALIVE: 200, LEVELS: 503}
+    assert seconds < DATABASE_SECONDS
+
+
+def test_a_swipe_that_meets_a_frozen_database_is_told_in_time_and_can_be_repeated(
+    app: Flask, people: People, settings: Settings, tmp_path: Path
+) -> None:
+    """The account is cached, so the swipe's own transaction is the first that meets the silence."""
+    url, target = make_url(settings.database_url), people.woman()
+    with FreezableProxy(url.host or "", url.port or PORTS[url.get_backend_name()]) as proxy:
+        through = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+
+        def like(visitor: Visitor) -> Any:
+            return visitor.post("/api/social/like", json={"sid": str(target.id)})
+
+        env = environment_of(settings, DATABASE_URL=through)
+        statuses, seconds = freeze_and_thaw(proxy, env, session_of(people), tmp_path / "log", like)
+    assert statuses == {PROFILE: 200, READY: 503, ALIVE: 200, LEVELS: 200} | {LEVELS: statuses[LEVELS]}
     assert seconds < DATABASE_SECONDS
 
 

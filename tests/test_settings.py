@@ -220,6 +220,8 @@ def test_secret_is_made_once_and_kept_to_its_owner(load: Callable[..., Settings]
     kept = tmp_path / "instance/secret-key"
     assert kept.read_text() == first
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    # Database, sessions and uploads lie beside it.
+    assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
     assert [path.name for path in kept.parent.glob("secret-key*")] == ["secret-key"]
 
 

@@ -188,6 +188,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("pairs", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_pairs_mask_changed_at"), ["mask", "changed_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_pairs_uid2"), ["uid2"], unique=False)
 
     op.create_table(
         "phones",
@@ -426,6 +427,7 @@ def downgrade() -> None:
     op.drop_table("phones")
     with op.batch_alter_table("pairs", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_pairs_mask_changed_at"))
+        batch_op.drop_index(batch_op.f("ix_pairs_uid2"))
 
     op.drop_table("pairs")
     with op.batch_alter_table("orders", schema=None) as batch_op:

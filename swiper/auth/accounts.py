@@ -141,24 +141,36 @@ def publish(user: User, preferences: Preferences) -> None:
 
 
 def delete_account(uid: int) -> None:
-    """Remove everything the service holds on a user; higher layers remove their part on `account_deleted`."""
-    _delete_rows(uid)
-    account_deleted.send(None, uid=uid)
+    """Remove everything the service holds on a user; higher layers remove their part on `account_deleted`.
+
+    From the first commit on the account is gone. What fails after that is finished by the sweep of the tombstones.
+    """
+    _bury(uid)
+    try:
+        account_deleted.send(None, uid=uid)
+    except Exception:
+        log.exception("what is left of a deleted account waits for the sweep")
 
 
 @transactional
-def _delete_rows(uid: int) -> None:
+def _bury(uid: int) -> None:
     user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
     if user is None:
         raise NotFoundError()
+    insert_if_absent(Tombstone, [{"uid": uid, "deleted_at": now()}], ["uid"])
+    db.session.execute(delete(SmsOutbox).where(SmsOutbox.phone == user.phone))
+    remove_owned(uid)
+
+
+@transactional
+def remove_owned(uid: int) -> None:
+    """Remove the rows, files, sessions and cached values that belong to a user alone. Safe to repeat."""
     keys = db.session.scalars(select(Upload.key).where(Upload.uid == uid)).all()
     if keys:
         insert_if_absent(FileRemoval, [{"key": key, "created_at": now()} for key in keys], ["key"])
-    insert_if_absent(Tombstone, [{"uid": uid, "deleted_at": now()}], ["uid"])
     release_orders_of(uid)
     for owned in (Discovery, Upload, Preferences, Phone, Nickname, Membership, Order, Ticket, Quota):
         db.session.execute(delete(owned).where(owned.uid == uid))
-    db.session.execute(delete(SmsOutbox).where(SmsOutbox.phone == user.phone))
     db.session.execute(delete(User).where(User.id == uid))
     after_commit(lambda: forget_account(uid))
     after_commit(lambda: end_all_sessions(uid))

@@ -16,6 +16,7 @@ from sqlalchemy import delete, select, update
 from swiper import sms
 from swiper.auth.models import SmsOutbox
 from swiper.auth.phones import keyed_digest, parse_phone
+from swiper.bans.services import client_network
 from swiper.dialect import now, transactional
 from swiper.errors import RateLimitedError
 from swiper.extensions import db, redis
@@ -115,7 +116,7 @@ def issue_code(phonenum: str, remote_addr: str) -> int:
 def _budgets(remote_addr: str) -> list[tuple[str, int]]:
     config = current_app.config
     return [
-        (f"sms:ip:{keyed_digest('ip', remote_addr)[:32]}", config["SMS_PER_IP_PER_DAY"]),
+        (f"sms:ip:{keyed_digest('ip', client_network(remote_addr))[:32]}", config["SMS_PER_IP_PER_DAY"]),
         ("sms:all", config["SMS_GLOBAL_PER_DAY"]),
     ]
 

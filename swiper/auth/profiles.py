@@ -28,6 +28,11 @@ from swiper.vip.levels import Standing, standing, standings_of
 from swiper.vip.models import Membership, Permission
 from swiper.vip.quotas import today
 
+LONGEST_FOLDED = 160
+# Joiners, fillers and variation selectors: letters and marks to Unicode, nothing to the eye.
+INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u200c\u200d\u2800\u3164\uffa0") | {
+    chr(code) for code in range(0xFE00, 0xFE10)
+}
 YOUNGEST = 18
 OLDEST = 100
 
@@ -207,8 +212,9 @@ def _card(user: User, photos: list[tuple[int, str]], current: Standing) -> dict[
 
 
 def fold_nickname(nickname: str) -> str:
-    """What two nicknames that look the same to people have in common."""
-    return unicodedata.normalize("NFKC", nickname).casefold()
+    """What two nicknames that look the same to people have in common; empty for one that cannot be seen."""
+    folded = unicodedata.normalize("NFKC", nickname).casefold()
+    return "".join(character for character in folded if character not in INVISIBLE).strip()
 
 
 @transactional
@@ -239,6 +245,8 @@ def _claim_nickname(user: User, nickname: str) -> None:
     folded, former = fold_nickname(nickname), fold_nickname(user.nickname)
     if folded == former:
         return
+    if not 0 < len(folded) <= LONGEST_FOLDED:
+        raise ProfileError(errors={"nickname": ["Wrong length."]})
     insert_if_absent(Nickname, [{"folded": folded, "uid": user.id}], ["folded"])
     if db.session.scalar(select(Nickname.uid).where(Nickname.folded == folded)) != user.id:
         raise ProfileError(errors={"nickname": ["This nickname is taken."]})

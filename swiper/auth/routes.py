@@ -7,6 +7,7 @@ from flask import current_app, g, request, session
 
 from swiper.auth import accounts, codes, profiles, schemas, sessions, tasks, uploads
 from swiper.auth.models import UploadKind
+from swiper.bans.services import client_network
 from swiper.errors import FileMissingError
 from swiper.extensions import limiter
 from swiper.responses import ok
@@ -40,8 +41,16 @@ def verify_by_get(wanted: dict[str, str]) -> dict[str, Any]:
     return _send_code(wanted["phonenum"])
 
 
+def _client() -> str:
+    return client_network(request.remote_addr or "")
+
+
+def _login_limit() -> str:
+    return f"{current_app.config['LOGIN_PER_IP_PER_MINUTE']}/minute"
+
+
 @blueprint.post("/login")
-@limiter.limit(lambda: f"{current_app.config['LOGIN_PER_IP_PER_MINUTE']}/minute")
+@limiter.limit(_login_limit, key_func=_client)
 @blueprint.input(schemas.LoginIn, location="json_or_form", arg_name="given")
 @blueprint.output(schemas.OwnOut)
 def login(given: dict[str, str]) -> dict[str, Any]:
@@ -99,7 +108,7 @@ def _upload_limit() -> str:
 
 @blueprint.post("/avatar/upload")
 @limiter.limit(_upload_limit, key_func=_per_user)
-@blueprint.input(schemas.AvatarIn, location="files", arg_name="files")
+@blueprint.input(schemas.AvatarIn, location="files", arg_name="files", unknown=None)
 @blueprint.output(schemas.UploadOut, status_code=201)
 def upload_avatar(files: dict[str, Any]) -> dict[str, Any]:
     """Replace the caller's avatar."""
@@ -108,7 +117,7 @@ def upload_avatar(files: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/photos")
 @limiter.limit(_upload_limit, key_func=_per_user)
-@blueprint.input(schemas.PhotoIn, location="files", arg_name="files")
+@blueprint.input(schemas.PhotoIn, location="files", arg_name="files", unknown=None)
 @blueprint.output(schemas.UploadOut, status_code=201)
 def upload_photo(files: dict[str, Any]) -> dict[str, Any]:
     """Add a photo to the caller's album of up to nine."""

@@ -1,7 +1,7 @@
 """What the account and profile endpoints take and answer."""
 
 from datetime import date
-from typing import Any
+from typing import Any, NoReturn
 
 from apiflask import Schema
 from apiflask.fields import File
@@ -9,7 +9,7 @@ from marshmallow import ValidationError, fields, validate
 
 from swiper.auth.models import DatingSex, Sex
 from swiper.auth.profiles import OLDEST, YOUNGEST, age_on
-from swiper.errors import ProfileError
+from swiper.errors import FileMissingError, ProfileError
 from swiper.schemas import Id, InputSchema, Text, WholeNumber, in_range
 from swiper.vip.quotas import today
 from swiper.vip.schemas import VipOut
@@ -84,15 +84,29 @@ class ProfileIn(InputSchema):
     auto_play = fields.Boolean()
 
 
-class AvatarIn(InputSchema):
+class UploadIn(InputSchema):
+    """Base of the uploads: without its file an upload is told so, whatever else it carries."""
+
+    file_field: str
+
+    def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> NoReturn:
+        """Raise FileMissingError before any fault of other fields."""
+        if self.file_field not in data:
+            raise FileMissingError()
+        super().handle_error(error, data, many=many, **kwargs)
+
+
+class AvatarIn(UploadIn):
     """A picture: JPEG, PNG or WebP."""
 
+    file_field = "avatar"
     avatar = File()
 
 
-class PhotoIn(InputSchema):
+class PhotoIn(UploadIn):
     """A picture for the album: JPEG, PNG or WebP."""
 
+    file_field = "photo"
     photo = File()
 
 

@@ -7,6 +7,7 @@ from celery import Task, shared_task
 from swiper.auth import codes, uploads
 from swiper.sms import SmsError
 from swiper.storage import StorageError
+from swiper.tasking import only_one, while_time_lasts
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +24,12 @@ def send_code(self: Task, outbox_id: int) -> None:
 @shared_task(name="auth.sweep_codes")
 def sweep_codes() -> None:
     """Send the codes whose own task was lost."""
-    for outbox_id in codes.unsent_codes():
-        try:
-            codes.deliver_code(outbox_id)
-        except SmsError as error:
-            log.error("a waiting code could not be sent: %s", error)
+    with only_one("sweep_codes") as is_ours:
+        for outbox_id in while_time_lasts(codes.unsent_codes() if is_ours else ()):
+            try:
+                codes.deliver_code(outbox_id)
+            except SmsError as error:
+                log.error("a waiting code could not be sent: %s", error)
 
 
 @shared_task(name="auth.purge_codes")
@@ -48,13 +50,16 @@ def push_upload(self: Task, uid: int, upload_id: int) -> None:
 @shared_task(name="auth.sweep_files")
 def sweep_files() -> None:
     """Push what is still local, remove what nobody needs."""
-    for uid, upload_id in uploads.unpushed_uploads():
-        try:
-            uploads.push_upload(uid, upload_id)
-        except StorageError as error:
-            log.error("an upload could not be pushed: %s", error)
-    for key in uploads.pending_removals():
-        try:
-            uploads.remove_file(key)
-        except StorageError as error:
-            log.error("a file could not be removed: %s", error)
+    with only_one("sweep_files") as is_ours:
+        if not is_ours:
+            return
+        for uid, upload_id in while_time_lasts(uploads.unpushed_uploads()):
+            try:
+                uploads.push_upload(uid, upload_id)
+            except StorageError as error:
+                log.error("an upload could not be pushed: %s", error)
+        for key in while_time_lasts(uploads.pending_removals()):
+            try:
+                uploads.remove_file(key)
+            except StorageError as error:
+                log.error("a file could not be removed: %s", error)

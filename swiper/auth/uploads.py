@@ -1,9 +1,14 @@
 """Pictures: cleaned and stored locally at once, pushed to the object store by a task, removed when replaced."""
 
 import logging
+import random
+import threading
 from datetime import timedelta
+from typing import Any, TypeVar, cast
 
 from flask import current_app
+from gevent import get_hub
+from gevent.monkey import is_module_patched
 from sqlalchemy import delete, func, select
 
 from swiper.auth.models import FileRemoval, Upload, UploadKind, User
@@ -22,6 +27,11 @@ ALBUM_SIZE = 9
 JPEG = "image/jpeg"
 # A push or removal that is still undone after this time has lost its task.
 LOST_AFTER_SECONDS = 60
+BATCH = 1_000
+
+T = TypeVar("T")
+# A picture is decoded outside the event loop, and only one at a time: its pixels may take some 100 MB.
+_decoding = threading.Semaphore()
 
 
 def add_upload(uid: int, kind: UploadKind, data: bytes) -> Upload:
@@ -30,13 +40,21 @@ def add_upload(uid: int, kind: UploadKind, data: bytes) -> Upload:
     Raises ParamError for what is no picture or a full album; nothing is left behind then.
     """
     config = current_app.config
-    picture = clean_image(data, max_pixels=config["UPLOAD_MAX_PIXELS"], field=kind.value)
+    picture = _clean(data, max_pixels=config["UPLOAD_MAX_PIXELS"], field=kind.value)
     key = save_file(config["MEDIA_DIR"], picture)
     try:
         return _store_row(uid, kind, key)
     except BaseException:
         (config["MEDIA_DIR"] / key).unlink(missing_ok=True)
         raise
+
+
+def _clean(data: bytes, **limits: Any) -> bytes:
+    """See `clean_image`; in a gevent worker it runs in a thread, so that other requests go on meanwhile."""
+    with _decoding:
+        if is_module_patched("socket"):
+            return cast(bytes, get_hub().threadpool.apply(clean_image, (data,), limits))
+        return clean_image(data, **limits)
 
 
 @transactional
@@ -93,16 +111,17 @@ def push_upload(uid: int, upload_id: int) -> None:
         return
     path = current_app.config["MEDIA_DIR"] / upload.key
     object_store().put(upload.key, path, JPEG)
-    if _show_pushed(uid, upload_id, object_store().url(upload.key)):
+    if _show_pushed(uid, upload_id, upload.key, object_store().url(upload.key)):
         path.unlink(missing_ok=True)
 
 
 @transactional
-def _show_pushed(uid: int, upload_id: int, url: str) -> bool:
+def _show_pushed(uid: int, upload_id: int, key: str, url: str) -> bool:
     user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
     upload = db.session.get(Upload, (uid, upload_id), populate_existing=True)
     if user is None or upload is None:
-        # Replaced or deleted while it was pushed: the removal that is noted covers the pushed copy too.
+        # Replaced or deleted while it was pushed; the removal may have run before the push ended.
+        insert_if_absent(FileRemoval, [{"key": key, "created_at": now()}], ["key"])
         return False
     upload.url, upload.is_pushed = url, True
     if upload.kind is UploadKind.AVATAR:
@@ -127,10 +146,15 @@ def unpushed_uploads() -> list[tuple[int, int]]:
     """`(uid, id)` of uploads whose own push was lost."""
     limit = now() - timedelta(seconds=LOST_AFTER_SECONDS)
     query = select(Upload.uid, Upload.id).where(Upload.is_pushed.is_(False), Upload.created_at < limit)
-    return [(uid, upload_id) for uid, upload_id in db.session.execute(query.limit(200))]
+    return _mixed([(uid, upload_id) for uid, upload_id in db.session.execute(query.limit(BATCH))])
 
 
 def pending_removals() -> list[str]:
     """Keys of files to remove; a short delay lets a push that is under way end first."""
     limit = now() - timedelta(seconds=LOST_AFTER_SECONDS)
-    return list(db.session.scalars(select(FileRemoval.key).where(FileRemoval.created_at < limit).limit(200)))
+    return _mixed(list(db.session.scalars(select(FileRemoval.key).where(FileRemoval.created_at < limit).limit(BATCH))))
+
+
+def _mixed(items: list[T]) -> list[T]:
+    """`items` in any order, so that what fails each time starves nobody behind it."""
+    return random.sample(items, len(items))

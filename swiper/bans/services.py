@@ -14,7 +14,8 @@ from swiper.extensions import db
 from swiper.memo import forget, recall_for_all
 
 CACHE_KEY = "bans"
-CACHE_SECONDS = 3600
+# Should a change ever fail to reach the cache, it counts after this time all the same.
+CACHE_SECONDS = 60
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -68,6 +69,14 @@ def parse_address(text: str) -> Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+def client_network(remote_addr: str) -> str:
+    """What budgets per address are counted by: an IPv4 address, or the /64 that one IPv6 subscriber has to themself."""
+    address = parse_address(remote_addr)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address or remote_addr)
 
 
 @transactional

@@ -108,7 +108,7 @@ def show_deck(account: Account, current: Standing, group: int) -> dict[str, Any]
     ids = _group_ids(wish, group)
     shown = _still_fitting(wish, ids)
     cards = cards_of(shown, friends=are_friends(wish.uid, shown))
-    return {"users": cards, "empty": None if ids else _explain(account, current, wish)}
+    return {"users": cards, "empty": None if cards else _explain(account, current, wish)}
 
 
 def _group_ids(wish: Wish, group: int) -> list[int]:
@@ -128,7 +128,8 @@ def _group_ids(wish: Wish, group: int) -> list[int]:
         more = _continue(wish, ids, wanted)
         current["is_whole"] = len(more) < wanted
         ids += more
-    redis.client.set(key, json.dumps(current), ex=PASS_SECONDS)
+        # Only what has changed is written, so that a page fetched ahead cannot undo a pass that begins meanwhile.
+        redis.client.set(key, json.dumps(current), ex=PASS_SECONDS)
     return ids[start : start + GROUP_SIZE]
 
 

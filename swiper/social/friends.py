@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import delete, func, or_, select, union_all
 
 from swiper.auth.accounts import rows_of
+from swiper.auth.models import Status, User
 from swiper.auth.profiles import cards_of
 from swiper.dialect import transactional
 from swiper.errors import NotFoundError
@@ -15,6 +16,9 @@ from swiper.signals import account_deleted, account_exporting
 from swiper.social.models import BOTH_LIKE, ENDED, Friend, LikeIn, Pair, Swipe
 from swiper.social.pairs import lock_pair, set_mask
 from swiper.social.ranking import drop_from_ranking
+
+# How many of each side are taken at a time when a deleted user is forgotten.
+FORGET_BATCH = 300
 
 
 def are_friends(uid: int, others: list[int]) -> set[int]:
@@ -30,8 +34,10 @@ def list_friends(uid: int, page: int, per_page: int) -> dict[str, Any]:
         select(Friend.uid2.label("other"), Friend.matched_at.label("since")).where(Friend.uid1 == uid),
         select(Friend.uid1.label("other"), Friend.matched_at.label("since")).where(Friend.uid2 == uid),
     ).subquery()
-    total = db.session.scalar(select(func.count()).where(or_(Friend.uid1 == uid, Friend.uid2 == uid))) or 0
-    query = select(sides.c.other, sides.c.since).order_by(sides.c.since.desc(), sides.c.other.desc())
+    active = (User.id == sides.c.other) & (User.status == Status.ACTIVE)
+    total = db.session.scalar(select(func.count()).select_from(sides).join(User, active)) or 0
+    query = select(sides.c.other, sides.c.since).join(User, active)
+    query = query.order_by(sides.c.since.desc(), sides.c.other.desc())
     rows = db.session.execute(query.limit(per_page).offset((page - 1) * per_page)).all()
     since: dict[int, datetime] = {row.other: row.since for row in rows}
     cards = cards_of(list(since), friends=since)
@@ -53,8 +59,10 @@ def unfriend(uid: int, sid: int) -> None:
 
 def list_likers(uid: int, page: int, per_page: int) -> dict[str, Any]:
     """One page of those who liked the caller, newest first: cards with `liked_at`, `is_superlike` and own answer."""
-    total = db.session.scalar(select(func.count()).where(LikeIn.sid == uid)) or 0
-    query = select(LikeIn).where(LikeIn.sid == uid).order_by(LikeIn.liked_at.desc(), LikeIn.uid.desc())
+    active = (User.id == LikeIn.uid) & (User.status == Status.ACTIVE)
+    total = db.session.scalar(select(func.count(LikeIn.uid)).join(User, active).where(LikeIn.sid == uid)) or 0
+    query = select(LikeIn).join(User, active).where(LikeIn.sid == uid)
+    query = query.order_by(LikeIn.liked_at.desc(), LikeIn.uid.desc())
     likes = {like.uid: like for like in db.session.scalars(query.limit(per_page).offset((page - 1) * per_page))}
     answers = select(Swipe.sid, Swipe.kind).where(Swipe.uid == uid, Swipe.sid.in_(likes))
     answered = {row.sid: row.kind for row in db.session.execute(answers)}
@@ -94,20 +102,32 @@ def _repair(uid1: int, uid2: int) -> bool:
 
 
 def forget_user(uid: int) -> None:
-    """Remove every swipe, like, pair and match of a deleted user, from both sides, in short transactions."""
-    for model, ours in (
-        (Swipe, or_(Swipe.uid == uid, Swipe.sid == uid)),
-        (LikeIn, or_(LikeIn.uid == uid, LikeIn.sid == uid)),
-        (Friend, or_(Friend.uid1 == uid, Friend.uid2 == uid)),
-        (Pair, or_(Pair.uid1 == uid, Pair.uid2 == uid)),
-    ):
-        _delete_all(model, ours)
+    """Remove every swipe, like, match and pair of a deleted user, from both sides, in short transactions.
+
+    Whom it concerns is read from `pairs`, which has a row for everyone who swiped or was swiped, and goes last.
+    """
+    while _forget_some(uid):
+        continue
     drop_from_ranking(uid)
 
 
 @transactional
-def _delete_all(model: Any, ours: Any) -> None:
-    db.session.execute(delete(model).where(ours))
+def _forget_some(uid: int) -> bool:
+    """Remove what stands between the user and some others; False when there is nobody left."""
+    above = select(Pair.uid2).where(Pair.uid1 == uid).limit(FORGET_BATCH)
+    below = select(Pair.uid1).where(Pair.uid2 == uid).limit(FORGET_BATCH)
+    others = [*db.session.scalars(above), *db.session.scalars(below)]
+    if not others:
+        return False
+    for model, ours in (
+        (Swipe, ((Swipe.uid == uid) & Swipe.sid.in_(others), (Swipe.sid == uid) & Swipe.uid.in_(others))),
+        (LikeIn, ((LikeIn.uid == uid) & LikeIn.sid.in_(others), (LikeIn.sid == uid) & LikeIn.uid.in_(others))),
+        (Friend, ((Friend.uid1 == uid) & Friend.uid2.in_(others), (Friend.uid2 == uid) & Friend.uid1.in_(others))),
+        (Pair, ((Pair.uid1 == uid) & Pair.uid2.in_(others), (Pair.uid2 == uid) & Pair.uid1.in_(others))),
+    ):
+        for side in ours:
+            db.session.execute(delete(model).where(side))
+    return True
 
 
 def forget_deleted(_sender: Any, *, uid: int) -> None:

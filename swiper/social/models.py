@@ -71,6 +71,7 @@ class Pair(Model):
     __table_args__ = (
         CheckConstraint("uid1 < uid2", name="in_order"),
         CheckConstraint("mask >= 0 AND mask <= 7", name="mask_range"),
+        Index(None, "uid2"),
         Index(None, "mask", "changed_at"),
         TABLE_OPTIONS,
     )

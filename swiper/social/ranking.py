@@ -1,6 +1,7 @@
 """The ranking: a sorted set in Redis that follows the swipes and is rebuilt from the database."""
 
 import logging
+import secrets
 from typing import Any, cast
 
 from sqlalchemy import case, func, select
@@ -20,6 +21,8 @@ PAGE_KEY = "page:hot"
 TOP = 50
 # People who are gone or suspended are skipped, so a few more than shown are read.
 READ = 3 * TOP
+# A half-built ranking whose worker died is gone after this time.
+FRESH_SECONDS = 900
 POINTS = {SwipeKind.LIKE: 5, SwipeKind.SUPERLIKE: 7, SwipeKind.DISLIKE: -5}
 
 
@@ -54,12 +57,13 @@ def rebuild_ranking() -> int:
         .group_by(Swipe.sid)
         .execution_options(yield_per=10_000)
     )
-    fresh, count = f"{KEY}:fresh", 0
-    redis.client.delete(fresh)
+    fresh, count = f"{KEY}:{secrets.token_hex(8)}", 0
     for rows in db.session.execute(query).partitions():
         redis.client.zadd(fresh, {str(sid): int(score) for sid, score in rows})
+        redis.client.expire(fresh, FRESH_SECONDS)
         count += len(rows)
     if count:
+        redis.client.persist(fresh)
         redis.client.rename(fresh, KEY)
     else:
         redis.client.delete(KEY)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from swiper.auth.accounts import drop_tombstone, old_tombstones
+from swiper.auth.accounts import drop_tombstone, old_tombstones, remove_owned
 from swiper.dialect import now
 from swiper.social import answers, friends, ranking
 
@@ -28,6 +28,7 @@ def repair_matches() -> int:
 def sweep_deleted() -> None:
     """Remove once more what swipes under way may have left of deleted accounts."""
     for uid in old_tombstones(now() - SWEEP_AFTER):
+        remove_owned(uid)
         friends.forget_user(uid)
         drop_tombstone(uid)
 

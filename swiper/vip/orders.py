@@ -59,11 +59,11 @@ def settle(provider: str, notice: PaymentNotice) -> Order:
     """
     order = db.session.get(Order, notice.order_id, with_for_update=True, populate_existing=True)
     if order is None or order.provider != provider:
-        raise PaymentError("There is no such order.")
+        raise _refused(notice, "There is no such order.")
     if notice.amount_cents != order.amount_cents:
-        raise PaymentError("The amount differs.")
+        raise _refused(notice, "The amount differs.")
     if notice.currency != order.currency:
-        raise PaymentError("The currency differs.")
+        raise _refused(notice, "The currency differs.")
     if order.state in (OrderState.PAID, OrderState.REFUND_DUE):
         if order.payment_id != notice.payment_id:
             log.error("order %d was paid a second time, by payment %s: refund it", order.id, notice.payment_id)
@@ -77,6 +77,12 @@ def settle(provider: str, notice: PaymentNotice) -> Order:
     order.state = OrderState.PAID
     grant(order.uid, order.level, order.months)
     return order
+
+
+def _refused(notice: PaymentNotice, reason: str) -> PaymentError:
+    """The signature was right, so somebody may have paid: an operator must see what was not taken."""
+    log.error("payment %s for order %d is refused, look into it: %s", notice.payment_id, notice.order_id, reason)
+    return PaymentError(reason)
 
 
 def _take_back_place(order: Order) -> bool:

@@ -346,3 +346,16 @@ def test_a_reader_that_loaded_before_a_write_leaves_no_old_profile(app: Flask, p
         found = find_account(person.id)
         assert found is not None
         assert found.bio == "new"
+
+
+@pytest.mark.parametrize("nickname", ["\u200d", "\u3164", "\u2800\u2800", "\ufdfa" * 32], ids=ascii)
+def test_a_nickname_that_cannot_be_seen_or_compared_is_refused(people: People, nickname: str) -> None:
+    answer = people.add().post("/api/user/profile/modify", nickname=nickname)
+    assert (answer.status_code, answer.json["code"]) == (422, 1002)
+    assert list(answer.json["errors"]) == ["nickname"]
+
+
+def test_an_invisible_letter_does_not_make_a_nickname_another(people: People) -> None:
+    assert people.add().post("/api/user/profile/modify", nickname="小明").status_code == 200
+    answer = people.add().post("/api/user/profile/modify", nickname="小\u200d明")
+    assert answer.json["errors"] == {"nickname": ["This nickname is taken."]}

@@ -213,6 +213,15 @@ def test_a_file_under_another_name_is_a_missing_file(person: Person, media: Path
     assert files_in(media) == []
 
 
+def test_an_unknown_field_beside_the_file_is_refused(person: Person, media: Path) -> None:
+    for extra in ({"note": "x"}, {"photo": (BytesIO(picture()), "b.jpg")}):
+        data = {"avatar": (BytesIO(picture()), "a.jpg")} | extra
+        answer = person.client.post("/api/user/avatar/upload", data=data, content_type="multipart/form-data")
+        assert (answer.status_code, answer.json["code"]) == (422, 1005)
+        assert answer.json["errors"] == {next(iter(extra)): ["Unknown field."]}
+    assert files_in(media) == []
+
+
 def test_two_files_at_once_are_refused(person: Person, media: Path) -> None:
     files = {"avatar": [(BytesIO(picture()), "a.jpg"), (BytesIO(picture()), "b.jpg")]}
     answer = person.client.post("/api/user/avatar/upload", data=files, content_type="multipart/form-data")

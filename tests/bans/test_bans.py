@@ -11,7 +11,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import select, update
 
 from swiper.bans.models import IpBan
-from swiper.bans.services import ban_network, is_banned, list_bans, purge_bans, unban_network
+from swiper.bans.services import ban_network, client_network, is_banned, list_bans, purge_bans, unban_network
 from swiper.dialect import now
 from swiper.errors import ParamError
 from swiper.extensions import db
@@ -219,3 +219,17 @@ def test_another_process_sees_a_ban_after_the_refresh(make_app: Callable[..., Fl
     ban("203.0.113.9")
     sleep(0.35)
     assert get(other, "203.0.113.9").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+    ],
+)
+def test_budgets_count_an_ipv6_subscriber_as_one(address: str, network: str) -> None:
+    assert client_network(address) == network

@@ -421,3 +421,17 @@ def test_the_preference_that_keeps_people_away_is_named(
 def test_another_city_is_no_advice_for_those_who_may_not_choose_one(people: People) -> None:
     people.woman(location="北京")
     assert empty_of(people.add(vip=2)) == {"reason": "nobody_fits", "relax": []}
+
+
+def test_a_group_whose_people_are_all_swiped_says_why_it_is_empty(people: People) -> None:
+    man = people.add()
+    for _ in range(7):
+        people.woman()
+    first = man.deck(0)
+    later = man.deck(1)
+    for sid in later:
+        man.dislike(sid)
+    assert empty_of(man, 1) == {"reason": "end_of_deck", "relax": []}
+    for sid in first:
+        man.dislike(sid)
+    assert empty_of(man, 1) == {"reason": "all_swiped", "relax": []}

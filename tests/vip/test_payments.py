@@ -83,6 +83,14 @@ def test_a_second_payment_of_one_order_grants_nothing_and_asks_for_a_refund(
     assert [record.levelname for record in caplog.records if "refund" in record.message] == ["ERROR"]
 
 
+@pytest.mark.parametrize("fault", [{"amount_cents": 1}, {"currency": "USD"}, {"order_id": "1"}])
+def test_a_proven_payment_that_fits_nothing_is_left_for_an_operator_to_see(
+    man: Person, app: Flask, caplog: pytest.LogCaptureFixture, fault: dict[str, Any]
+) -> None:
+    assert send(app, notice(order(man)["id"], **fault)).status_code == 400
+    assert [record.levelname for record in caplog.records if "bank-1" in record.message] == ["ERROR"]
+
+
 def test_a_wrong_signature_is_refused_before_anything_is_read(man: Person, app: Flask) -> None:
     body = notice(order(man)["id"])
     right = app.extensions["payment"].sign(body)
