@@ -6,27 +6,23 @@ swiping neither repeats nor skips anyone; when the list ends it is continued. Be
 the rules ask for is checked again in the database.
 """
 
-import hashlib
 import heapq
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Select, and_, exists, or_, select
 
 from swiper.auth.models import DatingSex, Discovery, Sex
-from swiper.auth.profiles import Account, cards_of, latest_birthday
-from swiper.errors import ProfileError
+from swiper.auth.profiles import Account, cards_of
 from swiper.extensions import db, redis
 from swiper.signals import account_deleted
 from swiper.social.friends import are_friends
 from swiper.social.models import LikeIn, Swipe
+from swiper.social.wishes import FULL_CIRCLE, Wish, make_wish, wish_of
 from swiper.vip.levels import Standing
 from swiper.vip.models import Permission
-from swiper.vip.quotas import today
 
 GROUP_SIZE = 5
 LAST_GROUP = 1_999
@@ -35,71 +31,6 @@ PASS_STEP = 100
 CHUNK = 200
 MAX_CHUNK = 2_000
 PASS_SECONDS = 86_400
-FULL_CIRCLE = 2**31
-
-
-@dataclass(frozen=True)
-class Wish:
-    """Whom a caller wants to see and who admits them; ages are bounds on the birthday."""
-
-    uid: int
-    sex: Sex
-    sexes: tuple[Sex, ...]
-    location: str
-    born_after: date
-    born_until: date
-    day: date
-
-    @property
-    def pivot(self) -> int:
-        """Where in the mixed order this caller starts today."""
-        digest = hashlib.sha256(f"{self.uid}:{self.day}".encode()).digest()
-        return int.from_bytes(digest[:4]) % FULL_CIRCLE
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with anything that changes who belongs into the deck."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
-
-    def admits(self) -> Any:
-        """The condition that somebody's row in `discovery` fits, but for sex and city, which an index leads by."""
-        return and_(
-            Discovery.uid != self.uid,
-            Discovery.dating_sex.in_((DatingSex(self.sex), DatingSex.ANY)),
-            Discovery.birthday > self.born_after,
-            Discovery.birthday <= self.born_until,
-        )
-
-    def fits(self) -> Any:
-        """The whole condition."""
-        return and_(Discovery.location == self.location, Discovery.sex.in_(self.sexes), self.admits())
-
-
-def wish_of(account: Account, current: Standing) -> Wish:
-    """The caller's wish. Raises ProfileError that names what the profile still lacks."""
-    if account.missing:
-        reasons = {name: ["Not set yet."] for name in account.missing}
-        raise ProfileError("Complete your profile first.", errors=reasons)
-    return _wish(
-        account,
-        sex=account.wanted_sex,
-        location=account.wanted_location(current),
-        min_age=account.min_dating_age,
-        max_age=account.max_dating_age,
-    )
-
-
-def _wish(account: Account, *, sex: Any, location: Any, min_age: int, max_age: int) -> Wish:
-    day = today()
-    return Wish(
-        uid=account.id,
-        sex=Sex(str(account.sex)),
-        sexes=tuple(Sex) if sex is DatingSex.ANY else (Sex(sex.value),),
-        location=location,
-        born_after=latest_birthday(day, max_age + 1),
-        born_until=latest_birthday(day, min_age),
-        day=day,
-    )
 
 
 def show_deck(account: Account, current: Standing, group: int) -> dict[str, Any]:
@@ -108,7 +39,7 @@ def show_deck(account: Account, current: Standing, group: int) -> dict[str, Any]
     ids = _group_ids(wish, group)
     shown = _still_fitting(wish, ids)
     cards = cards_of(shown, friends=are_friends(wish.uid, shown))
-    return {"users": cards, "empty": None if cards else _explain(account, current, wish)}
+    return {"users": cards, "empty": None if cards else _explain(account, current, wish, group)}
 
 
 def _group_ids(wish: Wish, group: int) -> list[int]:
@@ -162,7 +93,9 @@ def _everyone(wish: Wish) -> Iterator[int]:
 
 def _likers(wish: Wish, is_super: int) -> Iterator[int]:
     """Those who liked the caller, the longest waiting first."""
-    query = select(LikeIn.uid).where(LikeIn.sid == wish.uid, LikeIn.is_super == is_super)
+    # Both tables are read by the caller's own id, so this stays on one machine of a distributed database.
+    is_answered = exists().where(Swipe.uid == wish.uid, Swipe.sid == LikeIn.uid)
+    query = select(LikeIn.uid).where(LikeIn.sid == wish.uid, LikeIn.is_super == is_super, ~is_answered)
     query = query.order_by(LikeIn.liked_at, LikeIn.uid)
     for offset in itertools.count(step=CHUNK):
         chunk = list(db.session.scalars(query.limit(CHUNK).offset(offset)))
@@ -221,9 +154,10 @@ def _walk_query(wish: Wish, sex: Sex, is_second_half: bool, last: tuple[int, int
     return query.order_by(Discovery.shuffle, Discovery.uid).limit(CHUNK)
 
 
-def _explain(account: Account, current: Standing, wish: Wish) -> dict[str, Any]:
+def _explain(account: Account, current: Standing, wish: Wish, group: int) -> dict[str, Any]:
     """Why a group is empty, and which preferences would bring new people if they were relaxed."""
-    if _has_anyone(wish):
+    # Group 0 has just walked the whole deck in vain.
+    if group and _has_anyone(wish):
         reason = "end_of_deck"
     elif db.session.scalar(select(Discovery.uid).where(wish.fits()).limit(1)) is not None:
         reason = "all_swiped"
@@ -252,7 +186,7 @@ def _worth_relaxing(account: Account, current: Standing, wish: Wish) -> list[str
     relax = [
         name
         for name, change in wider.items()
-        if own | change != own and _brings_more(wish, _wish(account, **(own | change)))
+        if own | change != own and _brings_more(wish, make_wish(account, **(own | change)))
     ]
     if current.has(Permission.ANYLOCATION) and _has_elsewhere(wish):
         relax.append("dating_location")

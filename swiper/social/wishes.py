@@ -1,0 +1,81 @@
+"""Whom somebody wants to see, in the terms that the deck's queries are made of."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import and_
+
+from swiper.auth.models import DatingSex, Discovery, Sex
+from swiper.auth.profiles import Account, latest_birthday
+from swiper.errors import ProfileError
+from swiper.vip.levels import Standing
+from swiper.vip.quotas import today
+
+FULL_CIRCLE = 2**31
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Whom a caller wants to see and who admits them; ages are bounds on the birthday."""
+
+    uid: int
+    sex: Sex
+    sexes: tuple[Sex, ...]
+    location: str
+    born_after: date
+    born_until: date
+    day: date
+
+    @property
+    def pivot(self) -> int:
+        """Where in the mixed order this caller starts today."""
+        digest = hashlib.sha256(f"{self.uid}:{self.day}".encode()).digest()
+        return int.from_bytes(digest[:4]) % FULL_CIRCLE
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with anything that changes who belongs into the deck."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+
+    def admits(self) -> Any:
+        """The condition that somebody's row in `discovery` fits, but for sex and city, which an index leads by."""
+        return and_(
+            Discovery.uid != self.uid,
+            Discovery.dating_sex.in_((DatingSex(self.sex), DatingSex.ANY)),
+            Discovery.birthday > self.born_after,
+            Discovery.birthday <= self.born_until,
+        )
+
+    def fits(self) -> Any:
+        """The whole condition."""
+        return and_(Discovery.location == self.location, Discovery.sex.in_(self.sexes), self.admits())
+
+
+def wish_of(account: Account, current: Standing) -> Wish:
+    """The caller's wish. Raises ProfileError that names what the profile still lacks."""
+    if account.missing:
+        reasons = {name: ["Not set yet."] for name in account.missing}
+        raise ProfileError("Complete your profile first.", errors=reasons)
+    return make_wish(
+        account,
+        sex=account.wanted_sex,
+        location=account.wanted_location(current),
+        min_age=account.min_dating_age,
+        max_age=account.max_dating_age,
+    )
+
+
+def make_wish(account: Account, *, sex: Any, location: Any, min_age: int, max_age: int) -> Wish:
+    """A wish with its ages turned into birthdays, as of today."""
+    day = today()
+    return Wish(
+        uid=account.id,
+        sex=Sex(str(account.sex)),
+        sexes=tuple(Sex) if sex is DatingSex.ANY else (Sex(sex.value),),
+        location=location,
+        born_after=latest_birthday(day, max_age + 1),
+        born_until=latest_birthday(day, min_age),
+        day=day,
+    )
