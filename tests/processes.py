@@ -1,5 +1,6 @@
 """Real processes for tests: started on free ports of 127.0.0.1, awaited, and ended by their own ids."""
 
+import itertools
 import os
 import signal
 import socket
@@ -21,12 +22,21 @@ BIN = Path(sys.executable).parent
 PATIENCE_SECONDS = 60
 
 
+# Below the ports that Linux gives to outgoing connections, and another thousand for each test worker.
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_ports = itertools.count(20_000 + 1_000 * (_worker % 12) + os.getpid() % 500)
+
+
 def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nothing listens on; never the same one twice."""
+    for port in _ports:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("unreachable: the count has no end")
 
 
 def environment(instance: Path, **changes: object) -> dict[str, str]:
