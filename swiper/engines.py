@@ -91,7 +91,8 @@ def _retry_while_busy(execute: Callable[..., Any], *args: Any) -> None:
 def _prepare_server(engine: Engine, seconds: float) -> None:
     """Give each statement `seconds` in a gevent worker, and notice a closed connection before it is used.
 
-    Neither driver can limit how long it waits for a server that accepts but does not answer.
+    psycopg cannot limit how long it waits for a server that accepts but does not answer; PyMySQL can, but alike for
+    web requests and for the long statements of tasks.
     """
 
     @event.listens_for(engine, "do_connect")
