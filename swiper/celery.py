@@ -78,7 +78,7 @@ def send_request_id(headers: dict[str, Any], **_: Any) -> None:
 
 
 @signals.celeryd_init.connect
-def drop_privileges_banner(**_: Any) -> None:
+def silence_root_warning(**_: Any) -> None:
     """Celery warns at length about root and pickle; our worker takes JSON only, and containers do run as root."""
     warnings.simplefilter("ignore", SecurityWarning)
 

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -10,10 +9,7 @@ from typing import Any
 
 from flask import Response, current_app, make_response, request
 
-from swiper.extensions import cache
 from swiper.memo import quietly, recall
-
-log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 5
 WAIT_SECONDS = 2.0
@@ -81,11 +77,8 @@ def _render(view: Callable[[], Any]) -> Page:
 
 def _is_ours_to_render(key: str) -> bool:
     """Take the lock that all processes see; where the cache is away everyone renders for themself."""
-    try:
-        return bool(cache.add(f"{key}:lock", 1, timeout=LOCK_SECONDS))
-    except Exception as error:
-        log.warning("the cache is away: %s", type(error).__name__)
-        return True
+    is_locked: bool | None = quietly("add", f"{key}:lock", 1, timeout=LOCK_SECONDS)
+    return is_locked is None or bool(is_locked)
 
 
 def _wait_for(key: str) -> Page | None:

@@ -3,7 +3,7 @@
 import logging
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -49,3 +49,14 @@ def while_time_lasts(items: Iterable[T]) -> Iterator[T]:
         if time.monotonic() > deadline:
             return
         yield item
+
+
+def try_each(
+    work: Callable[..., Any], items: Iterable[tuple[Any, ...]], failure: type[Exception], complaint: str
+) -> None:
+    """Call `work` with each item while the sweep's time lasts; an item that meets `failure` waits for the next turn."""
+    for item in while_time_lasts(items):
+        try:
+            work(*item)
+        except failure as error:
+            log.error("%s: %s", complaint, error)

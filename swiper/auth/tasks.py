@@ -1,15 +1,11 @@
 """Celery tasks that send codes and look after uploads."""
 
-import logging
-
 from celery import Task, shared_task
 
 from swiper.auth import codes, uploads
 from swiper.sms import SmsError
 from swiper.storage import StorageError
-from swiper.tasking import only_one, while_time_lasts
-
-log = logging.getLogger(__name__)
+from swiper.tasking import only_one, try_each
 
 
 @shared_task(name="auth.send_code", bind=True, max_retries=5, ignore_result=True)
@@ -25,11 +21,9 @@ def send_code(self: Task, outbox_id: int) -> None:
 def sweep_codes() -> None:
     """Send the codes whose own task was lost."""
     with only_one("sweep_codes") as is_ours:
-        for outbox_id in while_time_lasts(codes.unsent_codes() if is_ours else ()):
-            try:
-                codes.deliver_code(outbox_id)
-            except SmsError as error:
-                log.error("a waiting code could not be sent: %s", error)
+        if is_ours:
+            waiting = [(outbox_id,) for outbox_id in codes.unsent_codes()]
+            try_each(codes.deliver_code, waiting, SmsError, "a waiting code could not be sent")
 
 
 @shared_task(name="auth.purge_codes")
@@ -51,15 +45,8 @@ def push_upload(self: Task, uid: int, upload_id: int) -> None:
 def sweep_files() -> None:
     """Push what is still local, remove what nobody needs."""
     with only_one("sweep_files") as is_ours:
-        if not is_ours:
-            return
-        for uid, upload_id in while_time_lasts(uploads.unpushed_uploads()):
-            try:
-                uploads.push_upload(uid, upload_id)
-            except StorageError as error:
-                log.error("an upload could not be pushed: %s", error)
-        for key in while_time_lasts(uploads.pending_removals()):
-            try:
-                uploads.remove_file(key)
-            except StorageError as error:
-                log.error("a file could not be removed: %s", error)
+        if is_ours:
+            local = uploads.unpushed_uploads()
+            try_each(uploads.push_upload, local, StorageError, "an upload could not be pushed")
+            unneeded = [(key,) for key in uploads.pending_removals()]
+            try_each(uploads.remove_file, unneeded, StorageError, "a file could not be removed")
