@@ -1,14 +1,14 @@
 """Database engines that never freeze a worker: SQLite's locks, and servers that do not answer."""
 
+import logging
 import random
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask
-from gevent import Timeout
+from gevent import Timeout, get_hub, getcurrent
 from gevent.monkey import get_original, is_module_patched
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -16,6 +16,10 @@ from sqlalchemy.exc import DisconnectionError
 
 from swiper.dialect import NO_ANSWER, is_in_transaction
 from swiper.extensions import db
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 SQLITE_BUSY_SECONDS = 10.0
 # PyMySQL's number for a connection that was lost during a query.
@@ -94,56 +98,100 @@ def _prepare_server(engine: Engine, seconds: float) -> None:
     psycopg cannot limit how long it waits for a server that accepts but does not answer; PyMySQL can, but alike for
     web requests and for the long statements of tasks.
     """
+    dialect = engine.dialect
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, _record: Any, args: Any, parameters: Any) -> Any:
-        limit = _limit(seconds)
-        try:
-            with limit:
-                return dialect.loaded_dbapi.connect(*args, **parameters)
-        except Timeout as error:
-            if error is not limit:
-                raise
-            raise dialect.loaded_dbapi.OperationalError(LOST_CONNECTION, NO_ANSWER) from None
+        return _run_limited(
+            dialect, seconds, None, "connect", lambda: dialect.loaded_dbapi.connect(*args, **parameters)
+        )
 
     @event.listens_for(engine, "checkout")
     def refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
-        if _is_closed(connection):
-            # The pool makes a new connection and asks again.
+        if _is_readable(connection):
+            # Idle, it is readable only after the server has hung up. The pool makes a new connection and asks again.
             raise DisconnectionError("the server has closed this connection")
 
     @event.listens_for(engine, "do_execute")
-    def execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-        _run_limited(seconds, context, cursor.execute, statement, parameters)
+    def execute(cursor: Any, statement: str, parameters: Any, _context: Any) -> bool:
+        _run_limited(dialect, seconds, cursor.connection, statement, lambda: cursor.execute(statement, parameters))
         return True
 
     @event.listens_for(engine, "do_executemany")
-    def execute_many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-        _run_limited(seconds, context, cursor.executemany, statement, parameters)
+    def execute_many(cursor: Any, statement: str, parameters: Any, _context: Any) -> bool:
+        _run_limited(dialect, seconds, cursor.connection, statement, lambda: cursor.executemany(statement, parameters))
         return True
 
-
-def _limit(seconds: float) -> Any:
-    """A gevent timeout in a gevent worker; nothing in threads and commands, where long statements are at home."""
-    unlimited: AbstractContextManager[None] = nullcontext()
-    return Timeout(seconds) if is_module_patched("socket") else unlimited
+    # No event can take the place of these two.
+    for name in ("do_commit", "do_rollback"):
+        setattr(dialect, name, _limited_ending(dialect, seconds, name))
 
 
-def _run_limited(seconds: float, context: Any, execute: Callable[..., Any], *args: Any) -> None:
-    limit = _limit(seconds)
+def _limited_ending(dialect: Any, seconds: float, name: str) -> Callable[[Any], None]:
+    """The dialect's `do_commit` or `do_rollback` under the limit of a statement."""
+    end: Callable[[Any], None] = getattr(dialect, name)
+
+    def end_limited(connection: Any) -> None:
+        # The session passes the pool's proxy, the pool the driver's own connection.
+        own = getattr(connection, "dbapi_connection", connection)
+        _run_limited(dialect, seconds, own, name, lambda: end(connection))
+
+    return end_limited
+
+
+class _Patience:
+    """Raises `Timeout` in the greenlet that waits inside, once the server has said nothing for `seconds`.
+
+    Counted are moments at which this process was free to read an answer: one that is busy itself must not take its own
+    lateness for the server's. Without a `connection` nothing is known of an answer that has come but is not yet read.
+    """
+
+    CHECK_SECONDS = 0.1
+
+    def __init__(self, seconds: float, connection: Any = None) -> None:
+        self.connection = connection
+        self.checks_left = max(1, round(seconds / self.CHECK_SECONDS))
+        self.timeout = Timeout()
+        self.timer = get_hub().loop.timer(self.CHECK_SECONDS, self.CHECK_SECONDS)
+
+    def __enter__(self) -> None:
+        self.timer.start(self._check, getcurrent())
+
+    def __exit__(self, *_: object) -> None:
+        self.timer.stop()
+        self.timer.close()
+
+    def _check(self, waiting: Any) -> None:
+        self.checks_left -= 1
+        if self.checks_left <= 0 and (self.connection is None or not _is_readable(self.connection)):
+            waiting.throw(self.timeout)
+
+
+def _run_limited(dialect: Any, seconds: float, connection: Any, what: str, work: Callable[[], R]) -> R:
+    """The result of `work`, which asks the server; raises the driver's OperationalError when no answer comes in time.
+
+    Only in a gevent worker: in threads and commands long statements are at home.
+    """
+    if not is_module_patched("socket"):
+        return work()
+    patience = _Patience(seconds, connection)
     try:
-        with limit:
-            execute(*args)
+        with patience:
+            return work()
     except Timeout as error:
-        if error is not limit:
+        if error is not patience.timeout:
             raise
+    if connection is not None:
         # Whatever the server still sends belongs to a statement that nobody waits for any more.
-        context.root_connection.invalidate()
-        raise context.dialect.loaded_dbapi.OperationalError(LOST_CONNECTION, NO_ANSWER) from None
+        connection.close()
+    # A statement has placeholders in place of people's data.
+    log.warning("the database said nothing for %.1f s: %s", seconds, " ".join(what[:80].split()))
+    no_answer: Exception = dialect.loaded_dbapi.OperationalError(LOST_CONNECTION, NO_ANSWER)
+    raise no_answer
 
 
-def _is_closed(connection: Any) -> bool:
-    """True when the server has hung up: an idle connection is readable only then. Asks the kernel, not the server."""
+def _is_readable(connection: Any) -> bool:
+    """True when something has arrived or the server has hung up. Asks the kernel, not the server."""
     try:
         handle = connection.fileno() if hasattr(connection, "fileno") else connection._sock.fileno()
         poller = get_original("select", "poll")()

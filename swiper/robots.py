@@ -81,14 +81,16 @@ def _people(first: int, count: int, pick: random.Random) -> Iterator[Row]:
         Sex.FEMALE: [a + b for a in SURNAMES for b in FEMALE_NAMES],
     }
     for number in range(first, first + count):
-        sex = pick.choice((Sex.MALE, Sex.FEMALE))
+        # Dealt out evenly, so that a newcomer finds somebody in every city, however few robots there are.
+        place = number % (2 * len(CITIES))
+        sex = (Sex.MALE, Sex.FEMALE)[place % 2]
         yield {
             "id": new_id(),
             "phone": str(FIRST_PHONE + number),
             "nickname": _nickname(pools[sex], number),
             "sex": sex,
             "birthday": OLDEST + timedelta(days=pick.randint(0, days)),
-            "location": pick.choice(CITIES),
+            "location": CITIES[place // 2],
             "bio": pick.choice(BIOS),
         }
 

@@ -19,11 +19,12 @@ from cryptography.x509.oid import NameOID
 from flask import Flask
 from PIL import Image
 
-from config.settings import ROOT, Settings
+from config.settings import Settings
 from swiper.bans.services import ban_network, unban_network
 from swiper.extensions import db
 from swiper.hooks import SECURITY_HEADERS
 from tests.factories import People, Person
+from tests.front import render, start_nginx
 from tests.processes import (
     PATIENCE_SECONDS,
     Program,
@@ -36,7 +37,6 @@ from tests.processes import (
 
 pytestmark = pytest.mark.services
 
-CONFIG = ROOT / "nginx/swiper.conf"
 STRANGER = "10.9.9.9"
 
 
@@ -63,36 +63,6 @@ class Front:
 
     def wait_for_instance(self, port: int) -> None:
         self.instances[port].wait_for(lambda: answers_at(f"http://127.0.0.1:{port}"), "the instance does not serve")
-
-
-def render(folder: Path, media: Path, port: int, upstreams: list[int]) -> str:
-    """The configuration with this test's values in place of the documented ones."""
-    text = CONFIG.read_text()
-    (folder / "cache").mkdir()
-    values = {
-        "user www-data": "user root",
-        "/run/swiper-nginx.pid": folder / "nginx.pid",
-        "/var/log/nginx": folder,
-        "/var/cache/swiper-nginx": folder / "cache",
-        "/srv/swiper/swiper/web/static": ROOT / "swiper/web/static",
-        "/srv/swiper/instance/media": media,
-        "127.0.0.1:8000": f"127.0.0.1:{upstreams[0]}",
-        "127.0.0.1:8001": f"127.0.0.1:{upstreams[1]}",
-        "listen 80": f"listen 127.0.0.1:{port}",
-        "worker_processes auto": "worker_processes 1",
-        # Eight clients need no more, and the limit of open files may be low.
-        "worker_connections 4096": "worker_connections 256",
-    }
-    for documented, ours in values.items():
-        assert documented in text, documented
-        text = text.replace(documented, str(ours))
-    return text
-
-
-def start_nginx(folder: Path, text: str) -> Program:
-    config = folder / "nginx.conf"
-    config.write_text(text)
-    return Program(("nginx", "-c", config, "-g", "daemon off;"), {"PATH": "/usr/sbin:/usr/bin"}, folder / "nginx.log")
 
 
 @pytest.fixture(scope="module")

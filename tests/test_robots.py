@@ -53,6 +53,13 @@ def test_robots_are_as_specified(context: None) -> None:
         assert db.session.scalar(select(func.count()).select_from(table)) == 300
 
 
+def test_every_city_gets_its_share_of_both_sexes(context: None) -> None:
+    seed_robots(90, seed=1)
+    seed_robots(70, seed=2)
+    shares = Counter((user.location, user.sex) for user in everyone())
+    assert shares == {(city, sex): 10 for city in CITIES for sex in Sex}
+
+
 def test_running_again_adds_more(context: None) -> None:
     seed_robots(40)
     first = {traits(user) for user in everyone()}

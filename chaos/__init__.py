@@ -1,0 +1,1 @@
+"""Races, faults and attacks against real servers on this machine: `make chaos`."""

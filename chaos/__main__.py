@@ -1,0 +1,85 @@
+"""`make chaos` runs all experiments and writes docs/reliability.md; `QUICK=1` runs a short form and writes nothing."""
+
+import argparse
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from chaos.experiments import matches
+from chaos.lab import Lab
+from chaos.report import Finding, as_markdown, as_text
+from chaos.servers import missing_programs
+from config.settings import ROOT
+
+Experiment = Callable[[Lab], Iterator[Finding]]
+
+EXPERIMENTS: tuple[Experiment, ...] = (matches.couples_match_exactly_once,)
+PAGE = ROOT / "docs/reliability.md"
+LONGEST_SECONDS = {True: 10 * 60, False: 40 * 60}
+
+
+class TooLongError(Exception):
+    """The whole run took longer than it may."""
+
+
+def main() -> int:
+    """0 when every target was met, 1 otherwise, 2 where the experiments cannot run."""
+    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the short form, which writes no page")
+    parser.add_argument("only", nargs="*", help="names of experiments; by default all of them")
+    options = parser.parse_args()
+    chosen = [experiment for experiment in EXPERIMENTS if not options.only or experiment.__name__ in options.only]
+    missing = missing_programs()
+    if missing or not chosen:
+        names = ", ".join(experiment.__name__ for experiment in EXPERIMENTS)
+        print(f"not installed: {', '.join(missing)}" if missing else f"experiments: {names}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGALRM, _give_up)
+    signal.alarm(LONGEST_SECONDS[options.quick])
+    started = time.monotonic()
+    with Lab(options.quick) as lab:
+        findings = [finding for experiment in chosen for finding in _findings(experiment, lab)]
+    seconds = time.monotonic() - started
+    failed = sum(not finding.passed for finding in findings)
+    print(as_text(findings))
+    print(f"{len(findings) - failed} passed, {failed} failed")
+    print(f"in {seconds:.0f} s")
+    if not options.quick and not options.only:
+        PAGE.write_text(as_markdown(findings, _head(seconds)))
+    return 1 if failed else 0
+
+
+def _findings(experiment: Experiment, lab: Lab) -> Iterator[Finding]:
+    """What an experiment finds; one that breaks has failed, and the others go on."""
+    started = time.monotonic()
+    try:
+        for finding in experiment(lab):
+            print(f"{finding.verdict} {finding.experiment}: {finding.measured}", flush=True)
+            yield finding
+    except TooLongError:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        text = f"broke off: {type(error).__name__}: {str(error)[:300]}"
+        yield Finding(experiment.__name__, "", "", " ".join(text.split()), False)
+    print(f"     {experiment.__name__}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _give_up(_signal: int, _frame: FrameType | None) -> None:
+    raise TooLongError("the run took too long")
+
+
+def _head(seconds: float) -> str:
+    return (ROOT / "chaos/head.md").read_text().format(minutes=round(seconds / 60))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

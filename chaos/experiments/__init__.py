@@ -1,0 +1,1 @@
+"""The experiments; each module holds those about one subject."""

@@ -1,0 +1,64 @@
+"""Where the experiments take place: one folder, the database servers, and the sites on them."""
+
+import itertools
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from chaos.servers import DatabaseServer, MariaDB, Postgres
+from chaos.site import Site
+
+SQLITE, POSTGRES, MARIADB = "SQLite", "PostgreSQL", "MariaDB"
+DATABASES = (SQLITE, POSTGRES, MARIADB)
+
+
+class Lab:
+    """A context manager; at its end no process, port or file of it is left.
+
+    `is_quick` asks for the short form; `count` chooses between the two sizes of an experiment.
+    """
+
+    def __init__(self, is_quick: bool) -> None:
+        self.is_quick = is_quick
+        self.folder = Path(tempfile.mkdtemp(prefix="swiper-chaos-"))
+        self.folder.chmod(0o755)
+        self.servers: dict[str, DatabaseServer] = {}
+        self.sites: dict[str, Site] = {}
+        self.numbers = itertools.count(1)
+        self.stack = ExitStack()
+
+    def count(self, long: int, quick: int) -> int:
+        """`quick` in the short form, `long` otherwise."""
+        return quick if self.is_quick else long
+
+    def server(self, database: str) -> DatabaseServer:
+        """The running server of PostgreSQL or MariaDB."""
+        if database not in self.servers:
+            make = {POSTGRES: Postgres, MARIADB: MariaDB}[database]
+            self.servers[database] = self.stack.enter_context(make(self.folder / database.lower()))
+        return self.servers[database]
+
+    def site(self, database: str) -> Site:
+        """The site on `database` that experiments share: default limits but for those on addresses."""
+        if database not in self.sites:
+            self.sites[database] = self.stack.enter_context(self.new_site(database))
+        return self.sites[database]
+
+    def new_site(self, database: str, **changes: Any) -> Site:
+        """A site of one experiment's own; it is started by entering it."""
+        name = f"site{next(self.numbers)}"
+        folder = self.folder / name
+        url = f"sqlite:///{folder / 'swiper.db'}" if database == SQLITE else self.server(database).create_database(name)
+        return Site(folder, url, **changes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stack.close()
+        shutil.rmtree(self.folder)

@@ -1,0 +1,39 @@
+"""nginx as nginx/swiper.conf sets it up, on a free port before instances on free ports."""
+
+from pathlib import Path
+
+from config.settings import ROOT
+from tests.processes import Program
+
+CONFIG = ROOT / "nginx/swiper.conf"
+
+
+def render(folder: Path, media: Path, port: int, upstreams: list[int], connections: int = 256) -> str:
+    """The configuration with values of our own in place of the documented ones."""
+    text = CONFIG.read_text()
+    (folder / "cache").mkdir()
+    values = {
+        "user www-data": "user root",
+        "/run/swiper-nginx.pid": folder / "nginx.pid",
+        "/var/log/nginx": folder,
+        "/var/cache/swiper-nginx": folder / "cache",
+        "/srv/swiper/swiper/web/static": ROOT / "swiper/web/static",
+        "/srv/swiper/instance/media": media,
+        "127.0.0.1:8000": f"127.0.0.1:{upstreams[0]}",
+        "127.0.0.1:8001": f"127.0.0.1:{upstreams[1]}",
+        "listen 80": f"listen 127.0.0.1:{port}",
+        "worker_processes auto": "worker_processes 1",
+        # The limit of open files may be low.
+        "worker_connections 4096": f"worker_connections {connections}",
+    }
+    for documented, ours in values.items():
+        assert documented in text, documented
+        text = text.replace(documented, str(ours))
+    return text
+
+
+def start_nginx(folder: Path, text: str) -> Program:
+    """nginx in the foreground with the configuration `text`."""
+    config = folder / "nginx.conf"
+    config.write_text(text)
+    return Program(("nginx", "-c", config, "-g", "daemon off;"), {"PATH": "/usr/sbin:/usr/bin"}, folder / "nginx.log")
