@@ -7,7 +7,7 @@ TEST_READY := $(VENV)/.ready-test
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-services chaos lint format lock
+.PHONY: help run test test-services chaos lint audit format lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,10 @@ lint: $(TEST_READY) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: $(TEST_READY) ## known holes in the packages, secrets in the history
+	$(BIN)/python -m tests.audit.packages
+	$(BIN)/python -m tests.audit.history
 
 format: $(TEST_READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

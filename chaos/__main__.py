@@ -8,7 +8,22 @@ import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from chaos.experiments import matches
+from chaos.experiments import (
+    budgets,
+    codes,
+    couriers,
+    disks,
+    kills,
+    matches,
+    model,
+    outages,
+    payments,
+    quotas,
+    rolling,
+    sales,
+    sessions,
+    swipes,
+)
 from chaos.lab import Lab
 from chaos.report import Finding, as_markdown, as_text
 from chaos.servers import missing_programs
@@ -16,7 +31,22 @@ from config.settings import ROOT
 
 Experiment = Callable[[Lab], Iterator[Finding]]
 
-EXPERIMENTS: tuple[Experiment, ...] = (matches.couples_match_exactly_once,)
+EXPERIMENTS: tuple[Experiment, ...] = (
+    matches.couples_match_exactly_once,
+    swipes.races_end_as_one_after_the_other,
+    model.steps_differ_nowhere_from_the_model,
+    quotas.quotas_are_exact,
+    codes.codes_are_guessed_five_times_and_used_once,
+    budgets.budgets_hold,
+    couriers.codes_are_sent_when_providers_fail,
+    kills.nothing_is_lost_when_parts_are_killed,
+    sales.a_sale_sells_each_place_once,
+    payments.payments_are_granted_once,
+    rolling.killed_processes_are_not_seen,
+    outages.servers_fail_and_return,
+    sessions.old_sessions_are_dead,
+    disks.disks_fail_and_return,
+)
 PAGE = ROOT / "docs/reliability.md"
 LONGEST_SECONDS = {True: 10 * 60, False: 40 * 60}
 

@@ -3,13 +3,16 @@
 import itertools
 import shutil
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 from chaos.servers import DatabaseServer, MariaDB, Postgres
 from chaos.site import Site
+
+T = TypeVar("T")
 
 SQLITE, POSTGRES, MARIADB = "SQLite", "PostgreSQL", "MariaDB"
 DATABASES = (SQLITE, POSTGRES, MARIADB)
@@ -27,6 +30,7 @@ class Lab:
         self.folder.chmod(0o755)
         self.servers: dict[str, DatabaseServer] = {}
         self.sites: dict[str, Site] = {}
+        self.things: dict[str, object] = {}
         self.numbers = itertools.count(1)
         self.stack = ExitStack()
 
@@ -46,6 +50,12 @@ class Lab:
         if database not in self.sites:
             self.sites[database] = self.stack.enter_context(self.new_site(database))
         return self.sites[database]
+
+    def shared(self, name: str, make: Callable[[], AbstractContextManager[T]]) -> T:
+        """What several experiments use together; made and entered by the first, left at the end."""
+        if name not in self.things:
+            self.things[name] = self.stack.enter_context(make())
+        return cast(T, self.things[name])
 
     def new_site(self, database: str, **changes: Any) -> Site:
         """A site of one experiment's own; it is started by entering it."""

@@ -1,5 +1,6 @@
 """Servers of our own on free ports of 127.0.0.1, which an experiment may freeze, kill and start again."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -85,13 +86,18 @@ class Server(ABC):
 
     def freeze(self) -> None:
         """SIGSTOP: connections are accepted by the kernel, and nothing is answered."""
-        for process in self.family():
-            process.send_signal(signal.SIGSTOP)
+        assert self.program is not None, "not started"
+        # The parent first, so that it makes no further children.
+        self.program.send(signal.SIGSTOP)
+        for process in self.program.children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """SIGCONT."""
         for process in self.family():
-            process.send_signal(signal.SIGCONT)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End it, frozen or not."""
@@ -99,7 +105,11 @@ class Server(ABC):
             self.kill()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(

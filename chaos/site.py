@@ -20,6 +20,7 @@ from swiper import create_app
 from swiper.auth.models import User
 from swiper.auth.sessions import PREFIX
 from swiper.dialect import now, transactional
+from swiper.errors import UnavailableError
 from swiper.extensions import db
 from swiper.robots import seed_robots
 from swiper.vip.levels import add_months, seed_levels
@@ -120,6 +121,15 @@ class Site:
         return environment_of(self.settings, **ours | self.changes)
 
     def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            # What has started before the part that failed would stay for ever.
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _start(self) -> None:
         self.stack.callback(self._dispose)
         self.stack.enter_context(self.redis)
         with self.app.app_context():
@@ -141,7 +151,6 @@ class Site:
             self.nginx.wait_for(lambda: answers_at(self.base), "nginx does not serve")
         if self.worker:
             self.worker.wait_for_line("ready.")
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -195,6 +204,19 @@ class Site:
     def ask(self, shot: Shot) -> Answer:
         """One request through the front door."""
         return self.fire(shot)[0]
+
+    def prepare(self, *shots: Shot, at_once: int | None = None) -> None:
+        """What an experiment begins with; a request that was answered 503, and so has changed nothing, is sent again.
+
+        Raises AssertionError where one is answered anything else than 0 in the end.
+        """
+        left = list(shots)
+        for _ in range(5):
+            answers = self.fire(*left, at_once=at_once) if left else []
+            codes = {answer.code for answer in answers}
+            assert codes <= {0, UnavailableError.code}, f"codes before the experiment: {codes}"
+            left = [shot for shot, answer in zip(left, answers, strict=True) if answer.code]
+        assert not left, f"{len(left)} requests before the experiment were answered 503"
 
     @contextmanager
     def looking(self) -> Iterator[Any]:

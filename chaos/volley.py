@@ -1,9 +1,13 @@
 """Requests that arrive at the same moment: each is sent but for its last byte, then all last bytes follow at once."""
 
 import json
+import math
+import re
+import selectors
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 from typing import Any, Self
@@ -14,13 +18,17 @@ PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Shot:
-    """A request; `sid` is the caller's session, `body` is sent as JSON unless it is bytes."""
+    """A request; `sid` is the caller's session, `body` is sent as JSON unless it is bytes.
+
+    `source` is the address that it comes from; on Linux all of 127.0.0.0/8 is this machine.
+    """
 
     method: str
     path: str
     body: Any = None
     sid: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    source: str = "127.0.0.1"
 
     def raw(self, host: str) -> bytes:
         """The bytes on the wire."""
@@ -29,7 +37,8 @@ class Shot:
         if self.sid:
             lines.append(f"Cookie: swiper_session={self.sid}")
         if self.method != "GET":
-            lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+            lines.append(f"Content-Length: {len(content)}")
+            lines += [] if "Content-Type" in self.headers else ["Content-Type: application/json"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
 
@@ -59,6 +68,12 @@ class Answer:
         return int(self.json["code"]) if self.status and self.body[:1] == b"{" else -1
 
     @property
+    def cookie(self) -> str | None:
+        """The session id that the answer sets."""
+        found = re.search(r"swiper_session=([^;]+)", self.headers.get("set-cookie", ""))
+        return found[1] if found else None
+
+    @property
     def data(self) -> Any:
         """The envelope's data."""
         return self.json["data"]
@@ -79,28 +94,56 @@ def volley(bases: str | Sequence[str], shots: Sequence[Shot], at_once: int | Non
 
 
 def _fire(aimed: Sequence[tuple[str, Shot]]) -> list[Answer]:
-    loaded: list[tuple[socket.socket, bytes]] = []
+    with loaded(aimed) as fire:
+        # All the servers have read what there is, and wait.
+        time.sleep(0.02)
+        return fire()
+
+
+@contextmanager
+def loaded(aimed: Iterable[tuple[str, Shot]]) -> Iterator[Callable[[], list[Answer]]]:
+    """Requests, each with the address it goes to, that wait for their last byte; what comes in sends it, once."""
+    waiting: list[tuple[socket.socket, bytes]] = []
+
+    def fire() -> list[Answer]:
+        started = time.monotonic()
+        for connection, last in waiting:
+            connection.sendall(last)
+        arrivals = _await_all([connection for connection, _ in waiting])
+        return [_read(connection, arrivals.get(connection, math.inf) - started) for connection, _ in waiting]
+
     try:
         for base, shot in aimed:
             host = urlsplit(base).netloc
             name, _, port = host.partition(":")
             raw = shot.raw(host)
-            connection = socket.create_connection((name, int(port)), timeout=PATIENCE_SECONDS)
+            connection = socket.create_connection((name, int(port)), PATIENCE_SECONDS, (shot.source, 0))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            loaded.append((connection, raw[-1:]))
+            waiting.append((connection, raw[-1:]))
             connection.sendall(raw[:-1])
-        # All the servers have read what there is, and wait.
-        time.sleep(0.02)
-        started = time.monotonic()
-        for connection, last in loaded:
-            connection.sendall(last)
-        return [_read(connection, started) for connection, _ in loaded]
+        yield fire
     finally:
-        for connection, _ in loaded:
+        for connection, _ in waiting:
             connection.close()
 
 
-def _read(connection: socket.socket, started: float) -> Answer:
+def _await_all(connections: Sequence[socket.socket]) -> dict[socket.socket, float]:
+    """When each answer began to arrive; one that keeps silent for `PATIENCE_SECONDS` has no entry."""
+    arrivals: dict[socket.socket, float] = {}
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with selectors.DefaultSelector() as selector:
+        for connection in connections:
+            selector.register(connection, selectors.EVENT_READ, connection)
+        while selector.get_map() and time.monotonic() < deadline:
+            for key, _ in selector.select(1.0):
+                arrivals[key.data] = time.monotonic()
+                selector.unregister(key.fileobj)
+    return arrivals
+
+
+def _read(connection: socket.socket, seconds: float) -> Answer:
+    if seconds == math.inf:
+        return Answer.none(TimeoutError(f"no answer in {PATIENCE_SECONDS:.0f} s"))
     try:
         response = HTTPResponse(connection)
         response.begin()
@@ -108,4 +151,4 @@ def _read(connection: socket.socket, started: float) -> Answer:
     except (OSError, HTTPException) as error:
         return Answer.none(error)
     headers = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, headers, body, time.monotonic() - started)
+    return Answer(response.status, headers, body, seconds)

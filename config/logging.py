@@ -23,6 +23,8 @@ def logging_config(log_dir: Path | None, level: str) -> dict[str, Any]:
         "handlers": handlers,
         "root": {"level": level, "handlers": list(handlers)},
         "loggers": {
+            # At DEBUG it tells what is in the EXIF block of each upload.
+            "PIL": {"level": "INFO"},
             # These three name every request or every key at INFO.
             "botocore": {"level": "WARNING"},
             "urllib3": {"level": "WARNING"},

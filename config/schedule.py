@@ -1,19 +1,26 @@
 """The periodic work that `celery beat` starts; every entry names a registered task."""
 
+from typing import Any
+
 from celery.schedules import crontab
 
+SHORTEST_EXPIRY_SECONDS = 60.0
+
+
+def every(seconds: float, task: str) -> dict[str, Any]:
+    """An entry whose turns do not pile up while no worker has time for them."""
+    return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, SHORTEST_EXPIRY_SECONDS)}}
+
+
 BEAT_SCHEDULE = {
-    "send the codes that no worker has sent": {"task": "auth.sweep_codes", "schedule": 10.0},
-    "hand out flash sale places that no worker has handed out": {"task": "vip.sweep_tickets", "schedule": 15.0},
-    "release orders that nobody paid": {"task": "vip.release_orders", "schedule": 60.0},
-    "push uploads that are still local, remove files that nobody needs": {
-        "task": "auth.sweep_files",
-        "schedule": 60.0,
-    },
-    "finish half-made matches": {"task": "social.repair_matches", "schedule": 60.0},
-    "finish deletions": {"task": "social.sweep_deleted", "schedule": 60.0},
-    "end VIP levels that have run out": {"task": "vip.expire_levels", "schedule": 300.0},
-    "rebuild the ranking": {"task": "social.rebuild_ranking", "schedule": 600.0},
+    "send the codes that no worker has sent": every(5.0, "auth.sweep_codes"),
+    "hand out flash sale places that no worker has handed out": every(10.0, "vip.sweep_tickets"),
+    "release orders that nobody paid": every(60.0, "vip.release_orders"),
+    "push uploads that are still local, remove files that nobody needs": every(60.0, "auth.sweep_files"),
+    "finish half-made matches": every(60.0, "social.repair_matches"),
+    "finish deletions": every(60.0, "social.sweep_deleted"),
+    "end VIP levels that have run out": every(300.0, "vip.expire_levels"),
+    "rebuild the ranking": every(600.0, "social.rebuild_ranking"),
     "drop bans that have run out": {"task": "bans.purge", "schedule": crontab(minute=17)},
     "drop codes that have run out": {"task": "auth.purge_codes", "schedule": crontab(minute=27)},
 }

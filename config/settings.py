@@ -250,7 +250,8 @@ class Settings(BaseSettings):
             "TESTING": self.environment is Environment.TESTING,
             "MEDIA_DIR": self.media_dir,
             "MAX_CONTENT_LENGTH": self.upload_max_bytes + 64 * 1024,
-            "MAX_FORM_MEMORY_SIZE": 64 * 1024,
+            # Counts what Werkzeug holds back of a file as well: with its buffer's 64 KB, photos were refused by chance.
+            "MAX_FORM_MEMORY_SIZE": 128 * 1024,
             "MAX_FORM_PARTS": 50,
             "SESSION_COOKIE_NAME": "swiper_session",
             "SESSION_COOKIE_HTTPONLY": True,

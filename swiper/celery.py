@@ -6,11 +6,15 @@ from typing import Any
 from celery import Celery, Task, signals
 from celery.exceptions import SecurityWarning
 from flask import Flask
+from kombu.entity import Queue
 
 from config.schedule import BEAT_SCHEDULE
 from swiper.logs import request_id_var
 
 HEADER = "swiper_request_id"
+QUEUE = "celery"
+# Of their own, so that a code never stands behind a thousand other tasks. Every worker serves both in turn.
+CODES_QUEUE = "celery-codes"
 
 
 def init_app(app: Flask) -> Celery:
@@ -42,6 +46,8 @@ def celery_settings(config: Any) -> dict[str, Any]:
         # A task that its worker took with it to the grave comes back after this many seconds.
         "broker_transport_options": {**once, **(quick if is_redis else {}), "visibility_timeout": 120},
         "broker_connection_retry_on_startup": True,
+        # Without end: by default a worker ends itself when the broker has been away for three quarters of an hour.
+        "broker_connection_max_retries": None,
         # A request never waits for a broker that is away: the sweeps find its work in the database.
         "task_publish_retry": False,
         "broker_connection_timeout": 1.0,
@@ -52,6 +58,12 @@ def celery_settings(config: Any) -> dict[str, Any]:
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "task_time_limit": 600,
+        "task_default_queue": QUEUE,
+        "task_queues": [Queue(name, routing_key=name) for name in (QUEUE, CODES_QUEUE)],
+        "task_routes": {name: {"queue": CODES_QUEUE} for name in ("auth.send_code", "auth.sweep_codes")},
+        # The work is waiting for others. With prefork on two cores, two providers that hang would stop everything.
+        "worker_pool": "threads",
+        "worker_concurrency": 8,
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

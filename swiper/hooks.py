@@ -12,6 +12,7 @@ After the view the order is reversed: CORS headers, then security headers, then 
 import re
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Flask, Response, current_app, g, request, session
@@ -22,11 +23,13 @@ from swiper.auth.models import Status
 from swiper.auth.sessions import UnreachableSession
 from swiper.bans.services import is_banned
 from swiper.errors import BannedError, CrossSiteError, LoginError, UnavailableError
+from swiper.extensions import db
 from swiper.logs import request_id_var
 from swiper.social import routes as social_routes
 from swiper.vip import routes as vip_routes
 
 SMALL_BODY_BYTES = 64 * 1024
+FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A GET of the first clients that sends an SMS, and so must not be started by a foreign page either.
 CHANGING_GETS = frozenset({"auth.verify_by_get"})
@@ -41,6 +44,24 @@ SECURITY_HEADERS = {
         "frame-ancestors 'none'; form-action 'self'"
     ),
 }
+
+
+class UnquotedForwarding:
+    """Takes the quotation marks out of the headers that trusted proxies write, before ProxyFix counts in them.
+
+    ProxyFix reads a quoted list, and not one entry of a list with a mark left open: before a proxy that appends to what
+    the client sent, one mark from the client would hide the address that the proxy adds. Proxies never write any.
+    """
+
+    def __init__(self, wsgi_app: Callable[..., Any]) -> None:
+        self.wsgi_app = wsgi_app
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        """See PEP 3333."""
+        for name in FORWARDED:
+            if name in environ:
+                environ[name] = environ[name].replace('"', "")
+        return self.wsgi_app(environ, start_response)
 
 
 def open_request() -> None:
@@ -59,6 +80,15 @@ def refuse_banned() -> None:
     """Refuse a banned address, health checks excepted: the load balancer asks those."""
     if request.path not in ("/healthz", "/readyz") and is_banned(request.remote_addr or ""):
         raise BannedError()
+    _give_back_connection()
+
+
+def _give_back_connection() -> None:
+    """What comes next may be a body that takes its time or the decoding of a picture; others need the connection.
+
+    Where nothing was read from the database there is none, and this does nothing.
+    """
+    db.session.rollback()
 
 
 def answer_preflight() -> Response | None:
@@ -68,17 +98,31 @@ def answer_preflight() -> Response | None:
         return Response(status=204)
     if request.method in SAFE_METHODS and request.endpoint not in CHANGING_GETS:
         return None
-    is_foreign = origin is not None and not _is_ours(origin)
-    if origin is None:
-        is_foreign = request.headers.get("Sec-Fetch-Site") == "cross-site"
-    if is_foreign and request.endpoint != "vip.receive_payment":
+    if request.endpoint != "vip.receive_payment" and _is_foreign(origin):
         raise CrossSiteError()
     return None
 
 
+def _is_foreign(origin: str | None) -> bool:
+    """True when a page of another origin sent the request, by the best witness that its browser has left.
+
+    A browser without any of the three is too old, or is none: programs are not led astray by pages.
+    """
+    if origin is not None:
+        return not _is_ours(origin)
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    referrer = request.headers.get("Referer")
+    return bool(referrer) and not _is_ours("/".join(str(referrer).split("/", 3)[:3]))
+
+
 def _is_ours(origin: str) -> bool:
     # Not parsed any further: urlsplit raises for hosts that are none, and a browser writes nothing after the host.
-    return origin in current_app.config["CORS_ORIGINS"] or origin.partition("://")[2] == request.host
+    scheme, _, host = origin.partition("://")
+    # A proxy that ends TLS may not tell us; but where we are known to speak it, a page without it may be anybody's.
+    is_own = host == request.host and scheme in (request.scheme, "https")
+    return is_own or origin in current_app.config["CORS_ORIGINS"]
 
 
 def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
@@ -97,6 +141,7 @@ def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
         if account.status is not Status.ACTIVE:
             raise BannedError()
         g.uid, g.account, g.standing = account.id, account, account.standing
+        _give_back_connection()
 
     # The guard test looks for this mark on every blueprint.
     check.login_whitelist = whitelist  # type: ignore[attr-defined]
@@ -152,6 +197,9 @@ for _blueprint, _whitelist in LOGIN_POLICIES:
 
 def init_app(app: Flask) -> None:
     """Put the hooks onto the application in their order."""
+    app.wsgi_app = UnquotedForwarding(app.wsgi_app)  # type: ignore[method-assign]
+    # Werkzeug would send paths with `//` elsewhere, by an address made of the Host header: no route redirects.
+    app.url_map.merge_slashes = False
     for before in BEFORE_REQUEST:
         app.before_request(before)
     for after in AFTER_REQUEST:

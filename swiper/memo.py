@@ -70,6 +70,11 @@ def quietly(method: str, *args: Any, **kwargs: Any) -> Any:
     try:
         return getattr(cache, method)(*args, **kwargs)
     except Exception as error:
-        extensions["cache_away_until"] = time.monotonic() + AWAY_SECONDS
+        leave_alone()
         log.warning("the cache is away: %s", type(error).__name__)
         return None
+
+
+def leave_alone() -> None:
+    """Do not ask the cache for a moment."""
+    current_app.extensions["cache_away_until"] = time.monotonic() + AWAY_SECONDS

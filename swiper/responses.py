@@ -87,6 +87,15 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, ConnectionError | TimeoutError)
 
 
+def in_short(error: BaseException) -> str:
+    """What kind of error this is, with the database driver's own number, and nothing that quotes data."""
+    original = getattr(error, "orig", None)
+    number = getattr(original, "sqlstate", None) or next(iter(getattr(original, "args", ())), None)
+    # PyMySQL's first argument is a number; other drivers' is the whole message.
+    is_number = isinstance(number, int) or number == getattr(original, "sqlstate", "")
+    return f"{type(error).__name__} {number}" if is_number and number else type(error).__name__
+
+
 def _rate_limited() -> RateLimitedError:
     window = limiter.current_limit
     return RateLimitedError(window.reset_at - time.time() if window else 60)
@@ -112,7 +121,7 @@ def init_app(app: Flask) -> None:
         known = as_api_error(error)
         cause = getattr(error, "original_exception", None) or error
         if known.status == 503:
-            log.warning("unavailable: %s", type(cause).__name__, exc_info=cause if app.debug else None)
+            log.warning("unavailable: %s", in_short(cause), exc_info=cause if app.debug else None)
         elif known.status >= 500:
             log.error("unexpected error in %s %s", request.method, request.path, exc_info=cause)
         return error_response(known)

@@ -1,27 +1,57 @@
 """What all schemas share: refusing unknown fields, ids, phone-safe text, paging and the envelope's document."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any, NoReturn
+from urllib.parse import unquote_to_bytes
 
 from apiflask import Schema
 from apiflask.schema_adapters.marshmallow import parser
 from marshmallow import RAISE, ValidationError, fields, pre_load, validate
+from werkzeug.datastructures import MultiDict
 
 from swiper.errors import ApiError, ParamError
 from swiper.ids import MAX_ID
 
 MAX_PAGE = 100_000
+# What the OpenAPI document says of our own kinds of fields.
+ID_DOCUMENT = {"type": "string", "format": "int64", "pattern": "^[1-9][0-9]{0,18}$"}
+TEXT_FORMAT = "plain-text"
 
 
 @parser.location_loader("json_or_form")
 def load_json_or_form(request: Any, schema: Any) -> Any:
-    """The body of `request`. Raises ParamError for JSON too deep, or with numbers too long, for Python's own parser."""
+    """The body of `request`. Raises ParamError for what is no JSON, or a form that is not UTF-8."""
+    if request.is_json:
+        return _load_json(request.get_data())
+    # A form of another type is read by Werkzeug alone: it may be as large as an upload.
+    if request.mimetype == "application/x-www-form-urlencoded":
+        _check_form(request.get_data())
+    return parser.load_form(request, schema)
+
+
+def _load_json(body: bytes) -> Any:
     try:
-        return parser.load_json_or_form(request, schema)
+        return json.loads(body.decode(), object_pairs_hook=_object) if body else {}
     except (RecursionError, ValueError) as error:
+        # Too deep, or with numbers too long, for Python's own parser is no JSON for us either.
         raise ParamError("The request body is not valid JSON.", status=400) from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Any:
+    found = dict(pairs)
+    # With a name in it twice it goes on as a form does, and is refused like one.
+    return found if len(found) == len(pairs) else MultiDict(pairs)
+
+
+def _check_form(body: bytes) -> None:
+    try:
+        unquote_to_bytes(body).decode()
+    except UnicodeDecodeError as error:
+        # Werkzeug would read raw bytes as an empty form, and escaped ones as a sign that nobody has typed.
+        raise ParamError(status=400) from error
 
 
 class InputSchema(Schema):
@@ -42,19 +72,26 @@ class InputSchema(Schema):
 
     @pre_load
     def refuse_repeats(self, data: Any, **kwargs: Any) -> Any:
-        """A form may carry a field twice; which one counts would be anybody's guess."""
-        getlist = getattr(data, "getlist", None)
-        if getlist is not None:
-            repeated = {name: ["Invalid input type."] for name in data if len(getlist(name)) > 1}
+        """A body may carry a field twice; which one counts would be anybody's guess."""
+        if is_text(data):
+            repeated = {name: ["Invalid input type."] for name in data if len(data.getlist(name)) > 1}
             if repeated:
                 raise ValidationError(repeated)
         return data
+
+
+def is_text(data: Any) -> bool:
+    """True for a form or a query, which know no types; JSON has to say a number as a number."""
+    return hasattr(data, "getlist")
 
 
 class Id(fields.Field[int]):
     """A 64-bit id: a decimal string in JSON, since JavaScript's numbers end at 53 bits; whole numbers are read too."""
 
     default_error_messages = {"invalid": "Not a valid id."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"metadata": ID_DOCUMENT} | kwargs)
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else str(value)
@@ -74,11 +111,20 @@ class WholeNumber(fields.Integer):
     default_error_messages = {"invalid": "Not a valid integer."}
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+        if is_text(data) and isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
             return int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.make_error("invalid")
         return value
+
+
+class Flag(fields.Boolean):
+    """A boolean given as true or false or, in a form or a query, in any of the usual words and digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not is_text(data) and not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class Text(fields.String):
@@ -91,7 +137,8 @@ class Text(fields.String):
         self.is_multiline = is_multiline
         self.shortest = shortest
         self.longest = longest
-        kwargs.setdefault("metadata", {}).update({"minLength": shortest, "maxLength": longest})
+        document = {"format": TEXT_FORMAT, "minLength": shortest, "maxLength": longest}
+        kwargs["metadata"] = document | kwargs.get("metadata", {})
         super().__init__(**kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:

@@ -8,6 +8,7 @@ code_issued = _signals.signal("code-issued", "A login code waits to be sent: out
 swiped = _signals.signal("swiped", "A swipe was stored: uid, sid, kind.")
 matched = _signals.signal("matched", "Two people became friends: uid, sid.")
 vip_changed = _signals.signal("vip-changed", "A membership was granted, extended or ended: uid.")
+status_changed = _signals.signal("status-changed", "An account was suspended or admitted again: uid.")
 account_deleted = _signals.signal("account-deleted", "An account is gone; remove what belongs to it: uid.")
 account_exporting = _signals.signal(
     "account-exporting", "Sent while an export is built: uid. Receivers return a dict of what they hold."

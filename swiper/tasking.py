@@ -1,4 +1,4 @@
-"""Handing work to Celery from a request that has already committed."""
+"""Handing work to Celery from a request that has already committed, and the sweeps that find what was lost."""
 
 import logging
 import secrets
@@ -17,8 +17,11 @@ T = TypeVar("T")
 
 # A sweep ends after this time and goes on at its next turn, so that a provider that hangs cannot keep the workers.
 SWEEP_SECONDS = 30.0
-LOCK_SECONDS = 120
-UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 0"
+# A sweep that has said nothing for so long is dead. Each item renews it, so it is longer than any item takes.
+LEASE_SECONDS = 20.0
+# KEYS: lease. ARGV: token, ms. Both do nothing where the lease is another's by now.
+RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
+GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 0"
 
 
 def enqueue(task: Task, *args: Any) -> None:
@@ -30,33 +33,66 @@ def enqueue(task: Task, *args: Any) -> None:
         log.warning("%s waits for the sweep: the broker is away (%s)", task.name, type(error).__name__)
 
 
+class Turn:
+    """One process's right to sweep alone, a lease that the sweep renews as it goes on; false where another has it."""
+
+    def __init__(self, name: str, lease_seconds: float) -> None:
+        """Take the turn of `name`, unless another process has it."""
+        self.name = name
+        self.key, self.token = f"alone:{name}", secrets.token_hex(8)
+        self.lease_ms = int(lease_seconds * 1000)
+        self.deadline = time.monotonic() + SWEEP_SECONDS
+        self.is_ours = bool(redis.client.set(self.key, self.token, nx=True, px=self.lease_ms))
+
+    def __bool__(self) -> bool:
+        return self.is_ours
+
+    def goes_on(self) -> bool:
+        """Renew the lease; False when the sweep must end, because its time is over or another has its turn by now."""
+        if not self.is_ours or time.monotonic() > self.deadline:
+            return False
+        self.is_ours = bool(redis.client.eval(RENEW, 1, self.key, self.token, self.lease_ms))
+        if not self.is_ours:
+            log.warning("%s has lost its turn and stops", self.name)
+        return self.is_ours
+
+    def each(self, items: Iterable[T]) -> Iterator[T]:
+        """`items`, for as long as the sweep goes on."""
+        for item in items:
+            if not self.goes_on():
+                return
+            yield item
+
+    def give_back(self) -> None:
+        """Let the next one begin."""
+        redis.client.eval(GIVE_BACK, 1, self.key, self.token)
+
+
 @contextmanager
-def only_one(name: str) -> Iterator[bool]:
-    """True inside for one process at a time; the others skip their turn."""
-    key, token = f"alone:{name}", secrets.token_hex(8)
-    is_ours = bool(redis.client.set(key, token, nx=True, ex=LOCK_SECONDS))
+def only_one(name: str, lease_seconds: float = LEASE_SECONDS) -> Iterator[Turn]:
+    """A turn that is true for one process at a time; the others skip theirs."""
+    turn = Turn(name, lease_seconds)
     try:
-        yield is_ours
+        yield turn
     finally:
-        if is_ours:
-            redis.client.eval(UNLOCK, 1, key, token)
+        if turn:
+            turn.give_back()
 
 
-def while_time_lasts(items: Iterable[T]) -> Iterator[T]:
-    """`items`, until `SWEEP_SECONDS` have passed."""
-    deadline = time.monotonic() + SWEEP_SECONDS
-    for item in items:
-        if time.monotonic() > deadline:
-            return
-        yield item
-
-
-def try_each(
-    work: Callable[..., Any], items: Iterable[tuple[Any, ...]], failure: type[Exception], complaint: str
+def sweep(
+    name: str,
+    find: Callable[[], Iterable[tuple[Any, ...]]],
+    work: Callable[..., Any],
+    failure: type[Exception] | tuple[type[Exception], ...] = (),
+    lease_seconds: float = LEASE_SECONDS,
 ) -> None:
-    """Call `work` with each item while the sweep's time lasts; an item that meets `failure` waits for the next turn."""
-    for item in while_time_lasts(items):
-        try:
-            work(*item)
-        except failure as error:
-            log.error("%s: %s", complaint, error)
+    """Call `work` with each item that `find` tells, alone and while the time lasts.
+
+    An item that meets `failure` waits for the next turn; any other error ends this one.
+    """
+    with only_one(name, lease_seconds) as turn:
+        for item in turn.each(find()) if turn else ():
+            try:
+                work(*item)
+            except failure as error:
+                log.error("%s leaves something for its next turn: %s", name, error)

@@ -4,6 +4,7 @@ import ast
 import base64
 import json
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,10 +20,16 @@ from redis import Redis
 
 from config.schedule import BEAT_SCHEDULE
 from config.settings import ROOT, Settings
+from deploy.embedded_redis import answers, redis_command
 from deploy.processes import wait_until
-from tests.processes import PATIENCE_SECONDS, Program, celery_worker, environment_of
+from swiper.auth.models import Upload, UploadKind
+from swiper.celery import CODES_QUEUE, QUEUE
+from swiper.dialect import now
+from swiper.extensions import db
+from tests.factories import People
+from tests.fake_server import Answer, FakeServer
+from tests.processes import BIN, PATIENCE_SECONDS, Program, celery_worker, environment_of
 
-QUEUE = "celery"
 PHONE = "13912345678"
 
 
@@ -68,7 +75,7 @@ def ask_for_code(client: FlaskClient, phone: str = PHONE) -> str:
 
 
 def queued(broker: Redis) -> list[dict[str, Any]]:
-    return [json.loads(message) for message in broker.lrange(QUEUE, 0, -1)]
+    return [json.loads(message) for queue in (QUEUE, CODES_QUEUE) for message in broker.lrange(queue, 0, -1)]
 
 
 def has_lines(outbox: Path, count: int) -> bool:
@@ -109,10 +116,106 @@ def test_code_whose_task_was_lost_is_sent_by_beat(
     client: FlaskClient, broker: Redis, start_worker: Callable[..., Program], outbox: Path, tmp_path: Path
 ) -> None:
     ask_for_code(client)
-    broker.delete(QUEUE)
+    broker.delete(CODES_QUEUE)
     worker = start_worker("--beat", "--schedule", str(tmp_path / "beat"))
     worker.wait_for(lambda: has_lines(outbox, 1), "no code went out")
     assert "auth.sweep_codes" in worker.output
+
+
+def test_plain_worker_serves_every_queue_with_threads(
+    client: FlaskClient, celery: Celery, settings: Settings, tmp_path: Path, outbox: Path
+) -> None:
+    """The command of the documentation, without a single option."""
+    command = (BIN / "celery", "-A", "celery_worker", "worker")
+    with Program(command, environment_of(settings), tmp_path / "plain.log") as worker:
+        ask_for_code(client)
+        result: AsyncResult = celery.tasks["vip.serve_ticket"].apply_async(args=(1, 1))
+        worker.wait_for(lambda: has_lines(outbox, 1) and result.ready(), "a queue is not served")
+        assert "concurrency: 8 (thread)" in worker.output
+
+
+def test_codes_do_not_wait_for_an_object_store_that_hangs(
+    client: FlaskClient,
+    app: Flask,
+    celery: Celery,
+    people: People,
+    start_worker: Callable[..., Program],
+    outbox: Path,
+    settings: Settings,
+) -> None:
+    uploads = add_uploads(app, people.add().id, 12)
+    push, hanging = celery.tasks["auth.push_upload"], Answer(delay_seconds=60)
+    with FakeServer(hanging) as store:
+        worker = start_worker("-c", "4", **s3_at(store))
+        for uid, upload_id in uploads:
+            push.apply_async(args=(uid, upload_id))
+        worker.wait_for(lambda: len(store.requests) >= 3, "nothing is pushed")
+        began = time.monotonic()
+        for number in range(5):
+            ask_for_code(client, f"1391234560{number}")
+        worker.wait_for(lambda: has_lines(outbox, 5), "the codes do not go out")
+        # The store's time-out is 20 s.
+        assert time.monotonic() - began < 10
+        assert len(store.requests) == 3
+
+
+def test_worker_goes_on_when_redis_was_killed_during_a_task(
+    app: Flask,
+    people: People,
+    make_app: Callable[..., Flask],
+    start_worker: Callable[..., Program],
+    outbox: Path,
+    tmp_path: Path,
+) -> None:
+    """The task can no longer be acknowledged, and the connection not even be closed in order."""
+    socket, data = tmp_path / "redis.sock", tmp_path / "redis"
+    redis_url, broker_url = f"unix://{socket}", f"redis+socket://{socket}?virtual_host=0"
+    other = make_app(redis_url=redis_url, celery_broker_url=broker_url, celery_result_backend=broker_url)
+    (upload,) = add_uploads(app, people.add().id, 1)
+    command = redis_command(socket, data)
+    with Program(command, {}, tmp_path / "redis-1.log") as redis, FakeServer(Answer(delay_seconds=60)) as store:
+        redis.wait_for(lambda: answers(socket), "redis does not answer")
+        # The asking process may find its connection broken as well, and leave the code to the sweep.
+        worker = start_worker("--beat", "--schedule", str(tmp_path / "beat"), REDIS_URL=redis_url, **s3_at(store))
+        other.extensions["celery"].tasks["auth.push_upload"].apply_async(args=upload)
+        worker.wait_for(lambda: store.requests, "nothing is pushed")
+        # The loss shows first where the worker listens, while it waits for a task on another connection.
+        worker.send(signal.SIGSTOP)
+        other.extensions["redis"].client_kill_filter(_type="pubsub")
+        redis.kill()
+        worker.send(signal.SIGCONT)
+        worker.wait_for(lambda: "Cannot connect" in worker.output, "the worker notices nothing")
+    with Program(command, {}, tmp_path / "redis-2.log") as redis:
+        redis.wait_for(lambda: answers(socket), "redis does not answer")
+        ask_for_code(other.test_client())
+        worker.wait_for(lambda: has_lines(outbox, 1), "no code went out")
+        worker.stop()
+
+
+def add_uploads(app: Flask, uid: int, count: int) -> list[tuple[int, int]]:
+    """Pictures that are not pushed yet: `(uid, id)`."""
+    with app.app_context():
+        folder = app.config["MEDIA_DIR"]
+        for number in range(1, count + 1):
+            (folder / f"{number}.jpg").write_bytes(b"picture")
+            db.session.add(
+                Upload(uid=uid, id=number, kind=UploadKind.PHOTO, key=f"{number}.jpg", url="/", created_at=now())
+            )
+        db.session.commit()
+    return [(uid, number) for number in range(1, count + 1)]
+
+
+def s3_at(store: FakeServer) -> dict[str, object]:
+    """The environment of a worker whose object store is `store`."""
+    names = ("S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
+    return {"STORAGE": "s3", "S3_ENDPOINT_URL": store.url, "S3_BASE_URL": store.url} | dict.fromkeys(names, "pictures")
+
+
+def test_turns_of_the_clock_do_not_pile_up() -> None:
+    """A worker that comes back after an hour finds a few sweeps, not hundreds."""
+    for name, entry in BEAT_SCHEDULE.items():
+        if isinstance(entry["schedule"], float):
+            assert max(entry["schedule"], 60) == entry["options"]["expires"], name
 
 
 def test_codes_of_a_killed_worker_go_out_once(

@@ -14,6 +14,7 @@ import pytest
 import requests
 from flask import Flask
 
+from chaos.volley import Shot, loaded
 from config.settings import Settings
 from swiper.bans.services import ban_network
 from swiper.extensions import db
@@ -88,6 +89,19 @@ def test_graceful_stop_finishes_a_slow_request(servers: Servers) -> None:
         with finish(slow) as answer:
             assert json.loads(answer.read())["code"] == 1000
     assert program.wait() == 0
+
+
+def test_slow_bodies_leave_the_database_to_others(servers: Servers, people: People) -> None:
+    """More of them than there are connections to the database, each from somebody whose account was just read."""
+    _, port = servers.start(CACHE_TYPE="null")
+    cookie = people.add(nickname="小红").client.get_cookie("swiper_session")
+    assert cookie is not None
+    slow = Shot("POST", "/api/user/profile/modify", {"bio": "slow"}, cookie.value)
+    with loaded([(f"http://127.0.0.1:{port}", slow)] * 45):
+        # Who would wait for a connection in vain has been refused by now.
+        time.sleep(2)
+        answer = servers.visit(port, cookie.value).get("/api/user/profile", timeout=20)
+        assert answer.json()["data"]["nickname"] == "小红"
 
 
 def test_two_instances_live_side_by_side(servers: Servers, settings: Settings, people: People) -> None:

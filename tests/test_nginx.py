@@ -211,6 +211,8 @@ def test_too_large_body_gets_the_envelope(front: Front, people: People) -> None:
         answer = visitor.post("/api/user/avatar/upload", files=large, headers={"Accept-Language": "zh-CN"})
         assert (answer.status_code, answer.json()) == (413, {"code": 1005, "data": None, "message": "请求体过大。"})
         assert answer.headers["Content-Type"].startswith("application/json")
+        for name in ("X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Content-Security-Policy"):
+            assert len(header_lines(answer, name)) == 1, name
         answer = visitor.post("/api/user/profile/modify", json={"bio": "x" * 300_000})
         assert (answer.status_code, answer.json()["message"]) == (413, "The body is too large.")
         # A picture of just 10 MB reaches the application, which says what is wrong with it.

@@ -1,17 +1,19 @@
-"""Sweeps: one at a time, and none for ever."""
+"""Sweeps: one at a time, none for ever, and none that goes on beside the next."""
+
+import time
 
 import pytest
 from flask import Flask
 
 from swiper import tasking
 from swiper.auth import codes, tasks
-from swiper.tasking import only_one, while_time_lasts
+from swiper.tasking import LEASE_SECONDS, Turn, only_one, sweep
 
 
 def test_only_one_process_takes_a_turn(app: Flask) -> None:
     with app.app_context():
         with only_one("sweep") as first, only_one("sweep") as second, only_one("another") as other:
-            assert (first, second, other) == (True, False, True)
+            assert (bool(first), bool(second), bool(other)) == (True, False, True)
         with only_one("sweep") as later:
             assert later
 
@@ -19,16 +21,88 @@ def test_only_one_process_takes_a_turn(app: Flask) -> None:
 def test_a_turn_that_came_too_late_does_not_end_the_next_ones(app: Flask) -> None:
     with app.app_context(), only_one("sweep") as first:
         assert first
-        # As when the first one took longer than its lock.
+        # As when the first one took longer than its lease.
         app.extensions["redis"].set("alone:sweep", "another")
     assert app.extensions["redis"].get("alone:sweep") == b"another"
 
 
-def test_a_sweep_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasking, "SWEEP_SECONDS", -1)
-    assert list(while_time_lasts([1, 2, 3])) == []
-    monkeypatch.setattr(tasking, "SWEEP_SECONDS", 60)
-    assert list(while_time_lasts([1, 2, 3])) == [1, 2, 3]
+def test_a_worker_that_died_in_a_sweep_holds_the_next_up_for_its_lease_alone(app: Flask) -> None:
+    with app.app_context():
+        assert Turn("sweep", 0.2)
+        assert not Turn("sweep", 0.2)
+        time.sleep(0.25)
+        assert Turn("sweep", LEASE_SECONDS)
+    # A code must be sent within 60 s, whatever dies meanwhile.
+    assert 0 < app.extensions["redis"].pttl("alone:sweep") <= 20_000
+
+
+def test_a_sweep_that_goes_on_keeps_its_turn(app: Flask) -> None:
+    done, others = [], []
+
+    def work(number: int) -> None:
+        time.sleep(0.15)
+        others.append(bool(Turn("sweep", 0.25)))
+        done.append(number)
+
+    with app.app_context():
+        sweep("sweep", lambda: [(1,), (2,), (3,), (4,)], work, lease_seconds=0.25)
+        assert (done, others) == ([1, 2, 3, 4], [False] * 4)
+        assert Turn("sweep", 1)
+
+
+def test_a_sweep_that_lost_its_turn_stops(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    done = []
+
+    def work(number: int) -> None:
+        done.append(number)
+        if number == 2:
+            app.extensions["redis"].set("alone:sweep", "another")
+
+    with app.app_context():
+        sweep("sweep", lambda: [(1,), (2,), (3,)], work)
+    assert done == [1, 2]
+    assert app.extensions["redis"].get("alone:sweep") == b"another"
+    assert "sweep has lost its turn and stops" in caplog.messages
+
+
+def test_a_sweep_ends_when_its_time_is_over(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[int] = []
+    with app.app_context():
+        monkeypatch.setattr(tasking, "SWEEP_SECONDS", -1)
+        sweep("sweep", lambda: [(1,), (2,)], done.append)
+        assert done == []
+        monkeypatch.setattr(tasking, "SWEEP_SECONDS", 60)
+        sweep("sweep", lambda: [(1,), (2,)], done.append)
+    assert done == [1, 2]
+
+
+def test_what_fails_waits_while_the_others_are_done(app: Flask) -> None:
+    done = []
+
+    def work(number: int) -> None:
+        if number == 1:
+            raise KeyError("absent")
+        done.append(number)
+
+    with app.app_context():
+        sweep("sweep", lambda: [(1,), (2,)], work, KeyError)
+        assert done == [2]
+        with pytest.raises(KeyError):
+            sweep("sweep", lambda: [(1,), (3,)], work)
+        assert done == [2]
+        assert Turn("sweep", 1)
+
+
+def test_nobody_looks_for_work_out_of_turn(app: Flask) -> None:
+    looked = []
+
+    def find() -> list[tuple[int]]:
+        looked.append(1)
+        return [(1,)]
+
+    with app.app_context(), only_one("sweep"):
+        sweep("sweep", find, looked.append)
+    assert looked == []
 
 
 def test_codes_are_swept_by_one_worker_at_a_time(app: Flask) -> None:

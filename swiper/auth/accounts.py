@@ -28,7 +28,7 @@ from swiper.dialect import after_commit, insert_if_absent, now, transactional
 from swiper.errors import BannedError, CodeError, NotFoundError
 from swiper.extensions import db
 from swiper.ids import new_id
-from swiper.signals import account_deleted, account_exporting
+from swiper.signals import account_deleted, account_exporting, status_changed
 from swiper.vip.levels import Standing
 from swiper.vip.models import Membership, Order, Ticket
 from swiper.vip.orders import release_orders_of
@@ -113,6 +113,11 @@ def set_status(uid: int, status: Status) -> None:
     after_commit(lambda: forget_account(uid))
     if status is Status.SUSPENDED:
         after_commit(lambda: end_all_sessions(uid))
+    after_commit(lambda: _announce_status(uid))
+
+
+def _announce_status(uid: int) -> None:
+    status_changed.send(None, uid=uid)
 
 
 @transactional

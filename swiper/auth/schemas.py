@@ -1,6 +1,7 @@
 """What the account and profile endpoints take and answer."""
 
 from datetime import date
+from functools import partial
 from typing import Any, NoReturn
 
 from apiflask import Schema
@@ -10,7 +11,7 @@ from marshmallow import ValidationError, fields, validate
 from swiper.auth.models import DatingSex, Sex
 from swiper.auth.profiles import OLDEST, YOUNGEST, age_on
 from swiper.errors import FileMissingError, ProfileError
-from swiper.schemas import Id, InputSchema, Text, WholeNumber, in_range
+from swiper.schemas import Flag, Id, InputSchema, Text, WholeNumber, in_range
 from swiper.vip.quotas import today
 from swiper.vip.schemas import VipOut
 
@@ -33,7 +34,7 @@ class LoginIn(PhoneIn):
 class LogoutIn(InputSchema):
     """`all` ends every session of the caller."""
 
-    all = fields.Boolean(load_default=False)
+    all = Flag(load_default=False)
 
 
 class Choice(fields.String):
@@ -79,9 +80,9 @@ class ProfileIn(InputSchema):
     max_distance = WholeNumber(validate=in_range(0, 20_000))
     min_dating_age = age_field()
     max_dating_age = age_field()
-    vibration = fields.Boolean()
-    only_match = fields.Boolean()
-    auto_play = fields.Boolean()
+    vibration = Flag()
+    only_match = Flag()
+    auto_play = Flag()
 
 
 class UploadIn(InputSchema):
@@ -168,16 +169,57 @@ class VerifyOut(Schema):
     resend_in = fields.Integer(required=True)
 
 
+COLUMN_KINDS: dict[str, Any] = {
+    "id": Id,
+    "text": fields.String,
+    "number": fields.Integer,
+    "flag": fields.Boolean,
+    # Moments and days are ISO 8601 text already.
+    "moment": partial(fields.String, metadata={"format": "date-time"}),
+    "day": partial(fields.String, metadata={"format": "date"}),
+}
+
+
+def rows(name: str, **columns: str) -> fields.List:
+    """The rows of one table, a kind for each column; a kind with `?` may be null.
+
+    Every column is named, so that a new one is told to anybody only once somebody has decided so.
+    """
+    made = {
+        column: COLUMN_KINDS[kind.rstrip("?")](required=True, allow_none=kind.endswith("?"))
+        for column, kind in columns.items()
+    }
+    return fields.List(fields.Nested(Schema.from_dict(made, name=name)), required=True)
+
+
 class ExportOut(Schema):
     """Everything the service holds on the caller, table by table."""
 
-    account = fields.List(fields.Dict(), required=True)
-    preferences = fields.List(fields.Dict(), required=True)
-    uploads = fields.List(fields.Dict(), required=True)
-    membership = fields.List(fields.Dict(), required=True)
-    orders = fields.List(fields.Dict(), required=True)
-    tickets = fields.List(fields.Dict(), required=True)
-    quotas = fields.List(fields.Dict(), required=True)
-    swipes = fields.List(fields.Dict(), required=True)
-    friends = fields.List(fields.Dict(), required=True)
+    account = rows(
+        "AccountRow",
+        **{"id": "id", "phone": "text", "nickname": "text", "sex": "text?", "birthday": "day?", "location": "text?"},
+        **{"bio": "text", "avatar": "text", "status": "text", "is_robot": "flag", "created_at": "moment"},
+    )
+    preferences = rows(
+        "PreferencesRow",
+        **{"uid": "id", "dating_sex": "text?", "dating_location": "text?"},
+        **{"min_distance": "number", "max_distance": "number", "min_dating_age": "number", "max_dating_age": "number"},
+        **{"vibration": "flag", "only_match": "flag", "auto_play": "flag"},
+    )
+    uploads = rows(
+        "UploadRow",
+        **{"uid": "id", "id": "id", "kind": "text", "key": "text", "url": "text", "is_pushed": "flag"},
+        created_at="moment",
+    )
+    membership = rows("MembershipRow", uid="id", level="number", expires_at="moment")
+    orders = rows(
+        "OrderRow",
+        **{"id": "id", "uid": "id", "level": "number", "months": "number", "amount_cents": "number"},
+        **{"currency": "text", "provider": "text", "state": "text", "sale_id": "id?", "payment_id": "text?"},
+        **{"created_at": "moment", "paid_at": "moment?"},
+    )
+    tickets = rows("TicketRow", uid="id", id="id", sale_id="id", state="text", order_id="id?", queued_at="moment")
+    quotas = rows("QuotaRow", uid="id", kind="text", day="day", used="number")
+    swipes = rows("SwipeRow", uid="id", sid="id", kind="text", swiped_at="moment")
+    friends = rows("FriendRow", uid1="id", uid2="id", matched_at="moment")
     open_sessions = fields.Integer(required=True)

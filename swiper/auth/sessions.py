@@ -9,6 +9,7 @@ from flask_session.base import ServerSideSession
 from flask_session.redis.redis import RedisSessionInterface
 from redis.exceptions import RedisError
 
+from swiper import memo
 from swiper.extensions import redis
 
 log = logging.getLogger(__name__)
@@ -31,12 +32,19 @@ class SessionInterface(RedisSessionInterface):
             return super().open_session(app, request)
         except RedisError as error:
             log.warning("sessions are away: %s", type(error).__name__)
+            if app.config["CACHE_TYPE"] == "RedisCache":
+                # The same Redis: a request that is refused in the end should not wait for it again and again.
+                memo.leave_alone()
             return UnreachableSession(sid=self._generate_sid(self.sid_length), permanent=self.permanent)
 
     def save_session(self, app: Flask, session: Any, response: Any) -> None:
         """Store a changed session; a request that failed before it had one has nothing to store."""
-        if session is not None:
-            super().save_session(app, session, response)
+        if session is None:
+            return
+        super().save_session(app, session, response)
+        if session.modified and session.get("uid"):
+            # A logout everywhere that came since `start_session` has crossed it off the list, before it was stored.
+            _list_session(session["uid"], session.sid)
 
 
 def init_app(app: Flask) -> None:
@@ -52,15 +60,22 @@ def _index(uid: int) -> str:
 
 def start_session(session: Any, uid: int) -> None:
     """Log `uid` in: new session id, nothing taken over from before, listed among the user's sessions."""
+    if session.get("uid"):
+        redis.client.zrem(_index(session["uid"]), session.sid)
     session.clear()
     interface: Any = current_app.session_interface
     # `regenerate` skips an empty session, and the id must change in any case.
     session["uid"] = uid
     interface.regenerate(session)
+    _list_session(uid, session.sid)
+
+
+def _list_session(uid: int, sid: str) -> None:
+    """Note a session among the user's own, where a logout everywhere finds it."""
     lifetime = current_app.config["PERMANENT_SESSION_LIFETIME"].total_seconds()
     pipe = redis.client.pipeline()
     pipe.zremrangebyscore(_index(uid), 0, time.time())
-    pipe.zadd(_index(uid), {session.sid: time.time() + lifetime})
+    pipe.zadd(_index(uid), {sid: time.time() + lifetime})
     pipe.expire(_index(uid), int(lifetime))
     pipe.execute()
 

@@ -1,11 +1,17 @@
 """Celery tasks that send codes and look after uploads."""
 
+from threading import BoundedSemaphore
+
 from celery import Task, shared_task
 
 from swiper.auth import codes, uploads
 from swiper.sms import SmsError
 from swiper.storage import StorageError
-from swiper.tasking import only_one, try_each
+from swiper.tasking import sweep
+
+# So many threads of a worker may wait for the object store at a time; the others are left for what cannot wait.
+PUSHES_AT_ONCE = 3
+_pushing = BoundedSemaphore(PUSHES_AT_ONCE)
 
 
 @shared_task(name="auth.send_code", bind=True, max_retries=5, ignore_result=True)
@@ -20,10 +26,7 @@ def send_code(self: Task, outbox_id: int) -> None:
 @shared_task(name="auth.sweep_codes")
 def sweep_codes() -> None:
     """Send the codes whose own task was lost."""
-    with only_one("sweep_codes") as is_ours:
-        if is_ours:
-            waiting = [(outbox_id,) for outbox_id in codes.unsent_codes()]
-            try_each(codes.deliver_code, waiting, SmsError, "a waiting code could not be sent")
+    sweep("sweep_codes", lambda: zip(codes.unsent_codes()), codes.deliver_code, SmsError, codes.claim_seconds())
 
 
 @shared_task(name="auth.purge_codes")
@@ -34,19 +37,24 @@ def purge_codes() -> None:
 
 @shared_task(name="auth.push_upload", bind=True, max_retries=5, ignore_result=True)
 def push_upload(self: Task, uid: int, upload_id: int) -> None:
-    """Push one picture to the object store."""
+    """Push one picture to the object store; later, where too many threads wait for it already."""
     try:
-        uploads.push_upload(uid, upload_id)
+        _push_in_turn(uid, upload_id)
     except StorageError as error:
         raise self.retry(exc=error, countdown=2 ** (self.request.retries + 1)) from error
+
+
+def _push_in_turn(uid: int, upload_id: int) -> None:
+    if not _pushing.acquire(blocking=False):
+        raise StorageError("too many pushes at a time")
+    try:
+        uploads.push_upload(uid, upload_id)
+    finally:
+        _pushing.release()
 
 
 @shared_task(name="auth.sweep_files")
 def sweep_files() -> None:
     """Push what is still local, remove what nobody needs."""
-    with only_one("sweep_files") as is_ours:
-        if is_ours:
-            local = uploads.unpushed_uploads()
-            try_each(uploads.push_upload, local, StorageError, "an upload could not be pushed")
-            unneeded = [(key,) for key in uploads.pending_removals()]
-            try_each(uploads.remove_file, unneeded, StorageError, "a file could not be removed")
+    sweep("push_files", uploads.unpushed_uploads, uploads.push_upload, StorageError)
+    sweep("remove_files", lambda: zip(uploads.pending_removals()), uploads.remove_file, StorageError)

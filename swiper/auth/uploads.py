@@ -3,49 +3,54 @@
 import logging
 import random
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from flask import current_app
 from gevent import get_hub
 from gevent.monkey import is_module_patched
-from sqlalchemy import delete, func, select
+from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from swiper.auth.models import FileRemoval, Upload, UploadKind, User
 from swiper.auth.profiles import forget_account
 from swiper.dialect import after_commit, insert_if_absent, now, transactional
-from swiper.errors import LoginError, NotFoundError, ParamError
+from swiper.errors import LoginError, NotFoundError, ParamError, UnavailableError
 from swiper.extensions import db
 from swiper.ids import new_id
-from swiper.storage import local_url, object_store
-from swiper.storage.files import save_file
+from swiper.storage import StorageError, local_url, object_store
+from swiper.storage.files import new_key, remove_local, save_file
 from swiper.storage.images import clean_image
 
 log = logging.getLogger(__name__)
 
 ALBUM_SIZE = 9
 JPEG = "image/jpeg"
-# A push or removal that is still undone after this time has lost its task.
+# An upload, push or removal that is still undone after this time has lost its process or task.
 LOST_AFTER_SECONDS = 60
 BATCH = 1_000
+# What a note begins with when only the local file has to go, because the picture is shown from the store.
+LOCAL_COPY = "local/"
 
 T = TypeVar("T")
-# A picture is decoded outside the event loop, and only one at a time: its pixels may take some 100 MB.
+# A picture is decoded outside the event loop, and only one at a time: its pixels may take some 400 MB.
 _decoding = threading.Semaphore()
 
 
 def add_upload(uid: int, kind: UploadKind, data: bytes) -> Upload:
     """Clean and store a picture, and show it from its local address until it is pushed.
 
-    Raises ParamError for what is no picture or a full album; nothing is left behind then.
+    Raises ParamError for what is no picture or a full album, UnavailableError where the disk or the database fails;
+    nothing is left behind then. A note that the file has to go stands before the file does, and is taken back together
+    with storing the row: whatever is killed in between is removed by the sweep.
     """
-    config = current_app.config
-    picture = _clean(data, max_pixels=config["UPLOAD_MAX_PIXELS"], field=kind.value)
-    key = save_file(config["MEDIA_DIR"], picture)
+    picture = _clean(data, max_pixels=current_app.config["UPLOAD_MAX_PIXELS"], field=kind.value)
+    key, noted_at = new_key(), now()
+    _note_file(key, noted_at)
     try:
-        return _store_row(uid, kind, key)
+        return _store(uid, kind, key, noted_at, picture)
     except BaseException:
-        (config["MEDIA_DIR"] / key).unlink(missing_ok=True)
+        _give_up(uid, key)
         raise
 
 
@@ -58,15 +63,27 @@ def _clean(data: bytes, **limits: Any) -> bytes:
 
 
 @transactional
-def _store_row(uid: int, kind: UploadKind, key: str) -> Upload:
+def _note_file(key: str, noted_at: datetime) -> None:
+    insert_if_absent(FileRemoval, [{"key": key, "created_at": noted_at}], ["key"])
+
+
+@transactional
+def _store(uid: int, kind: UploadKind, key: str, noted_at: datetime, picture: bytes) -> Upload:
     user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
     if user is None:
         raise LoginError()
+    after_commit(lambda: forget_account(uid))
+    stored = _upload_of(uid, key)
+    if stored:
+        # The connection was lost when this was committed before, and the commit had passed.
+        return stored
     if kind is UploadKind.AVATAR:
         _remove_rows(uid, select(Upload).where(Upload.uid == uid, Upload.kind == kind))
         user.avatar = local_url(key)
     elif _album_size(uid) >= ALBUM_SIZE:
         raise ParamError("The album is full.", errors={kind.value: ["The album is full."]})
+    _take_back_note(key, noted_at)
+    save_file(current_app.config["MEDIA_DIR"], picture, key)
     upload = Upload(
         uid=uid,
         id=new_id(),
@@ -77,8 +94,41 @@ def _store_row(uid: int, kind: UploadKind, key: str) -> Upload:
         created_at=now(),
     )
     db.session.add(upload)
-    after_commit(lambda: forget_account(uid))
     return upload
+
+
+def _take_back_note(key: str, noted_at: datetime) -> None:
+    """Delete the note, and so hold its row until the commit. Raises UnavailableError when the sweep was there before.
+
+    Whoever holds that row may write or remove the file, and nobody else.
+    """
+    mine = delete(FileRemoval).where(FileRemoval.key == key, FileRemoval.created_at == noted_at)
+    if not _changed_a_row(mine):
+        raise UnavailableError()
+
+
+def _changed_a_row(statement: Any) -> bool:
+    return bool(cast(CursorResult[Any], db.session.execute(statement)).rowcount)
+
+
+def _upload_of(uid: int, key: str) -> Upload | None:
+    return db.session.scalar(select(Upload).where(Upload.uid == uid, Upload.key == key))
+
+
+def _give_up(uid: int, key: str) -> None:
+    """Remove the file of an upload that failed, unless its row is there after all; what fails here is swept later."""
+    try:
+        _drop_file(uid, key)
+    except (OSError, SQLAlchemyError) as error:
+        log.warning("what a failed upload has left waits for the sweep: %s", type(error).__name__)
+
+
+@transactional
+def _drop_file(uid: int, key: str) -> None:
+    # Waits for a commit whose answer was lost and that is still under way, because that one holds the note.
+    db.session.execute(delete(FileRemoval).where(FileRemoval.key == key))
+    if not _upload_of(uid, key):
+        remove_local(current_app.config["MEDIA_DIR"], key)
 
 
 def _album_size(uid: int) -> int:
@@ -109,10 +159,10 @@ def push_upload(uid: int, upload_id: int) -> None:
     upload = db.session.get(Upload, (uid, upload_id), populate_existing=True)
     if upload is None or upload.is_pushed:
         return
-    path = current_app.config["MEDIA_DIR"] / upload.key
-    object_store().put(upload.key, path, JPEG)
+    object_store().put(upload.key, current_app.config["MEDIA_DIR"] / upload.key, JPEG)
     if _show_pushed(uid, upload_id, upload.key, object_store().url(upload.key)):
-        path.unlink(missing_ok=True)
+        _remove_local(upload.key)
+        _drop_removal(LOCAL_COPY + upload.key)
 
 
 @transactional
@@ -126,33 +176,58 @@ def _show_pushed(uid: int, upload_id: int, key: str, url: str) -> bool:
     upload.url, upload.is_pushed = url, True
     if upload.kind is UploadKind.AVATAR:
         user.avatar = url
+    insert_if_absent(FileRemoval, [{"key": LOCAL_COPY + key, "created_at": now()}], ["key"])
     after_commit(lambda: forget_account(uid))
     return True
 
 
-def remove_file(key: str) -> None:
-    """Remove a file that nobody needs, locally and from the store, then its note. Raises StorageError."""
-    (current_app.config["MEDIA_DIR"] / key).unlink(missing_ok=True)
-    object_store().delete(key)
-    _drop_removal(key)
+def remove_file(noted: str) -> None:
+    """Remove a file that nobody needs, locally and from the store, then its note. Raises StorageError.
+
+    Does nothing where the note is gone or somebody has just turned to it.
+    """
+    if not _claim_removal(noted):
+        return
+    key = noted.removeprefix(LOCAL_COPY)
+    _remove_local(key)
+    if key == noted:
+        object_store().delete(key)
+    _drop_removal(noted)
+
+
+def _remove_local(key: str) -> None:
+    try:
+        remove_local(current_app.config["MEDIA_DIR"], key)
+    except OSError as error:
+        raise StorageError(f"local delete: {type(error).__name__}") from error
 
 
 @transactional
-def _drop_removal(key: str) -> None:
-    db.session.execute(delete(FileRemoval).where(FileRemoval.key == key))
+def _claim_removal(noted: str) -> bool:
+    """Renew the note, so that an upload still under way does not find its own one, and other sweeps wait."""
+    waiting = update(FileRemoval).where(FileRemoval.key == noted, FileRemoval.created_at < _lost_before())
+    return _changed_a_row(waiting.values(created_at=now()))
+
+
+@transactional
+def _drop_removal(noted: str) -> None:
+    db.session.execute(delete(FileRemoval).where(FileRemoval.key == noted))
 
 
 def unpushed_uploads() -> list[tuple[int, int]]:
     """`(uid, id)` of uploads whose own push was lost."""
-    limit = now() - timedelta(seconds=LOST_AFTER_SECONDS)
-    query = select(Upload.uid, Upload.id).where(Upload.is_pushed.is_(False), Upload.created_at < limit)
+    query = select(Upload.uid, Upload.id).where(Upload.is_pushed.is_(False), Upload.created_at < _lost_before())
     return _mixed([(uid, upload_id) for uid, upload_id in db.session.execute(query.limit(BATCH))])
 
 
 def pending_removals() -> list[str]:
-    """Keys of files to remove; a short delay lets a push that is under way end first."""
-    limit = now() - timedelta(seconds=LOST_AFTER_SECONDS)
-    return _mixed(list(db.session.scalars(select(FileRemoval.key).where(FileRemoval.created_at < limit).limit(BATCH))))
+    """Notes of files to remove; a short delay lets an upload or a push that is under way end first."""
+    query = select(FileRemoval.key).where(FileRemoval.created_at < _lost_before())
+    return _mixed(list(db.session.scalars(query.limit(BATCH))))
+
+
+def _lost_before() -> datetime:
+    return now() - timedelta(seconds=LOST_AFTER_SECONDS)
 
 
 def _mixed(items: list[T]) -> list[T]:

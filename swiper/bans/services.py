@@ -1,6 +1,7 @@
 """Adding, lifting and looking up IP bans."""
 
 import ipaddress
+import re
 import time
 from datetime import datetime
 
@@ -16,6 +17,8 @@ from swiper.memo import forget, recall_for_all
 CACHE_KEY = "bans"
 # Should a change ever fail to reach the cache, it counts after this time all the same.
 CACHE_SECONDS = 60
+# `203.0.113.9:443`, `[2001:db8::1]` and `[2001:db8::1]:443`, as some proxies forward them.
+WITH_PORT = re.compile(r"([0-9.]+):[0-9]+|\[([^\]]+)\](?::[0-9]+)?", re.ASCII)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -54,6 +57,8 @@ def parse_network(text: str) -> Network:
         network = ipaddress.ip_network(text.strip(), strict=False)
     except ValueError as error:
         raise ParamError(f"{text!r} is neither an address nor a network") from error
+    if "%" in text:
+        raise ParamError(f"{text!r} names an interface of this machine, which no ban can")
     if isinstance(network, ipaddress.IPv6Network):
         mapped = network.network_address.ipv4_mapped
         if mapped and network.prefixlen >= 96:
@@ -62,9 +67,13 @@ def parse_network(text: str) -> Network:
 
 
 def parse_address(text: str) -> Address | None:
-    """The client's address, with IPv4 mapped into IPv6 told as IPv4; None for a unix socket's empty peer."""
+    """The client's address, with IPv4 mapped into IPv6 told as IPv4; None for a unix socket's empty peer.
+
+    A port that came with it is left out: a client may have a new one for each request.
+    """
+    found = WITH_PORT.fullmatch(text)
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address((found[1] or found[2]) if found else text)
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
@@ -72,11 +81,14 @@ def parse_address(text: str) -> Address | None:
 
 
 def client_network(remote_addr: str) -> str:
-    """What budgets per address are counted by: an IPv4 address, or the /64 that one IPv6 subscriber has to themself."""
+    """What budgets per address are counted by: an IPv4 address, or the /64 that one IPv6 subscriber has to themself.
+
+    Whatever is no address shares one budget, so that nobody gets a fresh one by writing something else.
+    """
     address = parse_address(remote_addr)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address or remote_addr)
+    return str(address or "")
 
 
 @transactional

@@ -1,11 +1,14 @@
 """SMS by the providers that `SMS_PROVIDERS` lists: when one fails, the next is tried."""
 
+import time
+from threading import Lock
+
 from flask import Flask, current_app
 from werkzeug.utils import import_string
 
-from swiper.sms.base import SmsError, SmsProvider
+from swiper.sms.base import SmsAwayError, SmsError, SmsProvider
 
-__all__ = ["SmsError", "SmsProvider", "init_app", "send_sms"]
+__all__ = ["SmsAwayError", "SmsError", "SmsProvider", "init_app", "send_sms"]
 
 # Imported only where chosen: the providers' libraries cost each process half a second and 30 MB.
 PROVIDERS = {
@@ -13,6 +16,9 @@ PROVIDERS = {
     "ronglian": "swiper.sms.ronglian:RonglianProvider",
     "console": "swiper.sms.console:ConsoleProvider",
 }
+# A provider that did not answer is asked last for so long: each message would wait for its time-out first.
+AWAY_SECONDS = 30.0
+_choosing = Lock()
 
 
 def init_app(app: Flask) -> None:
@@ -29,11 +35,30 @@ def send_sms(phone: str, code: str) -> str:
     Raises SmsError when all of them failed.
     """
     failures = []
-    for provider in current_app.extensions["sms"]:
+    for provider in _in_order():
         try:
             provider.send(phone, code)
         except SmsError as error:
+            # What was refused is this message, not the next one.
+            if isinstance(error, SmsAwayError):
+                provider.away_until = time.monotonic() + AWAY_SECONDS
             failures.append(f"{provider.name}: {error}")
         else:
+            provider.away_until = 0.0
             return str(provider.name)
     raise SmsError("; ".join(failures) or "no provider is configured")
+
+
+def _in_order() -> list[SmsProvider]:
+    """All providers, those that were away lately behind the others.
+
+    One whose time is over gets its old place back for this message alone, until it has taken one.
+    """
+    providers: list[SmsProvider] = current_app.extensions["sms"]
+    moment = time.monotonic()
+    with _choosing:
+        away = [provider for provider in providers if provider.away_until > moment]
+        for provider in providers:
+            if 0 < provider.away_until <= moment:
+                provider.away_until = moment + AWAY_SECONDS
+    return [provider for provider in providers if provider not in away] + away

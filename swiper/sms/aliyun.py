@@ -8,9 +8,10 @@ from alibabacloud_dysmsapi20170525.client import Client
 from alibabacloud_dysmsapi20170525.models import SendSmsRequest
 from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
 from alibabacloud_tea_openapi.utils_models import Config
+from darabonba.exceptions import RetryError, UnretryableException
 from darabonba.runtime import RuntimeOptions
 
-from swiper.sms.base import SmsError, SmsProvider
+from swiper.sms.base import SmsAwayError, SmsError, SmsProvider
 
 # urllib3 logs the address of each request at DEBUG and of a malformed answer at WARNING; the SDK logs it when the
 # environment has DEBUG=sdk. The address of SendSms carries the number and the code.
@@ -42,6 +43,10 @@ class AliyunProvider(SmsProvider):
             response = self.client.send_sms_with_options(self._request(phone, code), self._runtime())
         except AlibabaCloudException as error:
             raise SmsError(error.code) from None
+        except UnretryableException as error:
+            # The SDK wraps every failure of the connection, time-outs included, in a RetryError.
+            kind = SmsAwayError if isinstance(error.inner_exception, RetryError) else SmsError
+            raise kind(type(error.inner_exception).__name__) from None
         if response.body.code != "OK":
             raise SmsError(response.body.code)
 

@@ -13,6 +13,10 @@ class SmsError(Exception):
     """The provider refused the message, failed, or did not answer in time. Its text never holds number or code."""
 
 
+class SmsAwayError(SmsError):
+    """The provider could not be reached or did not answer in time, so the next message would fare no better."""
+
+
 class SmsProvider(ABC):
     """Sends one login code. A subclass names itself and writes `try_send`."""
 
@@ -22,6 +26,8 @@ class SmsProvider(ABC):
         """`config` is the application's configuration; a subclass reads its own credentials from it."""
         self.config = config
         self.timeout_seconds: float = config["SMS_TIMEOUT_SECONDS"]
+        # By the monotonic clock; 0 while it answers. Each process finds out for itself.
+        self.away_until = 0.0
 
     def send(self, phone: str, code: str) -> None:
         """Send `code` to `phone` (E.164). Raises SmsError, whatever went wrong inside the provider's library."""
@@ -34,7 +40,8 @@ class SmsProvider(ABC):
         except Exception as error:
             # The libraries' own messages quote the request, code included, so only the type is told.
             log.warning("%s failed: %s (%.2f s)", self.name, type(error).__name__, time.monotonic() - started)
-            raise SmsError(type(error).__name__) from None
+            kind = SmsAwayError if isinstance(error, OSError) else SmsError
+            raise kind(type(error).__name__) from None
         log.info("%s sent a code (%.2f s)", self.name, time.monotonic() - started)
 
     @abstractmethod

@@ -8,10 +8,12 @@ from typing import Any
 
 import requests
 
-from swiper.sms.base import SmsError, SmsProvider
+from swiper.sms.base import SmsAwayError, SmsError, SmsProvider
 
 MAINLAND = "+86"
 SENT = "000000"
+# The SDK's own word for whatever kept an answer from coming.
+NO_ANSWER = "172001"
 
 
 class RonglianProvider(SmsProvider):
@@ -29,13 +31,15 @@ class RonglianProvider(SmsProvider):
         return sdk
 
     def try_send(self, phone: str, code: str) -> None:
-        """Mainland numbers only. Raises SmsError with Ronglian's `statusCode`; 172001 is the SDK's for no answer."""
+        """Mainland numbers only. Raises SmsError with Ronglian's `statusCode`."""
         if not phone.startswith(MAINLAND):
             raise SmsError("only mainland numbers")
         minutes = max(1, self.config["CODE_TTL_SECONDS"] // 60)
         number = phone.removeprefix(MAINLAND)
         answer = self.sdk.sendMessage(self.config["RONGLIAN_TEMPLATE_ID"], number, (code, str(minutes)))
         status = json.loads(answer)["statusCode"]
+        if status == NO_ANSWER:
+            raise SmsAwayError(status)
         if status != SENT:
             raise SmsError(status)
 

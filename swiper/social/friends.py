@@ -3,19 +3,19 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, union_all
+from sqlalchemy import ColumnElement, delete, func, or_, select, union_all
 
 from swiper.auth.accounts import rows_of
 from swiper.auth.models import Status, User
 from swiper.auth.profiles import cards_of
-from swiper.dialect import transactional
+from swiper.dialect import after_commit, transactional
 from swiper.errors import NotFoundError
 from swiper.extensions import db
 from swiper.schemas import page_of
 from swiper.signals import account_deleted, account_exporting
 from swiper.social.models import BOTH_LIKE, ENDED, Friend, LikeIn, Pair, Swipe
 from swiper.social.pairs import lock_pair, set_mask
-from swiper.social.ranking import drop_from_ranking
+from swiper.social.ranking import POINTS, add_all, drop_from_ranking
 
 # How many of each side are taken at a time when a deleted user is forgotten.
 FORGET_BATCH = 300
@@ -50,6 +50,8 @@ def unfriend(uid: int, sid: int) -> None:
 
     Ending it again changes nothing. Raises NotFoundError where there never was a match.
     """
+    if uid == sid:
+        raise NotFoundError()
     pair = lock_pair(uid, sid)
     if pair.is_matched:
         set_mask(pair, pair.mask | ENDED)
@@ -58,10 +60,14 @@ def unfriend(uid: int, sid: int) -> None:
 
 
 def list_likers(uid: int, page: int, per_page: int) -> dict[str, Any]:
-    """One page of those who liked the caller, newest first: cards with `liked_at`, `is_superlike` and own answer."""
+    """One page of those who liked the caller, newest first: cards with `liked_at`, `is_superlike` and own answer.
+
+    Those whose match with the caller was ended are left out.
+    """
     active = (User.id == LikeIn.uid) & (User.status == Status.ACTIVE)
-    total = db.session.scalar(select(func.count(LikeIn.uid)).join(User, active).where(LikeIn.sid == uid)) or 0
-    query = select(LikeIn).join(User, active).where(LikeIn.sid == uid)
+    wanted = (LikeIn.sid == uid) & ~_is_ended(uid, LikeIn.uid)
+    total = db.session.scalar(select(func.count(LikeIn.uid)).join(User, active).where(wanted)) or 0
+    query = select(LikeIn).join(User, active).where(wanted)
     query = query.order_by(LikeIn.liked_at.desc(), LikeIn.uid.desc())
     likes = {like.uid: like for like in db.session.scalars(query.limit(per_page).offset((page - 1) * per_page))}
     answers = select(Swipe.sid, Swipe.kind).where(Swipe.uid == uid, Swipe.sid.in_(likes))
@@ -77,6 +83,13 @@ def list_likers(uid: int, page: int, per_page: int) -> dict[str, Any]:
         for card in cards
     ]
     return page_of(items, total, page, per_page)
+
+
+def _is_ended(uid: int, other: Any) -> ColumnElement[bool]:
+    """The condition that the match of `uid` and the column `other` was ended; reads one pair by its key."""
+    sides = ((Pair.uid1 == uid) & (Pair.uid2 == other), (Pair.uid1 == other) & (Pair.uid2 == uid))
+    is_over = Pair.mask.bitwise_and(ENDED) != 0
+    return or_(*[select(Pair.mask).where(side, is_over).exists() for side in sides])
 
 
 def repair_matches() -> int:
@@ -104,6 +117,8 @@ def _repair(uid1: int, uid2: int) -> bool:
 def forget_user(uid: int) -> None:
     """Remove every swipe, like, match and pair of a deleted user, from both sides, in short transactions.
 
+    The ranking follows: the user leaves it, and whom they swiped loses or gets back the points of that swipe.
+
     Whom it concerns is read from `pairs`, which has a row for everyone who swiped or was swiped, and goes last.
     """
     while _forget_some(uid):
@@ -114,11 +129,14 @@ def forget_user(uid: int) -> None:
 @transactional
 def _forget_some(uid: int) -> bool:
     """Remove what stands between the user and some others; False when there is nobody left."""
-    above = select(Pair.uid2).where(Pair.uid1 == uid).limit(FORGET_BATCH)
-    below = select(Pair.uid1).where(Pair.uid2 == uid).limit(FORGET_BATCH)
+    # Locked like for any other change, so that each swipe is taken back by this or by its own rewind.
+    above = select(Pair.uid2).where(Pair.uid1 == uid).limit(FORGET_BATCH).with_for_update()
+    below = select(Pair.uid1).where(Pair.uid2 == uid).limit(FORGET_BATCH).with_for_update()
     others = [*db.session.scalars(above), *db.session.scalars(below)]
     if not others:
         return False
+    swipes = db.session.execute(select(Swipe.sid, Swipe.kind).where(Swipe.uid == uid, Swipe.sid.in_(others)))
+    points = {row.sid: -POINTS[row.kind] for row in swipes}
     for model, ours in (
         (Swipe, ((Swipe.uid == uid) & Swipe.sid.in_(others), (Swipe.sid == uid) & Swipe.uid.in_(others))),
         (LikeIn, ((LikeIn.uid == uid) & LikeIn.sid.in_(others), (LikeIn.sid == uid) & LikeIn.uid.in_(others))),
@@ -127,6 +145,7 @@ def _forget_some(uid: int) -> bool:
     ):
         for side in ours:
             db.session.execute(delete(model).where(side))
+    after_commit(lambda: add_all(points))
     return True
 
 

@@ -73,29 +73,47 @@ def _tell(uid: int, sid: int, kind: SwipeKind, is_matched: bool) -> None:
         matched.send(None, uid=uid, sid=sid)
 
 
+class _TakenBackMeanwhileError(Exception):
+    """The swipe that was the last one is gone."""
+
+
 def rewind(uid: int, current: Standing, sid: int | None = None) -> int:
     """Take back the caller's last swipe, with match, points, queue entry and quota; whom it was on is returned.
 
-    Raises ParamError when `sid` is not the last swipe's, NothingToRewindError when there is none within the window or
-    the match was ended since, RateLimitedError when the day's rewinds are used up.
+    Two at the same moment take back two swipes. Raises ParamError when `sid` is not the last swipe's,
+    NothingToRewindError when there is none within the window or the match was ended since, RateLimitedError when the
+    day's rewinds are used up.
     """
-    # Found before the transaction, so that running it again cannot take back a second swipe.
+    while True:
+        # Found before the transaction, so that running it again cannot take back a second swipe.
+        target = _last_swiped(uid)
+        if sid is not None and sid != target:
+            raise ParamError("This is not your last swipe.", errors={"sid": ["This is not your last swipe."]})
+        try:
+            _take_back(uid, target, current, [])
+        except _TakenBackMeanwhileError:
+            # Another rewind was faster; the swipe before is the last one now. There are as many as the quota allows.
+            continue
+        return target
+
+
+def _last_swiped(uid: int) -> int:
     query = select(Swipe).where(Swipe.uid == uid).order_by(Swipe.swiped_at.desc(), Swipe.sid.desc()).limit(1)
     last = db.session.scalars(query.execution_options(populate_existing=True)).first()
     window = timedelta(seconds=current_app.config["REWIND_WINDOW_SECONDS"])
     if last is None or now() - last.swiped_at > window:
         raise NothingToRewindError()
-    if sid is not None and sid != last.sid:
-        raise ParamError("This is not your last swipe.", errors={"sid": ["This is not your last swipe."]})
-    target = last.sid
-    _take_back(uid, target, current)
-    return target
+    return last.sid
 
 
 @transactional
-def _take_back(uid: int, sid: int, current: Standing) -> None:
+def _take_back(uid: int, sid: int, current: Standing, done: list[int]) -> None:
+    """Take back the swipe on `sid`; `done` is empty until a run has come as far as its commit."""
     pair = lock_pair(uid, sid)
     stored = db.session.get(Swipe, (uid, sid), populate_existing=True)
+    if stored is None and not done:
+        raise _TakenBackMeanwhileError()
+    # A swipe that is gone after `done` may be this request's own work, whose commit was not confirmed.
     if stored is None or pair.is_ended:
         raise NothingToRewindError()
     kind = stored.kind
@@ -106,4 +124,6 @@ def _take_back(uid: int, sid: int, current: Standing) -> None:
     if kind.is_like:
         db.session.execute(delete(LikeIn).where(LikeIn.sid == sid, LikeIn.uid == uid))
         set_mask(pair, pair.mask & ~pair.own_bit)
+    db.session.flush()
+    done.append(sid)
     after_commit(lambda: add_points(sid, kind, sign=-1))

@@ -7,15 +7,20 @@ from celery import shared_task
 from swiper.auth.accounts import drop_tombstone, old_tombstones, remove_owned
 from swiper.dialect import now
 from swiper.social import answers, friends, ranking
+from swiper.tasking import only_one
 
 # Long enough for any request that was under way when the account was deleted.
 SWEEP_AFTER = timedelta(minutes=2)
+# Counting all swipes of a large service may take longer than any other task. Two at once would only be a waste.
+REBUILD_SECONDS = 3600
+REBUILD_LEASE_SECONDS = 600.0
 
 
-@shared_task(name="social.rebuild_ranking")
+@shared_task(name="social.rebuild_ranking", time_limit=REBUILD_SECONDS)
 def rebuild_ranking() -> int:
-    """Compute the ranking from the database."""
-    return ranking.rebuild_ranking()
+    """Bring the ranking into line with the database; how many people have a score there, or 0 where it is under way."""
+    with only_one("rebuild_ranking", REBUILD_LEASE_SECONDS) as turn:
+        return ranking.rebuild_ranking() if turn else 0
 
 
 @shared_task(name="social.repair_matches")

@@ -1,8 +1,9 @@
 """The object store that `STORAGE` names: local disk, Qiniu, or anything that speaks S3."""
 
-from flask import Flask, current_app
+from flask import Flask, Request, current_app
 from werkzeug.utils import import_string
 
+from swiper.errors import UnavailableError
 from swiper.storage.base import ObjectStore, StorageError
 
 __all__ = ["ObjectStore", "StorageError", "init_app", "local_url", "object_store"]
@@ -15,8 +16,23 @@ STORES = {
 }
 
 
+class UploadRequest(Request):
+    """A request whose large files, which Werkzeug keeps in temporary ones, may meet a full disk."""
+
+    def _load_form_data(self) -> None:
+        """Raises UnavailableError where the temporary folder takes no file."""
+        try:
+            super()._load_form_data()
+        except OSError as error:
+            # Without a number it is gunicorn's, about a body that is wrong.
+            if error.errno is None:
+                raise
+            raise UnavailableError from error
+
+
 def init_app(app: Flask) -> None:
     """Build the chosen store; an unknown name stops the start."""
+    app.request_class = UploadRequest
     name = app.config["STORAGE"]
     if name not in STORES:
         raise ValueError(f"STORAGE knows {sorted(STORES)}, not {name!r}")

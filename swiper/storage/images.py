@@ -1,19 +1,19 @@
 """Turns an upload into a plain JPEG of ours: what the sender's file carried beside its pixels is gone."""
 
-import re
 from io import BytesIO
 
-from PIL import ExifTags, Image, ImageFile
+from PIL import Image, ImageFile
 from PIL.Image import Transpose
 
 from swiper.errors import ParamError
+from swiper.storage.containers import JPEG_START, PNG_START, count_scans, orientation_in, strip_jpeg, strip_png
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 UNREADABLE = "Not an image that we can read."
 TOO_MANY_PIXELS = "The image has too many pixels."
 
-# Turns each EXIF orientation into upright. `ImageOps.exif_transpose` does the same but also writes the whole EXIF
-# block anew, and so fails on photos with one tag of an unexpected type.
+# Turns each EXIF orientation into upright. `ImageOps.exif_transpose` does the same but also reads the whole EXIF block
+# and writes it anew, and so fails on photos with one tag of an unexpected type.
 UPRIGHT = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -27,11 +27,8 @@ UPRIGHT = {
 # A progressive JPEG is decoded whole once for each of its scans: encoders write about ten, but a file of 10 MB has
 # room for 150,000, which at 40 megapixels keep a processor busy for an hour (24 ms each, measured with Pillow 13).
 MAX_SCANS = 50
-JPEG_START = b"\xff\xd8"
-# The markers that libjpeg follows by a length; those without one, and stuffed bytes, are left out.
-MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
-START_OF_SCAN = b"\xff\xda"
-END_OF_IMAGE = b"\xff\xd9"
+# As JPEG has it. Pillow keeps some 20 bytes for each row beside its pixels: a column of 24 million takes 550 MB.
+MAX_SIDE = 65_535
 
 
 class TooManyPixelsError(Exception):
@@ -45,8 +42,9 @@ def clean_image(data: bytes, *, field: str, max_pixels: int, longest_side: int =
     damaged file, and for one of more than `max_pixels`, which is refused before it is decoded.
     """
     try:
-        check_header(data, max_pixels)
-        return encode(decode(data, longest_side))
+        plain, orientation = strip(data)
+        check_header(plain, max_pixels)
+        return encode(decode(plain, longest_side), orientation)
     except (TooManyPixelsError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ParamError(errors={field: [TOO_MANY_PIXELS]}) from error
     except Exception as error:
@@ -54,12 +52,25 @@ def clean_image(data: bytes, *, field: str, max_pixels: int, longest_side: int =
         raise ParamError(errors={field: [UNREADABLE]}) from error
 
 
+def strip(data: bytes) -> tuple[bytes, int]:
+    """`data` without what could keep Pillow busy beside the pixels, and its orientation; raises ValueError."""
+    if data.startswith(JPEG_START):
+        if count_scans(data) > MAX_SCANS:
+            raise ValueError("too many scans")
+        plain, exif = strip_jpeg(data)
+    elif data.startswith(PNG_START):
+        plain, exif = strip_png(data)
+    else:
+        # libwebp reads the container by itself, and fast.
+        with open_upload(data) as image:
+            plain, exif = data, image.info.get("exif", b"")
+    return plain, orientation_in(exif)
+
+
 def check_header(data: bytes, max_pixels: int) -> None:
     """Everything that can be told without decoding; raises TooManyPixelsError, or whatever Pillow does."""
-    if data.startswith(JPEG_START) and count_scans(data) > MAX_SCANS:
-        raise ValueError("too many scans")
     with open_upload(data) as image:
-        if image.width * image.height > max_pixels:
+        if image.width * image.height > max_pixels or max(image.size) > MAX_SIDE:
             raise TooManyPixelsError
         # Finds damaged and missing chunks of a PNG, which decoding alone overlooks.
         image.verify()
@@ -70,27 +81,16 @@ def open_upload(data: bytes) -> ImageFile.ImageFile:
     return Image.open(BytesIO(data), formats=FORMATS)
 
 
-def count_scans(data: bytes) -> int:
-    """How many scans the JPEG `data` has, the thumbnails inside its metadata left out."""
-    scans, position = 0, len(JPEG_START)
-    while (marker := MARKER.search(data, position)) and marker[0] != END_OF_IMAGE:
-        scans += marker[0] == START_OF_SCAN
-        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
-    return scans
-
-
 def decode(data: bytes, longest_side: int) -> Image.Image:
-    """The first frame of `data`, shrunk, upright and in RGB; raises whatever Pillow does."""
+    """The first frame of `data`, shrunk and in RGB; raises whatever Pillow does."""
     with open_upload(data) as image:
         # Lets libjpeg shrink while it decodes, which saves most of the memory; other formats ignore it.
         image.draft("RGB", (2 * longest_side, 2 * longest_side))
         image.load()
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
         colours = to_colours(image)
         # Shrunk before all other steps, so that none of them copies the full size.
         colours.thumbnail((longest_side, longest_side))
-        plain = on_white(colours)
-    return plain.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else plain
+        return on_white(colours)
 
 
 def to_colours(image: Image.Image) -> Image.Image:
@@ -109,8 +109,9 @@ def on_white(image: Image.Image) -> Image.Image:
     return canvas
 
 
-def encode(image: Image.Image) -> bytes:
-    """`image` as JPEG."""
+def encode(image: Image.Image, orientation: int) -> bytes:
+    """`image`, turned upright, as JPEG."""
+    upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
     output = BytesIO()
-    image.save(output, "JPEG", quality=85, progressive=True, optimize=True)
+    upright.save(output, "JPEG", quality=85, progressive=True, optimize=True)
     return output.getvalue()

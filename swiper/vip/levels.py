@@ -164,11 +164,12 @@ def grant(uid: int, level: int, months: int) -> Standing:
         row = db.session.get_one(Membership, uid, with_for_update=True, populate_existing=True)
     current = standing(row.level, row.expires_at)
     row.level, row.expires_at = extend(current, find_level(level), months, moment=now())
-    after_commit(lambda: _announce(uid))
+    after_commit(lambda: announce(uid))
     return standing(row.level, row.expires_at)
 
 
-def _announce(uid: int) -> None:
+def announce(uid: int) -> None:
+    """Tell those who keep what they know of a membership that it may have changed."""
     vip_changed.send(None, uid=uid)
 
 
@@ -179,7 +180,7 @@ def expire_memberships() -> list[int]:
     if expired:
         db.session.execute(delete(Membership).where(Membership.uid.in_(expired), Membership.expires_at <= now()))
         for uid in expired:
-            after_commit(functools.partial(_announce, uid))
+            after_commit(functools.partial(announce, uid))
     return expired
 
 

@@ -6,15 +6,18 @@ from datetime import timedelta
 from flask import current_app
 from sqlalchemy import select, update
 
-from swiper.dialect import now, transactional
+from swiper.dialect import after_commit, now, transactional
 from swiper.errors import NotFoundError, ParamError, PaymentError
 from swiper.extensions import db
 from swiper.ids import new_id
-from swiper.vip.levels import find_level, grant, list_levels
+from swiper.vip.levels import announce, find_level, grant, list_levels
 from swiper.vip.models import FlashSale, Order, OrderState, Ticket, TicketState
 from swiper.vip.payments import PaymentNotice, current_provider
 
 log = logging.getLogger(__name__)
+
+# What one sweep takes at most; the next one goes on.
+BATCH = 5_000
 
 
 @transactional
@@ -65,6 +68,8 @@ def settle(provider: str, notice: PaymentNotice) -> Order:
     if notice.currency != order.currency:
         raise _refused(notice, "The currency differs.")
     if order.state in (OrderState.PAID, OrderState.REFUND_DUE):
+        # The process that granted it may have died before it told anybody; that is why the notice comes again.
+        after_commit(lambda: announce(order.uid))
         if order.payment_id != notice.payment_id:
             log.error("order %d was paid a second time, by payment %s: refund it", order.id, notice.payment_id)
         return order
@@ -112,13 +117,11 @@ def take_place(sale_id: int) -> bool:
     return True
 
 
-def release_unpaid() -> int:
-    """Release the orders that nobody paid in time, each with its flash sale place; how many is returned."""
+def unpaid_orders() -> list[int]:
+    """Ids of orders that nobody paid in time, the oldest first."""
     limit = now() - timedelta(seconds=current_app.config["ORDER_TTL_SECONDS"])
-    stale = db.session.scalars(
-        select(Order.id).where(Order.state == OrderState.PENDING, Order.created_at < limit).limit(1000)
-    ).all()
-    return sum(_release(order_id) for order_id in stale)
+    query = select(Order.id).where(Order.state == OrderState.PENDING, Order.created_at < limit)
+    return list(db.session.scalars(query.order_by(Order.created_at).limit(BATCH)))
 
 
 def release_orders_of(uid: int) -> None:
@@ -129,11 +132,12 @@ def release_orders_of(uid: int) -> None:
     db.session.scalars(select(Ticket.id).where(Ticket.uid == uid).with_for_update()).all()
     pending = select(Order.id).where(Order.uid == uid, Order.state == OrderState.PENDING)
     for order_id in db.session.scalars(pending).all():
-        _release(order_id)
+        release_order(order_id)
 
 
 @transactional
-def _release(order_id: int) -> bool:
+def release_order(order_id: int) -> bool:
+    """Give up a pending order, with its flash sale place; False where it is no longer pending."""
     order = db.session.get(Order, order_id, with_for_update=True, populate_existing=True)
     if order is None or order.state is not OrderState.PENDING:
         return False

@@ -9,11 +9,11 @@ from swiper.errors import NotFoundError, ParamError, SoldOutError
 from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.vip.models import FlashSale, Ticket, TicketState
-from swiper.vip.orders import add_order, take_place
+from swiper.vip.orders import BATCH, add_order, take_place
 from swiper.vip.payments import current_provider
 
 # A ticket that still waits after this many seconds has lost its task, and the beat's sweep takes over.
-LOST_AFTER_SECONDS = 15
+LOST_AFTER_SECONDS = 5
 
 
 @transactional
@@ -104,7 +104,8 @@ def serve_ticket(uid: int, ticket_id: int) -> TicketState | None:
 
 
 def lost_tickets() -> list[tuple[int, int]]:
-    """`(uid, ticket id)` of tickets that no task seems to be serving."""
+    """`(uid, ticket id)` of tickets that no task seems to be serving, in the order of the queue."""
     limit = now() - timedelta(seconds=LOST_AFTER_SECONDS)
     query = select(Ticket.uid, Ticket.id).where(Ticket.state == TicketState.QUEUED, Ticket.queued_at < limit)
-    return [(uid, ticket_id) for uid, ticket_id in db.session.execute(query.limit(1000))]
+    query = query.order_by(Ticket.queued_at).limit(BATCH)
+    return [(uid, ticket_id) for uid, ticket_id in db.session.execute(query)]

@@ -2,8 +2,9 @@
 
 from celery import shared_task
 
+from swiper.tasking import only_one, sweep
 from swiper.vip.levels import expire_memberships
-from swiper.vip.orders import release_unpaid
+from swiper.vip.orders import release_order, unpaid_orders
 from swiper.vip.sales import lost_tickets, serve_ticket
 
 
@@ -17,20 +18,20 @@ def serve(uid: int, ticket_id: int) -> str | None:
 @shared_task(name="vip.sweep_tickets")
 def sweep_tickets() -> None:
     """Serve the tickets whose own task was lost."""
-    for uid, ticket_id in lost_tickets():
-        serve_ticket(uid, ticket_id)
+    sweep("sweep_tickets", lost_tickets, serve_ticket)
 
 
 @shared_task(name="vip.release_orders")
-def release_orders() -> int:
+def release_orders() -> None:
     """Release the orders that nobody paid in time."""
-    return release_unpaid()
+    sweep("release_orders", lambda: zip(unpaid_orders()), release_order)
 
 
 @shared_task(name="vip.expire_levels")
 def expire_levels() -> int:
     """End the memberships that have run out; how many is returned."""
     count = 0
-    while expired := expire_memberships():
-        count += len(expired)
+    with only_one("expire_levels") as turn:
+        while turn.goes_on() and (expired := expire_memberships()):
+            count += len(expired)
     return count

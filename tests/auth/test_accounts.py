@@ -12,10 +12,12 @@ from PIL import Image
 from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
-from swiper.auth.models import FileRemoval, Tombstone, User
-from swiper.dialect import now
+from swiper.auth.accounts import set_status
+from swiper.auth.models import FileRemoval, Status, Tombstone, User
+from swiper.dialect import is_in_transaction, now
+from swiper.errors import NotFoundError
 from swiper.extensions import db, redis
-from swiper.signals import account_deleted
+from swiper.signals import account_deleted, status_changed
 from swiper.vip.models import FlashSale
 from swiper.vip.sales import add_sale
 from tests.factories import People, Person
@@ -248,6 +250,21 @@ def test_the_signal_tells_the_id_after_the_commit(app: Flask, people: People) ->
     with account_deleted.connected_to(listen):
         person.client.delete("/api/user/account")
     assert heard == [(person.id, None)]
+
+
+def test_higher_layers_hear_of_a_suspension_and_its_end_after_the_commit(app: Flask, people: People) -> None:
+    person = people.add()
+    heard: list[Any] = []
+
+    def listen(_sender: Any, uid: int) -> None:
+        heard.append((uid, db.session.get_one(User, uid, populate_existing=True).status, is_in_transaction()))
+
+    with app.app_context(), status_changed.connected_to(listen):
+        set_status(person.id, Status.SUSPENDED)
+        set_status(person.id, Status.ACTIVE)
+        with pytest.raises(NotFoundError):
+            set_status(1, Status.SUSPENDED)
+    assert heard == [(person.id, Status.SUSPENDED, False), (person.id, Status.ACTIVE, False)]
 
 
 def test_an_export_has_everything_of_the_caller(app: Flask, people: People) -> None:

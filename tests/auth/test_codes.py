@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from redis.exceptions import RedisError
 from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
 from config.settings import Settings
 from swiper.auth import accounts
-from swiper.auth.codes import deliver_code, issue_code, purge_outbox, unsent_codes
+from swiper.auth.codes import claim_seconds, deliver_code, issue_code, purge_outbox, unsent_codes
 from swiper.auth.models import SmsOutbox, User
+from swiper.celery import CODES_QUEUE
 from swiper.dialect import now
 from swiper.extensions import db, redis
 from swiper.signals import code_issued
@@ -370,7 +372,7 @@ def test_the_code_is_stored_in_clear_nowhere(
     with app.app_context():
         kept = {key: redis.client.dump(key) for key in redis.client.keys("*")}
         hashes = [redis.client.hgetall(key) for key in redis.client.keys("{p:*}:code")]
-        queued = b"".join(redis.client.lrange("celery", 0, -1))
+        queued = b"".join(redis.client.lrange(CODES_QUEUE, 0, -1))
     assert str(row.id).encode() in queued
     code = people.sent_code()
     assert code not in row.sealed_code
@@ -496,6 +498,54 @@ def test_the_sweep_sends_the_same_code_that_was_not_sent(
     run_task(app, "auth.sweep_codes")
     assert people.sent_code() == broken_provider.offered[0]
     assert enter(client, broken_provider.offered[0]).status_code == 200
+
+
+def test_a_code_that_redis_could_not_vouch_for_waits_for_nobody(
+    app: Flask, client: FlaskClient, make_app: Callable[..., Flask]
+) -> None:
+    ask(client)
+    [row] = outbox(app)
+    away = make_app(redis_url="redis://127.0.0.1:9/0")
+    with away.app_context(), pytest.raises(RedisError):
+        deliver_code(row.id)
+    with app.app_context():
+        assert unsent_codes() == [row.id]
+        assert deliver_code(row.id)
+
+
+def test_a_code_that_no_key_opens_holds_up_no_other(app: Flask, client: FlaskClient, make_app: Any) -> None:
+    make_app(secret_key="another key, before it was changed").test_client().post(
+        "/api/user/verify", json={"phonenum": "13900139000"}
+    )
+    ask(client)
+    run_task(app, "auth.sweep_codes")
+    assert outbox(app) == []
+    (line,) = (app.config["INSTANCE"] / "sms-outbox.jsonl").read_text().splitlines()
+    assert STORED in line
+
+
+def test_a_claim_outlasts_the_waiting_for_all_providers(make_app: Callable[..., Flask], app: Flask) -> None:
+    slow = make_app(sms_providers=["console", "console"], sms_timeout_seconds=15.0)
+    ask(slow.test_client())
+    [row] = outbox(app)
+    providers = slow.extensions["sms"]
+    claimed: list[float] = []
+
+    def note(_phone: str, _code: str) -> None:
+        [held] = outbox(app)
+        claimed.append((held.claimed_until - now()).total_seconds())
+        raise SmsError("E42")
+
+    for provider in providers:
+        provider.try_send = note
+    with slow.app_context(), pytest.raises(SmsError):
+        deliver_code(row.id)
+    # Each may take its time-out to connect and once more to answer.
+    assert all(4 * 15 < seconds <= 4 * 15 + 4 for seconds in claimed)
+    assert len(claimed) == 2
+    with app.app_context():
+        # With two providers and the default time-out, a dead worker's code goes out well within 60 s.
+        assert claim_seconds() * 2 <= 30
 
 
 def test_a_task_that_comes_late_sends_nothing(app: Flask, client: FlaskClient, people: People) -> None:

@@ -1,8 +1,14 @@
 """Avatars and albums: stored at once, pushed by a task, removed when nobody needs them, nothing left of a bad file."""
 
+import itertools
+import random
+import re
+import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,12 +17,18 @@ import pytest
 from flask import Flask
 from PIL import ExifTags, Image
 from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
 
+from config.settings import ROOT, Settings
+from swiper.auth import uploads
 from swiper.auth.models import FileRemoval, Upload
+from swiper.auth.uploads import LOST_AFTER_SECONDS
 from swiper.dialect import now
 from swiper.extensions import db
 from swiper.storage import ObjectStore, StorageError
-from tests.factories import People, Person
+from tests.auth.dying_upload import FolderStore
+from tests.factories import Clock, People, Person
+from tests.processes import environment_of
 
 
 class FakeStore(ObjectStore):
@@ -126,11 +138,12 @@ def test_an_avatar_is_stored_and_shown_at_once(person: Person, media: Path, kind
     shown.close()
 
 
-def test_nothing_but_pixels_is_kept(person: Person, media: Path) -> None:
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_nothing_but_pixels_is_kept(person: Person, media: Path, kind: str) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "SpyCam"
     exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (31.0, 13.0, 49.0)
-    data = picture(exif=exif, comment=b"my address")
+    data = picture(kind, exif=exif, comment=b"my address")
     assert b"SpyCam" in data
     send_avatar(person, data)
     [file] = files_in(media)
@@ -138,6 +151,20 @@ def test_nothing_but_pixels_is_kept(person: Person, media: Path) -> None:
     assert b"my address" not in file.read_bytes()
     with Image.open(file) as image:
         assert dict(image.getexif()) == {}
+        assert image.getexif().get_ifd(ExifTags.IFD.GPSInfo) == {}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_large_photo_is_taken_whole(person: Person, media: Path, kind: str) -> None:
+    """Of 2 to 4 MB: it arrives in many pieces, and any byte may stand at the end of one."""
+    noise = Image.frombytes("RGB", (1200, 1000), random.Random(5).randbytes(3_600_000))
+    output = BytesIO()
+    noise.save(output, kind, quality=97, subsampling=0)
+    assert output.tell() > 2_000_000
+    head = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n'
+    body = head + output.getvalue() + b"\r\n--x--\r\n"
+    answer = person.client.post("/api/user/photos", data=body, content_type="multipart/form-data; boundary=x")
+    assert (answer.status_code, answer.json["code"]) == (201, 0)
 
 
 @pytest.mark.parametrize(
@@ -229,12 +256,45 @@ def test_two_files_at_once_are_refused(person: Person, media: Path) -> None:
     assert files_in(media) == []
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "a\x00.jpg", "头像.jpg", "x" * 300, ".htaccess"])
-def test_the_sender_s_file_name_names_nothing(person: Person, media: Path, name: str) -> None:
-    assert send(person, "/api/user/photos", "photo", picture(), name).status_code == 201
+NAMES = [
+    *("../../etc/passwd", "a\x00.jpg", "头像.jpg", "x" * 300, ".htaccess", "/etc/cron.d/x", "..\\..\\x.jpg"),
+    *("C:\\x.jpg", "..", ".", "/", " ", "a/../../../x.jpg", "%2e%2e%2fx.jpg", "x.php", "x.svg", "x.jpg.html"),
+    *("con.jpg", "~/x", "a\u202egpj.exe", "${IFS}.jpg", "`id`.jpg", "-rf.jpg", "a;b.jpg", "<script>.jpg"),
+    "xx/0123456789abcdef0123456789abcdef.jpg",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_sender_s_file_name_names_nothing(app: Flask, person: Person, media: Path, name: str) -> None:
+    before = {file for file in files_in(app.config["INSTANCE"]) if media not in file.parents}
+    answer = send(person, "/api/user/photos", "photo", picture(), name)
+    assert answer.status_code == 201
     [file] = files_in(media)
-    assert len(file.stem) == 32
-    assert file.suffix == ".jpg"
+    assert answer.json["data"]["url"] == f"/media/{file.parent.name}/{file.name}"
+    assert re.fullmatch("[0-9a-f]{32}.jpg", file.name)
+    assert file.name.startswith(file.parent.name)
+    assert {file for file in files_in(app.config["INSTANCE"]) if media not in file.parents} == before
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        'filename="a.jpg"; filename="../../x.jpg"',
+        "filename*=UTF-8''..%2f..%2fx.jpg",
+        'filename="a.jpg"; filename*=UTF-8%2e%2e%2fx.jpg',
+        'filename="\\..\\..\\x.jpg"',
+        "filename=../../x.jpg",
+        'filename="a\r\n b.jpg"',
+    ],
+)
+def test_a_file_name_written_otherwise_names_nothing_either(person: Person, media: Path, disposition: str) -> None:
+    head = f'--x\r\nContent-Disposition: form-data; name="photo"; {disposition}\r\n\r\n'.encode()
+    body = head + picture() + b"\r\n--x--\r\n"
+    answer = person.client.post("/api/user/photos", data=body, content_type="multipart/form-data; boundary=x")
+    assert answer.status_code in (201, 400)
+    assert [re.fullmatch("[0-9a-f]{32}.jpg", file.name) is not None for file in files_in(media)] == [True] * (
+        answer.status_code == 201
+    )
 
 
 def test_the_file_of_a_replaced_avatar_is_removed(app: Flask, person: Person, media: Path) -> None:
@@ -363,6 +423,7 @@ def test_a_pushed_file_is_removed_from_the_store(app: Flask, person: Person, sto
     assert len(store.files) == 1
     assert len(rows(app, FileRemoval)) == 1
     store.is_down = False
+    let_time_pass(app)
     run_task(app, "auth.sweep_files")
     assert store.files == {}
     assert rows(app, FileRemoval) == []
@@ -388,6 +449,202 @@ def test_an_avatar_replaced_while_it_is_pushed_does_not_come_back(
     assert len(store.files) == 1
     assert profile_of(person)["avatar"] == store.url(next(iter(store.files)))
     assert files_in(media) == []
+
+
+Attempt = Callable[[str], int]
+
+
+@pytest.fixture(scope="module")
+def mortal(settings: Settings, migrated_app: Flask, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A process that runs uploads which end as they are told, and the folder of its remote store."""
+    own = tmp_path_factory.mktemp("mortal")
+    (own / "picture").write_bytes(picture())
+    (own / "remote").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.auth.dying_upload", own / "picture", own / "remote"],
+        env=environment_of(settings),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process, own / "remote"
+        assert process.stdin
+        process.stdin.close()
+    assert process.returncode == 0
+
+
+@pytest.fixture
+def remote(app: Flask, mortal: Any) -> Iterator[Path]:
+    """The remote store's folder, empty; the application uses the same."""
+    folder: Path = mortal[1]
+    for file in files_in(folder):
+        file.unlink()
+    former, FolderStore.folder = app.extensions["storage"], folder
+    app.extensions["storage"] = FolderStore(app.config)
+    yield folder
+    app.extensions["storage"] = former
+
+
+@pytest.fixture
+def dying(person: Person, mortal: Any, remote: Path) -> Attempt:
+    """Lets a process upload a photo and push it, and die at the given step; its exit status."""
+    process = mortal[0]
+
+    def attempt(step: str) -> int:
+        process.stdin.write(f"{person.id} {step}\n")
+        process.stdin.flush()
+        return int(process.stdout.readline())
+
+    return attempt
+
+
+def test_what_a_killed_upload_leaves_is_swept(app: Flask, media: Path, dying: Attempt) -> None:
+    left_by = {
+        "before the note": ([], 0),
+        "after the note": ([], 1),
+        "before the file": ([], 1),
+        "in the file": ([".part"], 1),
+        "before its name": ([".part"], 1),
+        "after its name": ([".jpg"], 1),
+        "before the commit": ([".jpg"], 1),
+    }
+    for step, (files, notes) in left_by.items():
+        assert dying(step) == -signal.SIGKILL, step
+        run_task(app, "auth.sweep_files")
+        assert ([file.suffix for file in files_in(media)], len(rows(app, FileRemoval))) == (files, notes), step
+        assert rows(app, Upload) == []
+        let_time_pass(app)
+        run_task(app, "auth.sweep_files")
+        assert (files_in(media), rows(app, FileRemoval)) == ([], []), step
+
+
+def test_an_upload_that_is_killed_after_its_commit_is_there_for_good(
+    app: Flask, person: Person, media: Path, dying: Attempt, remote: Path
+) -> None:
+    assert dying("after the commit") == -signal.SIGKILL
+    [upload] = rows(app, Upload)
+    assert [str(file.relative_to(media)) for file in files_in(media)] == [upload.key]
+    assert rows(app, FileRemoval) == []
+    let_time_pass(app)
+    run_task(app, "auth.sweep_files")
+    assert [file.name for file in remote.iterdir()] == [Path(upload.key).name]
+    assert profile_of(person)["photos"] == [{"id": str(upload.id), "url": f"https://cdn.example/{upload.key}"}]
+    assert files_in(media) == []
+
+
+def test_what_a_killed_push_leaves_is_swept(app: Flask, media: Path, dying: Attempt, remote: Path) -> None:
+    for step in ("before the push is told", "after the push is told", "before the push ends"):
+        assert dying(step) == -signal.SIGKILL, step
+        assert len(files_in(media)) == (0 if step == "before the push ends" else 1), step
+        let_time_pass(app)
+        run_task(app, "auth.sweep_files")
+        assert (files_in(media), rows(app, FileRemoval)) == ([], []), step
+    assert [upload.is_pushed for upload in rows(app, Upload)] == [True] * 3
+    assert {file.name for file in remote.iterdir()} == {Path(upload.key).name for upload in rows(app, Upload)}
+
+
+def test_an_upload_that_the_sweep_has_given_up_is_refused_and_leaves_nothing(
+    app: Flask, person: Person, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process stands still for a minute between its note and the file, and the sweep is at any point by then."""
+    clock, note = Clock(monkeypatch, now()), uploads._note_file
+    for sweep in (uploads._claim_removal, uploads.remove_file):
+
+        def note_and_wait(key: str, noted_at: datetime, sweep: Callable[[str], object] = sweep) -> None:
+            note(key, noted_at)
+            clock.advance(seconds=LOST_AFTER_SECONDS + 1)
+            sweep(key)
+
+        monkeypatch.setattr(uploads, "_note_file", note_and_wait)
+        for answer in (send_photo(person), send_avatar(person)):
+            assert (answer.status_code, answer.json["code"]) == (503, 1011)
+        assert (files_in(media), rows(app, Upload), rows(app, FileRemoval)) == ([], [], [])
+    monkeypatch.setattr(uploads, "_note_file", note)
+    assert send_photo(person).status_code == 201
+
+
+def test_the_sweep_leaves_an_upload_alone_that_is_about_to_commit(
+    app: Flask, person: Person, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, save, sweeps = Clock(monkeypatch, now()), uploads.save_file, []
+
+    def sweep(key: str) -> None:
+        with app.app_context():
+            uploads.remove_file(key)
+
+    def save_slowly(folder: Path, data: bytes, key: str) -> str:
+        clock.advance(seconds=LOST_AFTER_SECONDS + 1)
+        sweeps.append(threading.Thread(target=sweep, args=(key,)))
+        sweeps[0].start()
+        sweeps[0].join(0.3)
+        assert sweeps[0].is_alive(), "the sweep waits for what holds the note"
+        return save(folder, data, key)
+
+    monkeypatch.setattr(uploads, "save_file", save_slowly)
+    assert send_photo(person).status_code == 201
+    sweeps[0].join(20)
+    [upload] = rows(app, Upload)
+    assert [str(file.relative_to(media)) for file in files_in(media)] == [upload.key]
+    assert rows(app, FileRemoval) == []
+
+
+class LostAnswers:
+    """Commits, of which the given ones (the first is 0) pass but lose their answer, as when the connection breaks."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *lost: int) -> None:
+        self.lost, self.count, self.commit = lost, itertools.count(), db.session.commit
+        monkeypatch.setattr(db.session, "commit", self)
+
+    def __call__(self) -> None:
+        number = next(self.count)
+        self.commit()
+        if number in self.lost:
+            raise DBAPIError("COMMIT", None, ConnectionError("lost"), connection_invalidated=True)
+
+
+@pytest.mark.parametrize("send_one", [send_photo, send_avatar])
+def test_an_upload_whose_commit_loses_its_answer_is_stored_once(
+    app: Flask, person: Person, media: Path, monkeypatch: pytest.MonkeyPatch, send_one: Callable[[Person], Any]
+) -> None:
+    # The note's commit is the first, the upload's own the next; each is repeated.
+    LostAnswers(monkeypatch, 0, 2)
+    assert send_one(person).status_code == 201
+    [upload] = rows(app, Upload)
+    assert rows(app, FileRemoval) == []
+    assert [str(file.relative_to(media)) for file in files_in(media)] == [upload.key]
+
+
+def test_an_upload_that_stays_in_doubt_keeps_row_and_file_together(
+    app: Flask, person: Person, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LostAnswers(monkeypatch, *range(1, 20))
+    assert send_photo(person).json["code"] == 1011
+    monkeypatch.undo()
+    let_time_pass(app)
+    run_task(app, "auth.sweep_files")
+    [upload] = rows(app, Upload)
+    assert [str(file.relative_to(media)) for file in files_in(media)] == [upload.key]
+    assert rows(app, FileRemoval) == []
+
+
+def test_an_upload_that_cannot_be_committed_leaves_nothing(
+    app: Flask, person: Person, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, count = db.session.commit, itertools.count()
+
+    def fail_after_the_note() -> None:
+        if next(count):
+            raise DBAPIError("COMMIT", None, ConnectionError("lost"), connection_invalidated=True)
+        commit()
+
+    monkeypatch.setattr(db.session, "commit", fail_after_the_note)
+    assert send_photo(person).json["code"] == 1011
+    assert len(rows(app, FileRemoval)) == 1
+    monkeypatch.undo()
+    let_time_pass(app)
+    run_task(app, "auth.sweep_files")
+    assert (files_in(media), rows(app, Upload), rows(app, FileRemoval)) == ([], [], [])
 
 
 def test_the_album_is_hidden_from_people_who_are_not_friends(person: Person, people: People) -> None:

@@ -12,7 +12,8 @@ import pytest
 from darabonba.core import DaraCore
 from flask import Flask
 
-from swiper.sms import init_app, send_sms
+from swiper import sms
+from swiper.sms import SmsAwayError, init_app, send_sms
 from swiper.sms.aliyun import AliyunProvider
 from swiper.sms.base import SmsError, SmsProvider
 from swiper.sms.ronglian import RonglianProvider
@@ -180,10 +181,25 @@ def test_unreachable_provider_fails_without_a_word(
     assert capfd.readouterr() == ("", "")
 
 
-def make_app(aliyun: str, ronglian: str) -> Flask:
+@pytest.mark.parametrize("provider", [AliyunProvider, RonglianProvider])
+def test_silence_is_told_apart_from_a_refusal(provider: type[SmsProvider]) -> None:
+    refusal = ALIYUN_LIMIT if provider is AliyunProvider else RONGLIAN_REFUSAL
+    with FakeServer(Answer(body=refusal)) as server, pytest.raises(SmsError) as refused:
+        provider(make_config(server.address)).send(PHONE, CODE)
+    assert not isinstance(refused.value, SmsAwayError)
+    with FakeServer(Answer(status=503, body=b"busy")) as server, pytest.raises(SmsError) as busy:
+        provider(make_config(server.address)).send(PHONE, CODE)
+    assert not isinstance(busy.value, SmsAwayError)
+    with FakeServer(Answer(delay_seconds=30)) as server, pytest.raises(SmsAwayError):
+        provider(make_config(server.address, SMS_TIMEOUT_SECONDS=0.2)).send(PHONE, CODE)
+    with pytest.raises(SmsAwayError):
+        provider(make_config(refused_address())).send(PHONE, CODE)
+
+
+def make_app(aliyun: str, ronglian: str, **settings: Any) -> Flask:
     """An app with both providers, Aliyun first, at these addresses."""
     app = Flask(__name__)
-    changes = {"RONGLIAN_BASE_URL": f"http://{ronglian}", "SMS_PROVIDERS": ["aliyun", "ronglian"]}
+    changes = {"RONGLIAN_BASE_URL": f"http://{ronglian}", "SMS_PROVIDERS": ["aliyun", "ronglian"]} | settings
     app.config.update(make_config(aliyun, **changes))
     init_app(app)
     return app
@@ -212,6 +228,49 @@ def test_failure_of_all_names_each_of_them() -> None:
     ):
         send_sms(PHONE, CODE)
     assert str(caught.value) == "aliyun: isv.BUSINESS_LIMIT_CONTROL; ronglian: 172001"
+
+
+def test_a_provider_that_hangs_delays_one_message_and_not_each() -> None:
+    hanging, answer = Answer(delay_seconds=30), Answer(body=RONGLIAN_OK)
+    with FakeServer(hanging) as aliyun, FakeServer(answer) as ronglian:
+        with make_app(aliyun.address, ronglian.address, SMS_TIMEOUT_SECONDS=0.3).app_context():
+            assert [send_sms(PHONE, CODE) for _ in range(4)] == ["ronglian"] * 4
+        assert (len(aliyun.requests), len(ronglian.requests)) == (1, 4)
+
+
+def test_a_provider_that_refuses_a_message_is_asked_for_the_next_one() -> None:
+    with (
+        FakeServer(Answer(body=ALIYUN_LIMIT), Answer(body=ALIYUN_OK)) as aliyun,
+        FakeServer(Answer(body=RONGLIAN_OK)) as ronglian,
+        make_app(aliyun.address, ronglian.address).app_context(),
+    ):
+        assert [send_sms(PHONE, CODE) for _ in range(2)] == ["ronglian", "aliyun"]
+
+
+def test_a_provider_that_was_away_is_still_asked_before_a_message_is_given_up() -> None:
+    with (
+        FakeServer(Answer(delay_seconds=30), Answer(body=ALIYUN_OK)) as aliyun,
+        make_app(aliyun.address, refused_address(), SMS_TIMEOUT_SECONDS=0.3).app_context(),
+    ):
+        with pytest.raises(SmsError, match=r"aliyun: .*; ronglian: 172001"):
+            send_sms(PHONE, CODE)
+        assert send_sms(PHONE, CODE) == "aliyun"
+
+
+def test_one_message_alone_tries_whether_a_provider_is_back() -> None:
+    with FakeServer(Answer(body=ALIYUN_OK)) as aliyun, FakeServer(Answer(body=RONGLIAN_OK)) as ronglian:
+        app = make_app(aliyun.address, ronglian.address)
+        first, second = app.extensions["sms"]
+        with app.app_context():
+            first.away_until = time.monotonic() + 60
+            assert send_sms(PHONE, CODE) == "ronglian"
+            first.away_until = time.monotonic() - 1
+            # As when this many threads begin to send at the same moment.
+            orders = [sms._in_order() for _ in range(3)]
+            assert orders == [[first, second], [second, first], [second, first]]
+            first.away_until = time.monotonic() - 1
+            assert [send_sms(PHONE, CODE) for _ in range(2)] == ["aliyun"] * 2
+            assert sms._in_order() == [first, second] == sms._in_order()
 
 
 def test_unknown_provider_stops_the_start() -> None:

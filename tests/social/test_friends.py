@@ -174,6 +174,39 @@ def test_liked_me_shows_likers_newest_first_with_the_own_answer(
     assert ids(page_of(man, "liked_me", page=2, per_page=2)) == [women[0].id]
 
 
+@pytest.mark.parametrize("is_ended_by_her", [True, False])
+def test_whoever_was_unfriended_is_no_liker_any_more(is_ended_by_her: bool, people: People) -> None:
+    man, women = people.add(vip=3), [people.woman() for _ in range(4)]
+    for woman in women:
+        woman.like(man)
+    for woman in women[:3]:
+        assert man.like(woman).json["data"] == {"is_matched": True}
+    for woman in women[:2]:
+        one, other = (woman, man) if is_ended_by_her else (man, woman)
+        assert one.post("/api/social/unfriend", sid=str(other.id)).status_code == 200
+    page = page_of(man, "liked_me")
+    assert (set(ids(page)), page["total"]) == ({women[2].id, women[3].id}, 2)
+    second = page_of(man, "liked_me", page=2, per_page=1)
+    assert (len(second["items"]), second["pages"]) == (1, 2)
+
+
+def test_an_ended_match_hides_the_like_from_either_side_of_the_pair(people: People) -> None:
+    """Whoever has the lower id stands first in the pair."""
+    older, man, younger = people.woman(vip=3), people.add(vip=3), people.woman(vip=3)
+    for woman in (older, younger):
+        match(man, woman)
+        assert ids(page_of(woman, "liked_me")) == [man.id]
+        man.post("/api/social/unfriend", sid=str(woman.id))
+        assert page_of(woman, "liked_me")["total"] == 0
+    assert page_of(man, "liked_me")["total"] == 0
+
+
+def test_nobody_unfriends_themself(people: People) -> None:
+    man = people.add()
+    answer = man.post("/api/social/unfriend", sid=str(man.id))
+    assert (answer.status_code, answer.json["code"]) == (404, 1009)
+
+
 def test_likers_of_others_are_not_shown(people: People) -> None:
     man, other, woman = people.add(vip=3), people.add(), people.woman()
     woman.like(other)

@@ -1,13 +1,16 @@
 """Taking the last swipe back, with everything that followed from it."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from swiper.auth.accounts import delete_account
 from swiper.extensions import db, redis
+from swiper.social import swipes
 from swiper.social.models import LikeIn, Swipe
 from swiper.social.ranking import KEY
 from tests.factories import Clock, People, Person
@@ -114,6 +117,47 @@ def test_an_older_swipe_is_not_the_last_one(man: Person, woman: Person, people: 
     assert quota(man, "rewind") == 0
     assert rewind(man, last.id) == (200, 0, {"sid": str(last.id)})
     assert_consistent(app)
+
+
+def test_a_rewind_whose_commit_was_not_confirmed_takes_back_no_second_swipe(
+    man: Person, woman: Person, people: People, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    man.dislike(woman)
+    man.dislike(people.woman())
+    with app.app_context():
+        dialect = db.engine.dialect
+    commit = dialect.do_commit
+
+    def commit_and_lose_the_connection(connection: Any) -> None:
+        monkeypatch.setattr(dialect, "do_commit", commit)
+        commit(connection)
+        raise OperationalError("COMMIT", {}, Exception("gone"), connection_invalidated=True)
+
+    monkeypatch.setattr(dialect, "do_commit", commit_and_lose_the_connection)
+    assert rewind(man) == (409, 1007, None)
+    assert quota(man, "rewind") == 1
+    with app.app_context():
+        assert list(db.session.scalars(select(Swipe.sid))) == [woman.id]
+
+
+def test_a_named_rewind_is_not_for_the_swipe_before_when_another_one_was_faster(
+    man: Person, woman: Person, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    man.like(woman)
+    last = people.woman()
+    man.like(last)
+
+    def find_too_early(uid: int) -> int:
+        found = last_swiped(uid)
+        monkeypatch.setattr(swipes, "_last_swiped", last_swiped)
+        assert rewind(man)[0] == 200
+        return found
+
+    last_swiped = swipes._last_swiped
+    monkeypatch.setattr(swipes, "_last_swiped", find_too_early)
+    answer = man.post("/api/social/rewind", sid=str(last.id))
+    assert (answer.status_code, answer.json["code"]) == (422, 1005)
+    assert man.get("/api/vip/me").json["data"]["quotas"]["like"]["used"] == 1
 
 
 def test_somebody_elses_swipe_is_not_rewound(man: Person, woman: Person, app: Flask) -> None:

@@ -16,11 +16,13 @@ from swiper.auth.accounts import delete_account
 from swiper.dialect import now
 from swiper.errors import ParamError
 from swiper.extensions import db
+from swiper.tasking import only_one
 from swiper.vip import tasks
-from swiper.vip.models import FlashSale, Order, OrderState, Ticket, TicketState
-from swiper.vip.orders import release_unpaid
-from swiper.vip.sales import add_sale, lost_tickets, serve_ticket
+from swiper.vip.models import FlashSale, Membership, Order, OrderState, Ticket, TicketState
+from swiper.vip.orders import unpaid_orders
+from swiper.vip.sales import LOST_AFTER_SECONDS, add_sale, lost_tickets, serve_ticket
 from tests.factories import Clock, People, Person, at_once
+from tests.vip.test_orders import release
 
 NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
 
@@ -236,7 +238,7 @@ def test_a_ticket_whose_task_was_lost_is_served_by_the_sweep(
     man, sale_id = people.add(), open_sale(1)
     ticket = int(queue_up(man, sale_id).json["data"]["ticket"])
     with app.app_context():
-        clock.advance(seconds=15)
+        clock.advance(seconds=LOST_AFTER_SECONDS)
         assert lost_tickets() == []
         clock.advance(seconds=1)
         assert lost_tickets() == [(man.id, ticket)]
@@ -245,9 +247,46 @@ def test_a_ticket_whose_task_was_lost_is_served_by_the_sweep(
     assert assert_exact(app, sale_id) == {OrderState.PENDING: 1}
 
 
-def release(app: Flask) -> int:
+def test_lost_tickets_are_served_in_the_order_of_the_queue(
+    people: People, app: Flask, open_sale: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, NOON)
+    sale_id, buyers = open_sale(2), [people.add(is_complete=False) for _ in range(5)]
+    for buyer in reversed(buyers):
+        queue_up(buyer, sale_id)
+        clock.advance(seconds=1)
+    clock.advance(seconds=LOST_AFTER_SECONDS)
+    tasks.sweep_tickets()
     with app.app_context():
-        return release_unpaid()
+        served = set(db.session.scalars(select(Order.uid)))
+    assert served == {buyers[4].id, buyers[3].id}
+
+
+@pytest.mark.parametrize("name", ["sweep_tickets", "release_orders", "expire_levels"])
+def test_a_sweep_runs_alone_and_not_for_ever(
+    name: str, people: People, app: Flask, open_sale: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, NOON)
+    sale_id, man = open_sale(5, ends_at=NOON + timedelta(days=90)), people.add(vip=1)
+    queue_up(people.add(), sale_id)
+    man.post("/api/vip/orders", level=1, months=1)
+    clock.advance(days=60)
+
+    def left() -> tuple[int, list[int], list[int]]:
+        with app.app_context():
+            return len(lost_tickets()), unpaid_orders(), list(db.session.scalars(select(Membership.uid)))
+
+    before = left()
+    assert before[0] == len(before[1]) == len(before[2]) == 1
+    task = getattr(tasks, name)
+    with app.app_context(), only_one(name):
+        task()
+    with monkeypatch.context() as over:
+        over.setattr("swiper.tasking.SWEEP_SECONDS", -1)
+        task()
+    assert left() == before
+    task()
+    assert left() != before
 
 
 def test_an_unpaid_place_goes_to_somebody_else(

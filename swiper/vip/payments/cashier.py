@@ -8,6 +8,7 @@ hexadecimal HMAC-SHA256 of the body's bytes under `PAYMENT_SECRET`.
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +17,7 @@ from swiper.errors import PaymentError
 from swiper.ids import MAX_ID
 from swiper.vip.payments.base import PaymentNotice, PaymentProvider
 
+ORDER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 FIELDS = {"order_id": str, "payment_id": str, "amount_cents": int, "currency": str}
 
 
@@ -49,8 +51,8 @@ class CashierProvider(PaymentProvider):
         if not isinstance(fields, dict) or any(type(fields.get(name)) is not kind for name, kind in FIELDS.items()):
             raise PaymentError()
         number, payment_id = fields["order_id"], fields["payment_id"]
-        if not number.isascii() or not number.isdigit() or not 0 < int(number[:20]) <= MAX_ID:
+        if not ORDER_ID.fullmatch(number) or int(number) > MAX_ID:
             raise PaymentError("There is no such order.")
-        if not 0 < len(payment_id) <= 64:
+        if not 0 < len(payment_id) <= 64 or not payment_id.isprintable():
             raise PaymentError()
         return PaymentNotice(int(number), payment_id, fields["amount_cents"], fields["currency"])

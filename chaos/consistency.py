@@ -1,0 +1,74 @@
+"""Whether what the database holds about swipes agrees with itself, and with what people were told."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence, Set
+
+from sqlalchemy import or_, select
+
+from chaos.site import Site
+from chaos.traffic import Swiped
+from swiper.social.models import BOTH_LIKE, FIRST_LIKES, SECOND_LIKES, Friend, LikeIn, Pair, Swipe
+from swiper.social.ranking import KEY, POINTS
+from swiper.vip.quotas import Quota
+
+Pairs = set[tuple[int, int]]
+
+
+def lost_swipes(site: Site, told: Iterable[Swiped]) -> list[str]:
+    """What was acknowledged and is not in the database: swipes, and matches without a friendship."""
+    with site.looking() as session:
+        stored = {(row.uid, row.sid): str(row.kind) for row in session.scalars(select(Swipe))}
+        friends: Pairs = {(row.uid1, row.uid2) for row in session.scalars(select(Friend))}
+    lost = []
+    for swipe in told:
+        if stored.get((swipe.uid, swipe.sid)) != swipe.kind:
+            lost.append(f"{swipe.kind} of {swipe.uid} on {swipe.sid}")
+        if swipe.is_matched and _sorted(swipe.uid, swipe.sid) not in friends:
+            lost.append(f"match of {swipe.uid} and {swipe.sid}")
+    return lost
+
+
+def half_written(site: Site, uids: Sequence[int]) -> list[str]:
+    """Where the tables disagree about the swipes of `uids`, who have not rewound or unfriended anybody."""
+    with site.looking() as session:
+        swipes = {(row.uid, row.sid): row.kind for row in session.scalars(select(Swipe).where(Swipe.uid.in_(uids)))}
+        likes_in: Pairs = {(row.uid, row.sid) for row in session.scalars(select(LikeIn).where(LikeIn.uid.in_(uids)))}
+        pairs = session.scalars(select(Pair).where(or_(Pair.uid1.in_(uids), Pair.uid2.in_(uids)))).all()
+        friends = session.scalars(select(Friend).where(or_(Friend.uid1.in_(uids), Friend.uid2.in_(uids)))).all()
+        used = {(row.uid, str(row.kind)): row.used for row in session.scalars(select(Quota).where(Quota.uid.in_(uids)))}
+    likes = {key for key, kind in swipes.items() if kind.is_like}
+    masks = {(pair.uid1, pair.uid2): pair.mask for pair in pairs}
+    wanted_masks: dict[tuple[int, int], int] = defaultdict(int, dict.fromkeys(masks, 0))
+    for uid, sid in likes:
+        wanted_masks[_sorted(uid, sid)] |= FIRST_LIKES if uid < sid else SECOND_LIKES
+    spent = Counter((uid, str(kind)) for (uid, _), kind in swipes.items() if kind.is_like)
+    return [
+        *_difference("queue entry", likes, likes_in),
+        *_difference("pair", set(wanted_masks.items()), set(masks.items())),
+        *_difference(
+            "friendship",
+            {pair for pair, mask in wanted_masks.items() if mask == BOTH_LIKE},
+            {(row.uid1, row.uid2) for row in friends},
+        ),
+        *_difference("quota", set(spent.items()), set(used.items())),
+    ]
+
+
+def ranking_drift(site: Site) -> int:
+    """By how many points the ranking differs from the swipes, over all people."""
+    scores: Counter[int] = Counter()
+    with site.looking() as session:
+        for swipe in session.scalars(select(Swipe)):
+            scores[swipe.sid] += POINTS[swipe.kind]
+    ranked = {int(uid): int(score) for uid, score in site.app.extensions["redis"].zrange(KEY, 0, -1, withscores=True)}
+    return sum(abs(scores[uid] - ranked.get(uid, 0)) for uid in scores.keys() | ranked.keys())
+
+
+def _sorted(uid: int, sid: int) -> tuple[int, int]:
+    one, other = sorted((uid, sid))
+    return one, other
+
+
+def _difference(what: str, wanted: Set[object], found: Set[object]) -> list[str]:
+    missing = [f"{what} {key} is missing" for key in wanted - found]
+    return missing + [f"{what} {key} is too much" for key in found - wanted]
