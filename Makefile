@@ -29,8 +29,8 @@ test: $(TEST_READY) ## the whole suite on the embedded default; needs no server
 
 test-services: $(TEST_READY) ## the suite on real servers (TEST_POSTGRES_URL, TEST_MARIADB_URL, TEST_REDIS_URL)
 	@$(BIN)/python -m tests.services check
-	TEST_DATABASE=postgres $(PYTEST) -m "not embedded"
-	TEST_DATABASE=mariadb $(PYTEST) -m "not embedded"
+	TEST_DATABASE=postgres $(PYTEST)
+	TEST_DATABASE=mariadb $(PYTEST)
 
 chaos: $(TEST_READY) ## races, faults and attacks on servers of its own (QUICK=1: the short form, ONLY="names")
 	$(BIN)/python -m chaos $(if $(QUICK),--quick) $(ONLY)

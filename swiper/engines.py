@@ -90,6 +90,10 @@ def _prepare_sqlite(engine: Engine) -> None:
         # process is open, SQLite shares with it what it knows of the file (os_unix.c).
         if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF in SQLITE_STUCK:
             context.is_disconnect = True
+            cursor = getattr(context.execution_context, "cursor", None)
+            if cursor is not None:
+                # The exception still holds it, and a connection with a live cursor stays open after it was closed.
+                cursor.close()
             engine.dispose()
 
 

@@ -248,7 +248,6 @@ def seed(make_app: Callable[..., Flask], folder: Path) -> tuple[Flask, str]:
 FINE, REFUSED = {(200, 0), (201, 0)}, {(503, 1011)}
 
 
-@pytest.mark.embedded
 def test_the_service_outlives_a_disk_that_takes_nothing(
     make_app: Callable[..., Flask], app: Flask, settings: Settings, tmp_path: Path
 ) -> None:
