@@ -192,9 +192,17 @@ class Door:
         """`given` with ids and levels that exist in the place of most that could, to see more than refusals."""
         if not isinstance(given, dict):
             return given
-        digits = {name: int(given[name]) for name in self.known.keys() & given.keys() if str(given[name]).isdecimal()}
+        names = [name for name in self.known.keys() & given.keys() if is_exchangeable(name, given[name])]
+        digits = {name: int(given[name]) for name in names}
         chosen = {name: self.known[name][number % 4 :][:1] for name, number in digits.items()}
         return given | {name: found[0] for name, found in chosen.items() if found}
+
+
+def is_exchangeable(name: str, value: Any) -> bool:
+    """True where the schema admits the value; a wrong one must stay wrong."""
+    if name == "level":
+        return type(value) is int and 1 <= value <= 100
+    return str(value).isdecimal() and 0 < int(value) <= MAX_ID
 
 
 @pytest.fixture
