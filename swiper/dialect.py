@@ -140,7 +140,7 @@ def bulk_insert(model: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]
     place = "?" if dialect.paramstyle == "qmark" else "%s"
     # PyMySQL makes statements of many rows out of this form. All names are the model's own.
     statement = f"INSERT INTO {target} VALUES ({', '.join([place] * len(names))})"  # noqa: S608
-    if prepared := list(values):
+    if prepared := list(map(tuple, values)):
         connection.exec_driver_sql(statement, prepared)
 
 
@@ -150,18 +150,18 @@ def _default_of(column: Any) -> Any:
 
 def _stored(
     dialect: Any, columns: Sequence[Any], constants: tuple[Any, ...], rows: Iterable[Sequence[Any]]
-) -> Iterator[tuple[Any, ...]]:
+) -> Iterator[Sequence[Any]]:
     """Each row followed by `constants`, as the types of `columns` hand values to the driver."""
     processors = [column.type.dialect_impl(dialect).bind_processor(dialect) for column in columns]
     width = len(columns) - len(constants)
     tail = [process(value) if process else value for process, value in zip(processors[width:], constants, strict=True)]
-    # Most columns need nothing done, and this is done for every value of every row.
+    # Most columns need nothing done, and what is left is done for each of millions of rows.
     needed = [(place, process) for place, process in enumerate(processors[:width]) if process]
     for row in rows:
         values = [*row, *tail]
         for place, process in needed:
             values[place] = process(values[place])
-        yield tuple(values)
+        yield values
 
 
 def _dialect() -> str:

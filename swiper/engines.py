@@ -4,7 +4,7 @@ import logging
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
@@ -147,7 +147,7 @@ def _prepare_server(engine: Engine, seconds: float) -> None:
     vars(engine)["raw_connection"] = _limited_beginning(engine, seconds)
 
 
-def _copy(cursor: Any, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+def _copy(cursor: Any, statement: str, rows: Iterable[Sequence[Any]]) -> None:
     """Run a COPY of psycopg's, which takes its rows one by one while the server is at work on those before."""
     with cursor.copy(statement) as copy:
         for row in rows:

@@ -8,11 +8,12 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from swiper.auth.accounts import shuffle_of
-from swiper.auth.models import DatingSex, Discovery, Nickname, Phone, Preferences, Sex, Status, User
+from swiper.auth.models import DatingSex, Discovery, Nickname, Phone, Preferences, Sex, User
 from swiper.auth.profiles import fold_nickname
-from swiper.dialect import bulk_insert, now, transactional
+from swiper.dialect import bulk_insert, transactional
 from swiper.extensions import db
 from swiper.ids import new_id
 
@@ -68,7 +69,7 @@ def seed_robots(count: int, seed: int | None = None, progress: Callable[[int], N
     pick = random.Random(f"{seed}:{first}") if seed is not None else random.Random()
     people = _people(first, count, pick)
     while batch := list(itertools.islice(people, BATCH)):
-        _insert(batch)
+        _store(batch)
         progress(len(batch))
 
 
@@ -115,18 +116,27 @@ def _nickname(pool: list[str], number: int) -> str:
     return f"{name}{turn}" if turn else name
 
 
+def _store(people: list[Robot]) -> None:
+    """Insert one batch; where somebody real has a robot's name, the phone number makes the robot's new."""
+    try:
+        _insert(people, has_free_names=True)
+    except IntegrityError:
+        # Looked for only now: it would take a third of all the time, and such people are rare.
+        _insert(people, has_free_names=False)
+
+
 @transactional
-def _insert(people: list[Robot]) -> None:
-    """Insert one batch into all the tables that a person is in."""
-    people, folded = _with_free_names(people)
-    moment = now()
+def _insert(people: list[Robot], has_free_names: bool) -> None:
+    """Insert one batch into all the tables that a person is in; the names first, since they may be taken."""
+    if not has_free_names:
+        people = _renamed(people)
+    bulk_insert(Nickname, ("folded", "uid"), ((fold_nickname(robot.nickname), robot.id) for robot in people))
     bulk_insert(
         User,
-        (*Robot._fields, "avatar", "status", "is_robot", "created_at"),
-        ((*robot, f"/portraits/{robot.sex}/{robot.phone}.svg", Status.ACTIVE, True, moment) for robot in people),
+        (*Robot._fields, "avatar", "is_robot"),
+        ((*robot, f"/portraits/{robot.sex}/{robot.phone}.svg", True) for robot in people),
     )
     bulk_insert(Phone, ("phone", "uid"), ((robot.phone, robot.id) for robot in people))
-    bulk_insert(Nickname, ("folded", "uid"), ((name, robot.id) for name, robot in zip(folded, people, strict=True)))
     bulk_insert(Preferences, ("uid",), ((robot.id,) for robot in people))
     bulk_insert(
         Discovery,
@@ -138,14 +148,10 @@ def _insert(people: list[Robot]) -> None:
     )
 
 
-def _with_free_names(people: list[Robot]) -> tuple[list[Robot], list[str]]:
-    """The robots, and their folded names. Where somebody real has a name, the phone number makes it new."""
-    folded = [fold_nickname(robot.nickname) for robot in people]
-    taken = set(db.session.scalars(select(Nickname.folded).where(Nickname.folded.in_(folded))))
-    if not taken:
-        return people, folded
-    people = [
-        robot._replace(nickname=robot.nickname + robot.phone[-9:]) if name in taken else robot
-        for robot, name in zip(people, folded, strict=True)
+def _renamed(people: list[Robot]) -> list[Robot]:
+    folded = {robot.id: fold_nickname(robot.nickname) for robot in people}
+    taken = set(db.session.scalars(select(Nickname.folded).where(Nickname.folded.in_(folded.values()))))
+    return [
+        robot._replace(nickname=robot.nickname + robot.phone[-9:]) if folded[robot.id] in taken else robot
+        for robot in people
     ]
-    return people, [fold_nickname(robot.nickname) for robot in people]
