@@ -4,7 +4,7 @@ import functools
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -32,6 +32,8 @@ NO_ANSWER = "no answer in time"
 # PostgreSQL: serialization failure, deadlock. MariaDB: deadlock, lock wait time-out, record has changed (11.6+).
 RETRYABLE_STATES = {"40001", "40P01"}
 RETRYABLE_NUMBERS = {1213, 1205, 1020}
+# The execution option that carries the rows of a COPY to the engine's events, which hand them to the driver.
+COPIED_ROWS = "copied_rows"
 
 _work: ContextVar[list[Callable[[], None]] | None] = ContextVar("transaction", default=None)
 
@@ -113,6 +115,53 @@ def insert_if_absent(model: Any, rows: Sequence[dict[str, Any]], keys: Sequence[
         return
     insert = postgresql.insert if _dialect() == "postgresql" else sqlite.insert
     db.session.execute(insert(table).on_conflict_do_nothing(index_elements=list(keys)), rows)
+
+
+def bulk_insert(model: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Insert many rows in the quickest way that the database has, in the running transaction.
+
+    Each row has its values in the order of `columns`. The other columns get their defaults, worked out once for all
+    rows. Meant for commands: a web worker gives a statement no time for so many rows.
+    """
+    connection = db.session.connection()
+    dialect, table = connection.dialect, model.__table__
+    defaults = {
+        column.name: _default_of(column)
+        for column in table.c
+        if column.default is not None and column.name not in columns
+    }
+    names = [*columns, *defaults]
+    values = _stored(dialect, [table.c[name] for name in names], (*defaults.values(),), rows)
+    prepare = dialect.identifier_preparer
+    target = f"{prepare.format_table(table)} ({', '.join(map(prepare.quote, names))})"
+    if dialect.name == "postgresql":
+        connection.exec_driver_sql(f"COPY {target} FROM STDIN", execution_options={COPIED_ROWS: values})
+        return
+    place = "?" if dialect.paramstyle == "qmark" else "%s"
+    # PyMySQL makes statements of many rows out of this form. All names are the model's own.
+    statement = f"INSERT INTO {target} VALUES ({', '.join([place] * len(names))})"  # noqa: S608
+    if prepared := list(map(tuple, values)):
+        connection.exec_driver_sql(statement, prepared)
+
+
+def _default_of(column: Any) -> Any:
+    return column.default.arg(None) if column.default.is_callable else column.default.arg
+
+
+def _stored(
+    dialect: Any, columns: Sequence[Any], constants: tuple[Any, ...], rows: Iterable[Sequence[Any]]
+) -> Iterator[Sequence[Any]]:
+    """Each row followed by `constants`, as the types of `columns` hand values to the driver."""
+    processors = [column.type.dialect_impl(dialect).bind_processor(dialect) for column in columns]
+    width = len(columns) - len(constants)
+    tail = [process(value) if process else value for process, value in zip(processors[width:], constants, strict=True)]
+    # Most columns need nothing done, and what is left is done for each of millions of rows.
+    needed = [(place, process) for place, process in enumerate(processors[:width]) if process]
+    for row in rows:
+        values = [*row, *tail]
+        for place, process in needed:
+            values[place] = process(values[place])
+        yield values
 
 
 def _dialect() -> str:

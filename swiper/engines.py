@@ -4,7 +4,8 @@ import logging
 import random
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from flask import Flask
@@ -15,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DisconnectionError
 
-from swiper.dialect import NO_ANSWER, is_in_transaction
+from swiper.dialect import COPIED_ROWS, NO_ANSWER, is_in_transaction
 from swiper.extensions import db
 
 log = logging.getLogger(__name__)
@@ -131,8 +132,12 @@ def _prepare_server(engine: Engine, seconds: float) -> None:
             raise DisconnectionError("the server has closed this connection")
 
     @event.listens_for(engine, "do_execute")
-    def execute(cursor: Any, statement: str, parameters: Any, _context: Any) -> bool:
-        _run_limited(dialect, seconds, cursor.connection, statement, lambda: cursor.execute(statement, parameters))
+    def execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        rows = context.execution_options.get(COPIED_ROWS)
+        work = (
+            partial(cursor.execute, statement, parameters) if rows is None else partial(_copy, cursor, statement, rows)
+        )
+        _run_limited(dialect, seconds, cursor.connection, statement, work)
         return True
 
     @event.listens_for(engine, "do_executemany")
@@ -144,6 +149,13 @@ def _prepare_server(engine: Engine, seconds: float) -> None:
     for name in ("do_commit", "do_rollback"):
         setattr(dialect, name, _limited_ending(dialect, seconds, name))
     vars(engine)["raw_connection"] = _limited_beginning(engine, seconds)
+
+
+def _copy(cursor: Any, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Run a COPY of psycopg's, which takes its rows one by one while the server is at work on those before."""
+    with cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def _keep_rows_out_of_errors(engine: Engine) -> None:

@@ -21,5 +21,5 @@ def new_id() -> int:
     global _last
     with _lock:
         fresh = (int(time.time() * 1000) - EPOCH_MS) << RANDOM_BITS | secrets.randbits(RANDOM_BITS)
-        _last = fresh if fresh > _last else _last + 1 + secrets.randbelow(16)
+        _last = fresh if fresh > _last else _last + 1 + secrets.randbits(4)
         return _last

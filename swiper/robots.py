@@ -5,14 +5,15 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from swiper.auth.accounts import shuffle_of
-from swiper.auth.models import DatingSex, Discovery, Nickname, Phone, Preferences, Sex, Status, User
+from swiper.auth.models import DatingSex, Discovery, Nickname, Phone, Preferences, Sex, User
 from swiper.auth.profiles import fold_nickname
-from swiper.dialect import now, transactional
+from swiper.dialect import bulk_insert, transactional
 from swiper.extensions import db
 from swiper.ids import new_id
 
@@ -30,7 +31,7 @@ FIRST_PHONE = 21_000_000_000
 LAST_PHONE = 21_900_000_000
 OLDEST = date(1980, 1, 1)
 YOUNGEST = date(2000, 12, 31)
-BATCH = 2_000
+BATCH = 5_000
 BIOS = (
     "周末喜欢爬山和咖啡。",
     "养了两只猫，会做饭。",
@@ -41,7 +42,19 @@ BIOS = (
     "",
 )
 
-Row = dict[str, Any]
+WANTED = {sex: DatingSex(sex.other) for sex in Sex}
+
+
+class Robot(NamedTuple):
+    """What is drawn for each; the fields are columns of `users`."""
+
+    id: int
+    phone: str
+    nickname: str
+    sex: Sex
+    birthday: date
+    location: str
+    bio: str
 
 
 def seed_robots(count: int, seed: int | None = None, progress: Callable[[int], None] = lambda _: None) -> None:
@@ -56,7 +69,7 @@ def seed_robots(count: int, seed: int | None = None, progress: Callable[[int], N
     pick = random.Random(f"{seed}:{first}") if seed is not None else random.Random()
     people = _people(first, count, pick)
     while batch := list(itertools.islice(people, BATCH)):
-        _insert(batch)
+        _store(batch)
         progress(len(batch))
 
 
@@ -73,26 +86,26 @@ def _robots_so_far() -> int:
     return int(last) - FIRST_PHONE + 1 if last else 0
 
 
-def _people(first: int, count: int, pick: random.Random) -> Iterator[Row]:
-    """One dictionary a robot, with everything that its rows are made of."""
-    days = (YOUNGEST - OLDEST).days
+def _people(first: int, count: int, pick: random.Random) -> Iterator[Robot]:
+    """The robots from number `first` on."""
     pools = {
         Sex.MALE: [a + b for a in SURNAMES for b in MALE_NAMES],
         Sex.FEMALE: [a + b for a in SURNAMES for b in FEMALE_NAMES],
     }
+    birthdays = [OLDEST + timedelta(days=day) for day in range((YOUNGEST - OLDEST).days + 1)]
+    # Dealt out evenly, so that a newcomer finds somebody in every city, however few robots there are.
+    places = [(city, sex) for city in CITIES for sex in (Sex.MALE, Sex.FEMALE)]
     for number in range(first, first + count):
-        # Dealt out evenly, so that a newcomer finds somebody in every city, however few robots there are.
-        place = number % (2 * len(CITIES))
-        sex = (Sex.MALE, Sex.FEMALE)[place % 2]
-        yield {
-            "id": new_id(),
-            "phone": str(FIRST_PHONE + number),
-            "nickname": _nickname(pools[sex], number),
-            "sex": sex,
-            "birthday": OLDEST + timedelta(days=pick.randint(0, days)),
-            "location": CITIES[place // 2],
-            "bio": pick.choice(BIOS),
-        }
+        city, sex = places[number % len(places)]
+        yield Robot(
+            new_id(),
+            str(FIRST_PHONE + number),
+            _nickname(pools[sex], number),
+            sex,
+            pick.choice(birthdays),
+            city,
+            pick.choice(BIOS),
+        )
 
 
 def _nickname(pool: list[str], number: int) -> str:
@@ -103,44 +116,42 @@ def _nickname(pool: list[str], number: int) -> str:
     return f"{name}{turn}" if turn else name
 
 
+def _store(people: list[Robot]) -> None:
+    """Insert one batch; where somebody real has a robot's name, the phone number makes the robot's new."""
+    try:
+        _insert(people, has_free_names=True)
+    except IntegrityError:
+        # Looked for only now: it would take a third of all the time, and such people are rare.
+        _insert(people, has_free_names=False)
+
+
 @transactional
-def _insert(people: list[Row]) -> None:
-    """Insert one batch into all the tables that a person is in."""
-    moment = now()
-    taken = _taken([fold_nickname(person["nickname"]) for person in people])
-    for person in people:
-        if fold_nickname(person["nickname"]) in taken:
-            # Somebody real has this name: the phone number makes it new.
-            person["nickname"] += person["phone"][-9:]
-    rows: dict[Any, list[Row]] = {
-        User: [
-            person
-            | {
-                "avatar": f"/portraits/{person['sex']}/{person['phone']}.svg",
-                "status": Status.ACTIVE,
-                "is_robot": True,
-                "created_at": moment,
-            }
-            for person in people
-        ],
-        Phone: [{"phone": person["phone"], "uid": person["id"]} for person in people],
-        Nickname: [{"folded": fold_nickname(person["nickname"]), "uid": person["id"]} for person in people],
-        Preferences: [{"uid": person["id"]} for person in people],
-        Discovery: [
-            {
-                "location": person["location"],
-                "uid": person["id"],
-                "sex": person["sex"],
-                "dating_sex": DatingSex(person["sex"].other),
-                "birthday": person["birthday"],
-                "shuffle": shuffle_of(person["id"]),
-            }
-            for person in people
-        ],
-    }
-    for model, values in rows.items():
-        db.session.execute(insert(model), values)
+def _insert(people: list[Robot], has_free_names: bool) -> None:
+    """Insert one batch into all the tables that a person is in; the names first, since they may be taken."""
+    if not has_free_names:
+        people = _renamed(people)
+    bulk_insert(Nickname, ("folded", "uid"), ((fold_nickname(robot.nickname), robot.id) for robot in people))
+    bulk_insert(
+        User,
+        (*Robot._fields, "avatar", "is_robot"),
+        ((*robot, f"/portraits/{robot.sex}/{robot.phone}.svg", True) for robot in people),
+    )
+    bulk_insert(Phone, ("phone", "uid"), ((robot.phone, robot.id) for robot in people))
+    bulk_insert(Preferences, ("uid",), ((robot.id,) for robot in people))
+    bulk_insert(
+        Discovery,
+        ("location", "uid", "sex", "dating_sex", "birthday", "shuffle"),
+        (
+            (robot.location, robot.id, robot.sex, WANTED[robot.sex], robot.birthday, shuffle_of(robot.id))
+            for robot in people
+        ),
+    )
 
 
-def _taken(folded: list[str]) -> set[str]:
-    return set(db.session.scalars(select(Nickname.folded).where(Nickname.folded.in_(folded))))
+def _renamed(people: list[Robot]) -> list[Robot]:
+    folded = {robot.id: fold_nickname(robot.nickname) for robot in people}
+    taken = set(db.session.scalars(select(Nickname.folded).where(Nickname.folded.in_(folded.values()))))
+    return [
+        robot._replace(nickname=robot.nickname + robot.phone[-9:]) if folded[robot.id] in taken else robot
+        for robot in people
+    ]

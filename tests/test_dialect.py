@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -10,9 +10,18 @@ from flask import Flask
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError, StatementError
 
-from swiper.auth.models import Phone, Tombstone
+from swiper.auth.models import Nickname, Phone, Preferences, Sex, Status, Tombstone, User
 from swiper.bans.models import IpBan
-from swiper.dialect import ATTEMPTS, QUICK_ATTEMPTS, after_commit, insert_if_absent, now, transactional, upsert
+from swiper.dialect import (
+    ATTEMPTS,
+    QUICK_ATTEMPTS,
+    after_commit,
+    bulk_insert,
+    insert_if_absent,
+    now,
+    transactional,
+    upsert,
+)
 from swiper.extensions import db
 from swiper.responses import is_outage
 from tests.factories import at_once
@@ -125,6 +134,41 @@ def test_insert_if_absent_leaves_what_stands() -> None:
 def test_insert_if_absent_hides_no_other_error() -> None:
     with pytest.raises((IntegrityError, OperationalError)):
         insert_if_absent(Phone, [{"phone": "+861", "uid": None}], ["phone"])
+
+
+def test_many_rows_at_once_have_the_types_and_defaults_of_their_columns() -> None:
+    moment = datetime(2026, 7, 1, 8, 0, 0, 1, tzinfo=timezone(timedelta(hours=8)))
+    texts = ["\t\n\r\\ \\N \\.", "'\"`;--", "%s %(x)s ? :x", "", "小明 🙂"]
+    rows = [(n, f"p{n}", "x", Sex.FEMALE, date(2000, 2, 29), None, text, moment) for n, text in enumerate(texts, 1)]
+    columns = ("id", "phone", "nickname", "sex", "birthday", "location", "bio", "created_at")
+    bulk_insert(User, columns, iter(rows))
+    bulk_insert(Preferences, ["uid"], [(1,)])
+    bulk_insert(Tombstone, ["uid"], [(1,)])
+    db.session.commit()
+    users = db.session.scalars(select(User).order_by(User.id)).all()
+    assert [tuple(getattr(user, column) for column in columns) for user in users] == rows
+    assert {(user.status, user.is_robot, user.avatar) for user in users} == {(Status.ACTIVE, False, "")}
+    preferences = db.session.get_one(Preferences, 1)
+    assert (preferences.dating_sex, preferences.max_dating_age, preferences.vibration) == (None, 45, True)
+    assert abs(db.session.get_one(Tombstone, 1).deleted_at - now()) < timedelta(minutes=1)
+
+
+def test_many_rows_at_once_are_part_of_the_transaction() -> None:
+    bulk_insert(Phone, ["phone", "uid"], [("+861", 1), ("+862", 2)])
+    assert db.session.scalar(select(func.count()).select_from(Phone)) == 2
+    db.session.rollback()
+    bulk_insert(Phone, ["phone", "uid"], [])
+    assert db.session.scalar(select(func.count()).select_from(Phone)) == 0
+
+
+def test_many_rows_at_once_are_refused_like_one_and_not_quoted() -> None:
+    with pytest.raises(IntegrityError) as refused:
+        bulk_insert(Nickname, ["folded", "uid"], [("a secret", 1), ("a secret", 2)])
+    if db.engine.dialect.name == "postgresql":
+        assert "secret" not in str(refused.value)
+    db.session.rollback()
+    with pytest.raises((ValueError, StatementError), match="naive"):
+        bulk_insert(Tombstone, ["uid", "deleted_at"], [(1, datetime(2026, 1, 1))])
 
 
 def test_text_is_compared_with_its_case() -> None:
