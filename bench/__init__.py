@@ -1,0 +1,1 @@
+"""What Swiper costs, measured against yardsticks on servers of its own: `make bench`."""
