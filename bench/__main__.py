@@ -13,15 +13,32 @@ import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from bench.lab import Lab
-from bench.measurements import reads
+from bench.lab import Extent, Lab, Size
+from bench.measurements import embedded, growth, logins, reads, sizes, trips, writes
 from bench.report import Row, as_markdown, as_text
 from chaos.servers import missing_programs
 from config.settings import ROOT
 
 Measurement = Callable[[Lab], Iterator[Row]]
 
-MEASUREMENTS: tuple[Measurement, ...] = (reads.profile,)
+MEASUREMENTS: tuple[Measurement, ...] = (
+    reads.profile,
+    reads.deck,
+    reads.pages,
+    writes.like,
+    writes.match,
+    trips.trips,
+    growth.people,
+    growth.swipes,
+    logins.verify,
+    logins.login,
+    sizes.loading,
+    sizes.storage,
+    sizes.memory,
+    embedded.embedded,
+)
+FULL = Extent((Size(10_000, 200_000), Size(100_000, 2_000_000), Size(1_000_000, 20_000_000)), 7, 4, 200_000)
+QUICK = Extent((Size(10_000, 100_000), Size(100_000, 1_000_000)), 3, 1, 20_000)
 PAGE = ROOT / "docs/performance.md"
 NOT_NEEDED = frozenset({"mariadbd", "mariadb-install-db"})
 
@@ -31,7 +48,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the short form, which writes no file")
     parser.add_argument("--strict", action="store_true", help="fail when a target is not reached")
-    parser.add_argument("--people", type=int, help="so many people, ten swipes each, one round; writes no file")
+    parser.add_argument("--people", type=int, help="so many people and short rounds, to try it out; writes no file")
     parser.add_argument("only", nargs="*", help="names of measurements; by default all of them")
     options = parser.parse_args()
     chosen = [each for each in MEASUREMENTS if not options.only or each.__name__ in options.only]
@@ -42,10 +59,9 @@ def main() -> int:
         print(f"not installed: {', '.join(missing)}" if missing else f"measurements: {names}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, _interrupt)
-    sizes = ((options.people // 10, options.people), (options.people, 10 * options.people)) if options.people else ()
     started = time.monotonic()
     rows: list[Row] = []
-    with Lab(options.quick, sizes) as lab:
+    with Lab(_extent(options.quick, options.people)) as lab:
         broken = [each.__name__ for each in chosen if not _ran(each, lab, rows)]
     seconds = time.monotonic() - started
     print(as_text(rows))
@@ -54,6 +70,12 @@ def main() -> int:
     if not (options.quick or options.only or options.people or broken):
         PAGE.write_text((ROOT / "bench/head.md").read_text().format(minutes=round(seconds / 60)) + as_markdown(rows))
     return 1 if broken or (options.strict and missed) else 0
+
+
+def _extent(is_quick: bool, people: int | None) -> Extent:
+    if people:
+        return Extent((Size(people // 10, people), Size(people, 10 * people)), 1, 1, 5_000)
+    return QUICK if is_quick else FULL
 
 
 def _ran(measurement: Measurement, lab: Lab, rows: list[Row]) -> bool:

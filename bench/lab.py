@@ -5,9 +5,10 @@ import random
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
@@ -40,13 +41,31 @@ DATABASE = "swiper"
 WORKERS = 2
 CALLERS = 1_000
 TOP_LEVEL, MONTHS = 3, 12
-# People and swipes: in steps, the last of which everything else is measured with.
-SIZES = ((10_000, 200_000), (100_000, 2_000_000), (1_000_000, 20_000_000))
-QUICK_SIZES = ((10_000, 100_000), (100_000, 1_000_000))
 # Gateways answer at once unless a measurement tells them to hang.
 LATE_SECONDS = 5.0
 # Headers that gunicorn writes by itself.
 GUNICORNS_OWN = frozenset({"server", "date", "connection"})
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many are in a site."""
+
+    people: int
+    swipes: int
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is measured; the last of the `sizes` is that of the site itself, the others are smaller ones beside it.
+
+    Each comparison has so many `rounds` of so many `seconds`; `many` requests show whether memory grows.
+    """
+
+    sizes: Sequence[Size]
+    rounds: int
+    seconds: int
+    many: int
 
 
 @dataclass(frozen=True)
@@ -74,26 +93,49 @@ class Counted:
     redis: CountingRelay
 
 
+@contextmanager
+def disposing(app: Flask) -> Iterator[None]:
+    """Close the connections of an application in this process at the end."""
+    try:
+        yield
+    finally:
+        with app.app_context():
+            db.session.remove()
+            for engine in db.engines.values():
+                engine.dispose()
+        app.extensions["redis"].close()
+
+
+def log_in(app: Flask, uids: Sequence[int]) -> list[Caller]:
+    """Put users onto the highest VIP level and log them in as the login view does, but for the code."""
+    interface: Any = app.session_interface
+    callers = []
+    for uid in uids:
+        grant(uid, TOP_LEVEL, MONTHS)
+        with app.test_request_context("/api/user/login", method="POST"):
+            sessions.start_session(session, uid)
+            own: Any = session._get_current_object()  # type: ignore[attr-defined]
+            interface.save_session(app, own, Response())
+            callers.append(Caller(uid, own.sid))
+        db.session.remove()
+    return callers
+
+
 class Lab:
     """A context manager; at its end no process, port or file of it is left."""
 
-    def __init__(self, is_quick: bool, sizes: tuple[tuple[int, int], ...] = ()) -> None:
-        self.is_quick = is_quick
-        self.sizes = sizes or (QUICK_SIZES if is_quick else SIZES)
-        self.rounds, self.seconds = (3, 1) if is_quick else (7, 4)
-        if sizes:
-            self.rounds = 1
+    def __init__(self, extent: Extent) -> None:
+        *_, self.size = extent.sizes
+        self.extent = extent
+        self.rounds, self.seconds = extent.rounds, extent.seconds
         self.stack = ExitStack()
         self.folder = Path(tempfile.mkdtemp(prefix="swiper-bench-"))
         self.stack.callback(shutil.rmtree, self.folder)
         # PostgreSQL's own user must get through.
         self.folder.chmod(0o755)
-        self.steps: list[data.Filled] = []
         self.known: dict[int, Caller] = {}
-
-    def count(self, long: int, quick: int) -> int:
-        """`quick` in the short form, `long` otherwise."""
-        return quick if self.is_quick else long
+        # By "people" and "swipes" and the name of a request: how many there are, and microseconds of all servers.
+        self.curves: dict[str, dict[str, list[tuple[int, float]]]] = {"people": {}, "swipes": {}}
 
     def __enter__(self) -> Self:
         try:
@@ -117,7 +159,7 @@ class Lab:
         self.database_url = self.postgres.create_database(DATABASE)
         self.settings = self._settings()
         self.app: Flask = create_app(self.settings)
-        self.stack.callback(self._dispose)
+        self.stack.enter_context(disposing(self.app))
         with self.app.app_context():
             flask_migrate.upgrade(str(ROOT / "migrations"))
             seed_levels()
@@ -166,13 +208,6 @@ class Lab:
         defaults = dict.fromkeys(("LOCAL_REFRESH_SECONDS", "ROBOTS_ANSWER_PERCENT"), "")
         own = {"SWIPER_ENV": "production", "SMS_PROVIDERS": ",".join(self.settings.sms_providers), "NO_PROXY": "*"}
         return environment_of(self.settings, **ours, **defaults, **own)
-
-    def _dispose(self) -> None:
-        with self.app.app_context():
-            db.session.remove()
-            for engine in db.engines.values():
-                engine.dispose()
-        self.app.extensions["redis"].close()
 
     @contextmanager
     def instance(self, **env: str) -> Iterator[tuple[Program, str]]:
@@ -250,47 +285,54 @@ class Lab:
         """See `bench.load.compare`."""
         return compare(self.folder, self.rounds, self.seconds, *contenders)
 
-    @property
+    @cached_property
     def filled(self) -> data.Filled:
-        """What the database holds; at first asked it is filled to the last size."""
-        if not self.steps:
-            self.fill(*self.sizes[-1])
-        return self.steps[-1]
-
-    def fill(self, people: int, swipes: int) -> data.Filled:
-        """Fill the database up to a size, and do at once what autovacuum and beat would do in time."""
-        self.steps.append(data.fill(self.env, self.database_url, people, swipes))
+        """What the database holds, once it is filled; then what autovacuum and beat do in time is done at once."""
+        filled = data.fill(self.env, self.database_url, self.size.people, self.size.swipes)
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")
         with self.app.app_context():
             rebuild_ranking()
             db.session.remove()
-        self.known.clear()
-        return self.steps[-1]
+        return filled
+
+    @cached_property
+    def smaller(self) -> list["Lab"]:
+        """Sites with fewer people, beside this one on the same machine."""
+        extents = [replace(self.extent, sizes=[size]) for size in self.extent.sizes[:-1]]
+        return [self.stack.enter_context(Lab(extent)) for extent in extents]
 
     def callers(self, uids: Iterable[int] | None = None) -> list[Caller]:
         """`uids`, by default a thousand who have swiped nobody, logged in and on the highest VIP level."""
         chosen = list(self.filled.idle[:CALLERS] if uids is None else uids)
         with self.app.app_context():
-            for uid in chosen:
-                if uid not in self.known:
-                    grant(uid, TOP_LEVEL, MONTHS)
-                    self.known[uid] = Caller(uid, self._open_session(uid))
-            db.session.remove()
+            fresh = log_in(self.app, [uid for uid in chosen if uid not in self.known])
+        self.known |= {caller.id: caller for caller in fresh}
         return [self.known[uid] for uid in chosen]
 
-    def _open_session(self, uid: int) -> str:
-        """Log a user in as the login view does, but for the code."""
-        with self.app.test_request_context("/api/user/login", method="POST"):
-            sessions.start_session(session, uid)
-            own: Any = session
-            self.app.session_interface.save_session(self.app, own, Response())
-            return str(own.sid)
-
+    @cached_property
     def people(self) -> list[int]:
-        """Everyone's id, in a mixed order that is the same each time."""
+        """The ids of all who are not callers, in a mixed order."""
         with self.app.app_context():
-            ids = list(db.session.scalars(select(User.id).order_by(User.id)))
+            ids = set(db.session.scalars(select(User.id)))
             db.session.remove()
-        random.Random(1).shuffle(ids)
-        return ids
+        mixed = sorted(ids - {caller.id for caller in self.callers()})
+        random.Random(1).shuffle(mixed)
+        return mixed
+
+    @cached_property
+    def fresh_pairs(self) -> Iterator[tuple[Caller, int]]:
+        """Callers in turn, each with somebody whom they have not swiped: each pair once, whoever takes it."""
+        return self._pair_up()
+
+    def _pair_up(self) -> Iterator[tuple[Caller, int]]:
+        callers, people = self.callers(), self.people
+        stride = max(1, len(people) // len(callers))
+        for step in range(len(people)):
+            for place, caller in enumerate(callers):
+                yield caller, people[(place * stride + step) % len(people)]
+
+    def in_database(self, query: str, *values: object) -> list[Any]:
+        """The rows of a query of our own."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            return connection.execute(query, values).fetchall()

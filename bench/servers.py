@@ -2,10 +2,12 @@
 
 import csv
 import io
+import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from chaos.servers import Postgres
 
@@ -14,12 +16,29 @@ LOG_SECONDS = 10
 DATABASE, MESSAGE, DETAIL = 2, 13, 14
 
 
-@dataclass(frozen=True)
-class LoggedStatement:
-    """A line of PostgreSQL's log: the message, and the detail that has the parameters."""
+# "execute _pg3_4: SELECT …" for prepared statements, "statement: BEGIN" for others (postgres.c).
+LOGGED = re.compile(r"(?:statement|execute [^:]+): (.*)", re.DOTALL)
+PARAMETER = re.compile(r"\$(\d+) = (NULL|'(?:[^']|'')*')")
 
-    message: str
-    detail: str
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement as it arrived, with `$1` for its first parameter; a parameter is None for NULL."""
+
+    text: str
+    parameters: dict[int, str | None]
+
+    @classmethod
+    def read(cls, message: str, detail: str) -> Self | None:
+        """From a message of the log and its detail; None where it tells something else."""
+        found = LOGGED.fullmatch(message)
+        if found is None:
+            return None
+        values = {
+            int(number): None if value == "NULL" else value[1:-1].replace("''", "'")
+            for number, value in PARAMETER.findall(detail)
+        }
+        return cls(found[1], values)
 
 
 class LoggingPostgres(Postgres):
@@ -30,7 +49,7 @@ class LoggingPostgres(Postgres):
         settings = "-c logging_collector=on -c log_destination=csvlog -c log_filename=server.log"
         return (*super().command(), *settings.split(), "-c", f"log_directory={self.folder}")
 
-    def statements_of(self, database: str, action: Callable[[], object]) -> list[LoggedStatement]:
+    def statements_of(self, database: str, action: Callable[[], object]) -> list[Statement]:
         """What is sent to `database` during `action`, in the order of arrival."""
         self._log_statements("all")
         try:
@@ -42,7 +61,8 @@ class LoggingPostgres(Postgres):
         rows = list(csv.reader(io.StringIO(self._log())))
         places = [place for place, row in enumerate(rows) if any(mark in row[MESSAGE] for mark in (start, end))]
         between = rows[places[0] + 1 : places[-1]]
-        return [LoggedStatement(row[MESSAGE], row[DETAIL]) for row in between if row[DATABASE] == database]
+        read = [Statement.read(row[MESSAGE], row[DETAIL]) for row in between if row[DATABASE] == database]
+        return [statement for statement in read if statement]
 
     def _log_statements(self, which: str) -> None:
         self.execute(f"ALTER SYSTEM SET log_statement = '{which}'")
