@@ -37,8 +37,8 @@ MEASUREMENTS: tuple[Measurement, ...] = (
     sizes.memory,
     embedded.embedded,
 )
-FULL = Extent((Size(10_000, 200_000), Size(100_000, 2_000_000), Size(1_000_000, 20_000_000)), 7, 4, 200_000)
-QUICK = Extent((Size(10_000, 100_000), Size(100_000, 1_000_000)), 3, 1, 20_000)
+FULL = Extent((Size(10_000, 200_000), Size(100_000, 2_000_000), Size(1_000_000, 20_000_000)), 1_000, 7, 4, 200_000)
+QUICK = Extent((Size(10_000, 100_000), Size(100_000, 1_000_000)), 300, 3, 1, 20_000)
 PAGE = ROOT / "docs/performance.md"
 NOT_NEEDED = frozenset({"mariadbd", "mariadb-install-db"})
 
@@ -74,7 +74,7 @@ def main() -> int:
 
 def _extent(is_quick: bool, people: int | None) -> Extent:
     if people:
-        return Extent((Size(people // 10, people), Size(people, 10 * people)), 1, 1, 5_000)
+        return Extent((Size(people // 10, people), Size(people, 10 * people)), 100, 1, 1, 5_000)
     return QUICK if is_quick else FULL
 
 

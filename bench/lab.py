@@ -27,6 +27,7 @@ from bench.servers import LoggingPostgres
 from chaos.providers import AliyunGateway, Gateway, RonglianGateway
 from chaos.servers import RedisServer
 from chaos.shop import NEEDED_BY_PROVIDERS
+from chaos.volley import Shot, volley
 from config.settings import ROOT, Environment, Settings
 from swiper import create_app
 from swiper.auth import sessions
@@ -39,7 +40,7 @@ from tests.processes import BIN, Program, answers_at, environment_of, free_port,
 
 DATABASE = "swiper"
 WORKERS = 2
-CALLERS = 1_000
+TOGETHER = 50
 TOP_LEVEL, MONTHS = 3, 12
 # Gateways answer at once unless a measurement tells them to hang.
 LATE_SECONDS = 5.0
@@ -63,6 +64,7 @@ class Extent:
     """
 
     sizes: Sequence[Size]
+    callers: int
     rounds: int
     seconds: int
     many: int
@@ -303,11 +305,14 @@ class Lab:
         return [self.stack.enter_context(Lab(extent)) for extent in extents]
 
     def callers(self, uids: Iterable[int] | None = None) -> list[Caller]:
-        """`uids`, by default a thousand who have swiped nobody, logged in and on the highest VIP level."""
-        chosen = list(self.filled.idle[:CALLERS] if uids is None else uids)
+        """`uids`, by default some who have swiped nobody, logged in and on the highest VIP level."""
+        chosen = list(self.filled.idle[: self.extent.callers] if uids is None else uids)
         with self.app.app_context():
             fresh = log_in(self.app, [uid for uid in chosen if uid not in self.known])
         self.known |= {caller.id: caller for caller in fresh}
+        # Their accounts are in the cache from then on, as those of users who have just logged in.
+        answers = volley(self.base, [Shot("GET", "/api/user/profile", sid=each.sid) for each in fresh], TOGETHER)
+        assert {answer.status for answer in answers} <= {200}
         return [self.known[uid] for uid in chosen]
 
     @cached_property

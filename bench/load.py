@@ -17,6 +17,7 @@ FORM = "Content-Type: application/x-www-form-urlencoded"
 # Of all requests; a round with more of them measures something else than it says.
 REFUSED_AT_MOST = 0.001
 WARM_UP_SECONDS = 1
+LONGEST_SECONDS = 60
 
 # Some lines of the file that wrk reads, at least as many as asked for, or fewer that may be repeated.
 Source = Callable[[int], Iterable[str]]
@@ -121,21 +122,25 @@ class Contender:
     rate: float = 5_000.0
 
     def play(self, folder: Path, seconds: int) -> Round:
-        """One round; where the fresh requests did not suffice it is repeated with more."""
-        count = int(2 * self.rate * seconds) + 2 * CONNECTIONS
-        while True:
-            lines = list(self.source(count))
+        """One round; it is repeated with more where the fresh requests or the time did not suffice."""
+        lacking = 1
+        while seconds <= LONGEST_SECONDS:
+            lines = list(self.source(lacking * int(2 * self.rate * seconds) + 2 * CONNECTIONS))
             report, cpu = self._fire(folder, lines, seconds)
-            if not self.is_fresh or report["sent"] <= len(lines):
+            if report["requests"] < 2 * CONNECTIONS:
+                seconds *= 2
+            elif self.is_fresh and report["sent"] > len(lines):
+                lacking *= 2
+            else:
                 played = self._judge(report, cpu)
                 self.rate = played.rate
                 return played
-            count *= 2
+        raise LoadError(f"{self.base} answers too slowly")
 
     def _fire(self, folder: Path, lines: list[str], seconds: int) -> tuple[dict[str, float], dict[str, float]]:
         requests, report = folder / "requests", folder / "report"
         requests.write_text("\n".join(lines) + "\n")
-        command = ("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(SCRIPT), self.base)
+        command = ("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", str(SCRIPT), self.base)
         env = ENV | {"BENCH_REQUESTS": str(requests), "BENCH_REPORT": str(report)}
         before = {name: cpu_seconds(pid) for name, pid in self.pids.items()}
         subprocess.run(command, env=env, check=True, capture_output=True, timeout=seconds + 60)
@@ -144,7 +149,7 @@ class Contender:
 
     def _judge(self, report: Mapping[str, float], cpu: Mapping[str, float]) -> Round:
         count = int(report["requests"])
-        if not count or report["broken"] or report["refused"] > REFUSED_AT_MOST * count:
+        if report["broken"] or report["refused"] > REFUSED_AT_MOST * count:
             raise LoadError(f"{self.base}: {report}")
         return Round(
             count,
