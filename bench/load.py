@@ -126,6 +126,8 @@ class Contender:
         lacking = 1
         while seconds <= LONGEST_SECONDS:
             lines = list(self.source(lacking * int(2 * self.rate * seconds) + 2 * CONNECTIONS))
+            if not lines:
+                raise LoadError("there are no fresh requests left")
             report, cpu = self._fire(folder, lines, seconds)
             if report["requests"] < 2 * CONNECTIONS:
                 seconds *= 2

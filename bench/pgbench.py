@@ -12,7 +12,7 @@ from bench.load import CONNECTIONS, LoadError, cpu_seconds
 from bench.servers import LoggingPostgres, Statement
 from chaos.servers import ENV
 
-# So many requests share one statement of our own, which fetches their ids.
+# So many requests share one statement of our own, which fetches their ids; each of the others is prepared once.
 TOGETHER = 10
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d.*")
 TABLE = "bench_pairs"
@@ -30,28 +30,34 @@ class Script:
     def __init__(self, statements: Sequence[Statement], example: Pair, folder: Path) -> None:
         self.example = example
         self.path = folder / "pgbench.sql"
-        fetched = ", ".join(f"uids[{n}] AS uid{n}, sids[{n}] AS sid{n}" for n in range(1, TOGETHER + 1))
+        numbers = range(TOGETHER)
+        fetched = ", ".join(f"uids[{n + 1}] AS uid{n}, sids[{n + 1}] AS sid{n}" for n in numbers)
+        chosen = {
+            name: " ".join(f"WHEN :turn % {TOGETHER} = {n} THEN :{name}{n}" for n in numbers) for name in ("uid", "sid")
+        }
         lines = [
-            r"\set turn :turn + 1",
-            r"\set place :start + :client_id * :each + :turn",
+            rf"\if :turn % {TOGETHER} = 0",
+            rf"\set place :start + :client_id * :each + :turn / {TOGETHER}",
             rf"SELECT {fetched} FROM {TABLE} WHERE place = :place \gset",  # noqa: S608 - of our own words
+            r"\endif",
+            *[rf"\set {name} CASE {cases} END" for name, cases in chosen.items()],
+            r"\set turn :turn + 1",
+            *[self._line(statement) for statement in statements],
         ]
-        for number in range(1, TOGETHER + 1):
-            lines += [self._line(statement, number) for statement in statements]
         self.path.write_text("\n".join(lines) + "\n")
 
-    def _line(self, statement: Statement, number: int) -> str:
+    def _line(self, statement: Statement) -> str:
         def value(found: re.Match[str]) -> str:
-            return self._value(statement.parameters[int(found[1])], number)
+            return self._value(statement.parameters[int(found[1])])
 
         text = re.sub(r"\$(\d+)", value, statement.text) if statement.parameters else statement.text
         # pgbench takes each line for a statement of its own when the one before has ended.
         return " ".join(text.split()).rstrip(";") + ";"
 
-    def _value(self, text: str | None, number: int) -> str:
+    def _value(self, text: str | None) -> str:
         if text is None:
             return "NULL"
-        names = dict(zip(map(str, self.example), (f":uid{number}", f":sid{number}"), strict=True))
+        names = dict(zip(map(str, self.example), (":uid", ":sid"), strict=True))
         if text in names:
             return names[text]
         if TIMESTAMP.fullmatch(text):
@@ -72,7 +78,7 @@ class Yardstick:
     def __init__(self, postgres: LoggingPostgres, url: str, script: Script) -> None:
         self.postgres, self.url, self.script = postgres, url, script
         self.filled = 0
-        self.rate = 2_000.0
+        self.rate = 1_000.0
         self._execute(f"DROP TABLE IF EXISTS {TABLE}")
         self._execute(f"CREATE TABLE {TABLE} (place bigint PRIMARY KEY, uids bigint[], sids bigint[])")
 
@@ -96,8 +102,8 @@ class Yardstick:
         rate = re.search(r"tps = ([0-9.]+)", done.stdout)
         if done.returncode or not transactions or not rate:
             raise LoadError(f"pgbench: {done.stdout[-500:]} {done.stderr[-1500:]}")
-        self.rate = TOGETHER * float(rate[1])
-        return self.rate, 1e6 * spent / (TOGETHER * int(transactions[1]))
+        self.rate = float(rate[1])
+        return self.rate, 1e6 * spent / int(transactions[1])
 
     def _ordered(self, pairs: Iterable[Pair]) -> Iterable[Pair]:
         is_rising = self.script.example[0] < self.script.example[1]
@@ -108,8 +114,8 @@ class Yardstick:
         with psycopg.connect(self.url, autocommit=True) as connection:
             with connection.cursor().copy(f"COPY {TABLE} FROM STDIN") as copy:
                 while len(chunk := list(islice(source, TOGETHER))) == TOGETHER:
-                    self.filled += 1
                     copy.write_row((self.filled, [uid for uid, _ in chunk], [sid for _, sid in chunk]))
+                    self.filled += 1
             connection.execute(f"ANALYZE {TABLE}")
 
     def _execute(self, statement: str) -> None:

@@ -28,7 +28,7 @@ def likes_of(lab: Lab) -> Contender:
     def take(count: int) -> list[str]:
         return [like_line(caller, sid) for caller, sid in islice(lab.fresh_pairs, count)]
 
-    return lab.swiper(take, is_fresh=True)
+    return lab.swiper(take, is_fresh=True, rate=1_500)
 
 
 def like(lab: Lab) -> Iterator[Row]:
