@@ -15,6 +15,7 @@ from types import FrameType
 
 from bench.lab import Extent, Lab, Size
 from bench.measurements import embedded, growth, logins, reads, sizes, trips, writes
+from bench.pictures import draw_flames, draw_growth
 from bench.report import Row, as_markdown, as_text
 from chaos.servers import missing_programs
 from config.settings import ROOT
@@ -40,6 +41,7 @@ MEASUREMENTS: tuple[Measurement, ...] = (
 FULL = Extent((Size(10_000, 200_000), Size(100_000, 2_000_000), Size(1_000_000, 20_000_000)), 1_000, 7, 4, 200_000)
 QUICK = Extent((Size(10_000, 100_000), Size(100_000, 1_000_000)), 300, 3, 1, 20_000)
 PAGE = ROOT / "docs/performance.md"
+PICTURES = ROOT / "docs/performance"
 NOT_NEEDED = frozenset({"mariadbd", "mariadb-install-db"})
 
 
@@ -63,11 +65,14 @@ def main() -> int:
     rows: list[Row] = []
     with Lab(_extent(options.quick, options.people)) as lab:
         broken = [each.__name__ for each in chosen if not _ran(each, lab, rows)]
+        writes_files = not (options.quick or options.only or options.people or broken)
+        if writes_files:
+            _draw(lab)
     seconds = time.monotonic() - started
     print(as_text(rows))
     missed = [row.what for row in rows if row.is_reached is False]
     print(f"not reached: {len(missed)}; broken off: {', '.join(broken) or 'none'}; in {seconds:.0f} s")
-    if not (options.quick or options.only or options.people or broken):
+    if writes_files:
         PAGE.write_text((ROOT / "bench/head.md").read_text().format(minutes=round(seconds / 60)) + as_markdown(rows))
     return 1 if broken or (options.strict and missed) else 0
 
@@ -91,6 +96,13 @@ def _ran(measurement: Measurement, lab: Lab, rows: list[Row]) -> bool:
     finally:
         print(f"{'':11} {measurement.__name__}: {time.monotonic() - started:.0f} s", flush=True)
     return True
+
+
+def _draw(lab: Lab) -> None:
+    PICTURES.mkdir(exist_ok=True)
+    draw_growth(lab.curves, PICTURES / "growth.svg")
+    for name, make in growth.KINDS.items():
+        draw_flames(lab, make(lab), name, PICTURES / f"flames-{name}.svg")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
