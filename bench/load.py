@@ -4,7 +4,7 @@ import json
 import statistics
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -60,6 +60,7 @@ class Round:
     """What one round showed; `cpu_us` is by the name of the server, in microseconds a request."""
 
     requests: int
+    sent: int
     seconds: float
     p50_ms: float
     p99_ms: float
@@ -111,8 +112,8 @@ class Figures:
 class Contender:
     """Something that answers requests at `base`, and the processes (by name, the root's id) whose CPU counts.
 
-    `is_fresh` says that no request may be sent twice: each round takes new lines from `source`. `rate` is a guess of
-    how many a second it will take, until it is known.
+    `is_fresh` says that no request may be sent twice; what one round has not sent is left for the next. `rate` is a
+    guess of how many a second it will take, until it is known.
     """
 
     base: str
@@ -120,24 +121,32 @@ class Contender:
     source: Source
     is_fresh: bool = False
     rate: float = 5_000.0
+    left: list[str] = field(default_factory=list)
 
     def play(self, folder: Path, seconds: int) -> Round:
         """One round; it is repeated with more where the fresh requests or the time did not suffice."""
-        lacking = 1
+        margin = 2.0
         while seconds <= LONGEST_SECONDS:
-            lines = list(self.source(lacking * int(2 * self.rate * seconds) + 2 * CONNECTIONS))
-            if not lines:
-                raise LoadError("there are no fresh requests left")
+            lines = self._lines(int(margin * self.rate * seconds) + 2 * CONNECTIONS)
             report, cpu = self._fire(folder, lines, seconds)
-            if report["requests"] < 2 * CONNECTIONS:
+            sent = int(report["sent"])
+            if self.is_fresh:
+                self.left = lines[sent:]
+            if report["requests"] < CONNECTIONS:
                 seconds *= 2
-            elif self.is_fresh and report["sent"] > len(lines):
-                lacking *= 2
+            elif self.is_fresh and sent > len(lines):
+                margin *= 2
             else:
                 played = self._judge(report, cpu)
                 self.rate = played.rate
                 return played
         raise LoadError(f"{self.base} answers too slowly")
+
+    def _lines(self, count: int) -> list[str]:
+        lines = [*self.left, *self.source(max(0, count - len(self.left)))]
+        if not lines:
+            raise LoadError("there are no fresh requests left")
+        return lines
 
     def _fire(self, folder: Path, lines: list[str], seconds: int) -> tuple[dict[str, float], dict[str, float]]:
         requests, report = folder / "requests", folder / "report"
@@ -155,6 +164,7 @@ class Contender:
             raise LoadError(f"{self.base}: {report}")
         return Round(
             count,
+            int(report["sent"]),
             report["seconds"],
             report["p50_us"] / 1000,
             report["p99_us"] / 1000,

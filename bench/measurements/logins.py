@@ -16,8 +16,8 @@ from swiper.sms import SmsProvider
 
 VERIFY, LOGIN = "/api/user/verify", "/api/user/login"
 TARGET = 4.0
-# Codes are made one after the other beforehand.
-LOGIN_RATE = 400.0
+# Codes are made one after the other beforehand, so not too many at first.
+LOGIN_RATE = 100.0
 MAKES_ACCOUNTS = {"of somebody known": False, "the first one": True}
 
 _numbers = itertools.count(13_000_000_000)

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 
 from bench.lab import Caller, Lab
@@ -13,8 +14,6 @@ from bench.report import Row
 
 LIKE = "/api/social/like"
 LIKE_TARGET, MATCH_TARGET, RATE_TARGET = 2.8, 1.5, 0.5
-# Of the first likes, so that the round that answers them does not run out of them.
-ANSWERED = 0.5
 
 
 def like_line(caller: Caller, sid: int) -> str:
@@ -74,22 +73,28 @@ def match(lab: Lab) -> Iterator[Row]:
         for step in range(1, (len(callers) - 1) // 2 + 1)
         for place in range(len(callers))
     )
-    liked: list[tuple[Caller, Caller]] = []
+    asked: list[tuple[Caller, Caller]] = []
 
     def begin(count: int) -> list[str]:
-        liked[:] = islice(couples, count)
-        return [like_line(one, other) for one, other in ((one, other.id) for one, other in liked)]
+        chosen = list(islice(couples, count))
+        asked.extend(chosen)
+        return [like_line(one, other.id) for one, other in chosen]
 
-    def answer(_: int) -> list[str]:
-        return [like_line(other, one.id) for one, other in liked]
-
-    first, second = lab.swiper(begin, is_fresh=True, rate=1_000), lab.swiper(answer, is_fresh=True)
+    first = lab.swiper(begin, is_fresh=True, rate=1_000)
     rounds: tuple[list[Round], list[Round]] = ([], [])
     for _ in range(lab.rounds + 1):
-        played = first.play(lab.folder, 2 * lab.seconds)
-        # Only those whose first like has been answered, and not one that was on its way at the end.
-        del liked[played.requests :]
+        played = first.play(lab.folder, 3 * lab.seconds)
+        done = len(asked) - len(first.left)
+        # Only those whose first like has been answered, and none that was on its way at the end.
+        last = asked[done - played.sent :][: played.requests]
+        answers = iter([like_line(other, one.id) for one, other in last])
+        del asked[:done]
+        second = lab.swiper(partial(_next, answers), is_fresh=True, rate=played.rate)
         rounds[0].append(played)
         rounds[1].append(second.play(lab.folder, lab.seconds))
     likes, matches = (Figures(tuple(kept[1:])) for kept in rounds)
     yield against("a like that makes a match", likes, "a like", matches, MATCH_TARGET)
+
+
+def _next(lines: Iterator[str], count: int) -> list[str]:
+    return list(islice(lines, count))
