@@ -19,7 +19,7 @@ Curve = Sequence[tuple[int, float]]
 AXES = {"people": "people in the service", "swipes": "swipes that the caller has made"}
 FLAME_SECONDS, FLAME_RATE = 10, 200
 # Of a flame graph, in pixels, and the narrowest share of the whole that is drawn: that keeps the files small.
-WIDTH, HEIGHT, SMALLEST = 1200, 15, 0.004
+WIDTH, HEIGHT, SMALLEST = 1200, 15, 0.01
 LETTER = 6.2
 COLORS = {"swiper": "#e8743b", "sqlalchemy": "#5899da", "psycopg": "#19a979", "redis": "#ed4a7b", "gunicorn": "#945ecf"}
 OTHERS = "#d0cfc9"

@@ -25,7 +25,8 @@ def against(what: str, yardstick: Figures, name: str, swiper: Figures, target: f
     return Row(
         what,
         f"{name}: {yardstick.cpu_us():.0f} µs",
-        f"{swiper.cpu_us():.0f} µs; p99 {swiper.p99_ms:.0f} ms",
+        f"{swiper.cpu_us():.0f} µs; p99 {swiper.p99_ms:.0f} ms"
+        + (f"; {swiper.refused} refused" if swiper.refused else ""),
         ratio,
         f"<= {target} x",
         ratio <= target,
