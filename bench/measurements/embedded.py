@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import select
 
-from bench.lab import Caller, Lab, disposing, log_in
+from bench.lab import WORKERS, Caller, Lab, disposing, log_in
 from bench.load import Contender, compare, get, post, repeated
 from bench.measurements.reads import PROFILE, deck_lines
 from bench.measurements.writes import LIKE
@@ -57,8 +57,8 @@ def _run(instance: Path) -> Iterator[Running]:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     # What the tests change is left at its default.
-    defaults = dict.fromkeys(("WEB_CONCURRENCY", "LOCAL_REFRESH_SECONDS", "ROBOTS_ANSWER_PERCENT"), "")
-    env = environment(instance, PORT=port, **defaults)
+    defaults = dict.fromkeys(("LOCAL_REFRESH_SECONDS", "ROBOTS_ANSWER_PERCENT"), "")
+    env = environment(instance, PORT=port, WEB_CONCURRENCY=WORKERS, **defaults)
     started = time.monotonic()
     with Program((sys.executable, "-m", "deploy.run"), env, instance.with_suffix(".log")) as program:
         program.wait_for(lambda: answers_at(base), "make run does not serve")

@@ -1,6 +1,7 @@
 """Loading, storage, and memory."""
 
 import itertools
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -8,13 +9,15 @@ from redis import Redis
 
 from bench.lab import Lab
 from bench.load import get, post, repeated
-from bench.measurements.reads import PROFILE, deck_lines
+from bench.measurements.reads import GROUPS, PROFILE, deck_lines
 from bench.measurements.writes import LIKE
 from bench.report import Row
 
 SEED_TARGET, FLAT = 4.0, 1.2
 SWIPE_TABLES = ("swipes", "likes_in", "pairs", "friends")
 KB_PER_MB = 1024
+# The requests that shall show whether memory grows end after so many times the time of a comparison.
+LONGEST_ROUNDS = 15
 
 
 def loading(lab: Lab) -> Iterator[Row]:
@@ -72,13 +75,15 @@ def memory(lab: Lab) -> Iterator[Row]:
     callers = lab.callers()
     people = itertools.cycle(lab.people)
     likes = [post(LIKE, f"sid={next(people)}", caller.sid) for caller in callers]
-    lines = [*deck_lines(callers), *[get(PROFILE, caller.sid) for caller in callers], *likes]
+    profiles = [get(PROFILE, caller.sid) for caller in callers]
+    lines = [*deck_lines(callers), *len(GROUPS) * profiles, *likes]
+    deadline = time.monotonic() + LONGEST_ROUNDS * lab.rounds * lab.seconds
     with lab.instance() as (program, base):
         contender = lab.swiper(repeated(lines))
         contender.base = base
         sent = contender.play(lab.folder, max(3, lab.seconds)).requests
         before = _resident(program.children())
-        while sent < lab.extent.many:
+        while sent < lab.extent.many and time.monotonic() < deadline:
             sent += contender.play(lab.folder, 10).requests
         after = _resident(program.children())
     yield Row(
