@@ -24,9 +24,9 @@ class Filled:
     copy_seconds: float
     swipe_seconds: float
     swipe_peak_kb: int
-    idle: list[int]
-    busy: list[int]
-    liked: list[int]
+    idle: tuple[int, ...]
+    busy: tuple[int, ...]
+    liked: tuple[int, ...]
 
 
 def make_people(app_env: dict[str, str], count: int) -> tuple[float, int]:
@@ -68,4 +68,13 @@ def fill(site_env: dict[str, str], database_url: str, people: int, swipes: int) 
             "INSERT INTO pairs SELECT least(uid, sid), greatest(uid, sid),"
             " bit_or(CASE WHEN uid < sid THEN 1 ELSE 2 END), now() FROM swipes GROUP BY 1, 2 ON CONFLICT DO NOTHING"
         )
-        return Filled(seconds, peak, copied, time.monotonic() - started, 0, ids[people // 2 :], busy, ids[-5:])
+        return Filled(
+            seconds,
+            peak,
+            copied,
+            time.monotonic() - started,
+            0,
+            tuple(ids[people // 2 :]),
+            tuple(busy),
+            tuple(ids[-5:]),
+        )

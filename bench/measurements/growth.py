@@ -1,6 +1,7 @@
 """What the requests cost as the number of people, and of a caller's swipes, grows."""
 
 from collections.abc import Callable, Iterator
+from statistics import median
 
 from bench.lab import Lab
 from bench.load import Contender, get, repeated
@@ -9,8 +10,9 @@ from bench.measurements.writes import likes_of
 from bench.report import Row
 
 # Callers who have swiped about so many, as far as there are any.
-SWIPES = (1, 10, 100, 1_000, 10_000)
+SWIPES = (1, 10, 100, 1_000, 10_000, 20_000)
 CALLERS_EACH = 50
+NEAR = 2.0
 
 KINDS: dict[str, Callable[[Lab], Contender]] = {
     "profile": lambda lab: lab.swiper(repeated(get(PROFILE, caller.sid) for caller in lab.callers())),
@@ -35,12 +37,12 @@ def people(lab: Lab) -> Iterator[Row]:
 def swipes(lab: Lab) -> Iterator[Row]:
     """Callers who have swiped few and many, for the picture."""
     counts = lab.in_database("SELECT uid, count(*) FROM swipes GROUP BY uid")
-    groups = {0: lab.filled.idle[:CALLERS_EACH]}
+    groups = {0: list(lab.filled.idle[:CALLERS_EACH])}
     for wanted in SWIPES:
-        near = sorted((max(count, wanted) / min(count, wanted), uid) for uid, count in counts)[:CALLERS_EACH]
-        chosen = [uid for distance, uid in near if distance < 2]
+        near = sorted((max(count, wanted) / min(count, wanted), count, uid) for uid, count in counts)[:CALLERS_EACH]
+        chosen = {uid: count for distance, count, uid in near if distance <= NEAR}
         if chosen:
-            groups[wanted] = chosen
+            groups[round(median(chosen.values()))] = list(chosen)
     figures = lab.compare(*[deck_of(lab, lab.callers(uids)) for uids in groups.values()])
     curve = [(swiped, each.median(everything)) for swiped, each in zip(groups, figures, strict=True)]
     lab.curves["swipes"]["users"] = curve

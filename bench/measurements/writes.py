@@ -13,6 +13,8 @@ from bench.pgbench import Script, Yardstick
 from bench.report import Row
 
 LIKE = "/api/social/like"
+# So many first likes suffice for a round of answers, however slow.
+ANSWERED_AT_LEAST = 400
 LIKE_TARGET, MATCH_TARGET, RATE_TARGET = 2.8, 1.5, 0.5
 
 
@@ -83,12 +85,14 @@ def match(lab: Lab) -> Iterator[Row]:
     first = lab.swiper(begin, is_fresh=True, rate=1_000)
     rounds: tuple[list[Round], list[Round]] = ([], [])
     for _ in range(lab.rounds + 1):
-        played = first.play(lab.folder, 3 * lab.seconds)
-        done = len(asked) - len(first.left)
-        # Only those whose first like has been answered, and none that was on its way at the end.
-        last = asked[done - played.sent :][: played.requests]
-        answers = iter([like_line(other, one.id) for one, other in last])
-        del asked[:done]
+        liked: list[tuple[Caller, Caller]] = []
+        while len(liked) < ANSWERED_AT_LEAST:
+            played = first.play(lab.folder, 3 * lab.seconds)
+            done = len(asked) - len(first.left)
+            # Only those whose first like has been answered, and none that was on its way at the end.
+            liked += asked[done - played.sent :][: played.requests]
+            del asked[:done]
+        answers = iter([like_line(other, one.id) for one, other in liked])
         second = lab.swiper(partial(_next, answers), is_fresh=True, rate=played.rate)
         rounds[0].append(played)
         rounds[1].append(second.play(lab.folder, lab.seconds))
