@@ -305,8 +305,8 @@ class Lab:
         return [self.stack.enter_context(Lab(extent)) for extent in extents]
 
     def callers(self, uids: Iterable[int] | None = None) -> list[Caller]:
-        """`uids`, by default some who have swiped nobody, logged in and on the highest VIP level."""
-        chosen = list(self.filled.idle[: self.extent.callers] if uids is None else uids)
+        """`uids`, by default those who make most of the requests, logged in and on the highest VIP level."""
+        chosen = self.usual_callers if uids is None else list(uids)
         with self.app.app_context():
             fresh = log_in(self.app, [uid for uid in chosen if uid not in self.known])
         self.known |= {caller.id: caller for caller in fresh}
@@ -316,14 +316,27 @@ class Lab:
         return [self.known[uid] for uid in chosen]
 
     @cached_property
-    def people(self) -> list[int]:
-        """The ids of all who are not callers, in a mixed order."""
+    def everybody(self) -> list[int]:
+        """All ids, in a mixed order."""
         with self.app.app_context():
-            ids = set(db.session.scalars(select(User.id)))
+            mixed = list(db.session.scalars(select(User.id).order_by(User.id)))
             db.session.remove()
-        mixed = sorted(ids - {caller.id for caller in self.callers()})
         random.Random(1).shuffle(mixed)
         return mixed
+
+    @cached_property
+    def usual_callers(self) -> list[int]:
+        """Ids of those who have swiped nobody, and of people like most."""
+        idle = self.filled.idle[: self.extent.callers]
+        special = {*self.filled.idle, *self.filled.busy, *self.filled.liked}
+        ordinary = [uid for uid in self.everybody if uid not in special]
+        return [*idle, *ordinary[: self.extent.callers - len(idle)]]
+
+    @cached_property
+    def people(self) -> list[int]:
+        """The ids of all others, in a mixed order."""
+        callers = set(self.usual_callers)
+        return [uid for uid in self.everybody if uid not in callers]
 
     @cached_property
     def fresh_pairs(self) -> Iterator[tuple[Caller, int]]:

@@ -82,7 +82,7 @@ def deck(lab: Lab) -> Iterator[Row]:
     lines = deck_lines(lab.callers())
     first = repeated(deck_lines(lab.callers(), [0]))
     busy = lab.callers(lab.filled.busy[:BUSIEST])
-    idle = lab.callers()[: len(busy)]
+    idle = lab.callers(lab.filled.idle[: len(busy)])
     with lab.bare(lines[0], repeated(lines)) as bare:
         wsgi, flask, group_0, in_turn, of_idle, of_busy = lab.compare(
             *(bare.wsgi, bare.flask, lab.swiper(first), lab.swiper(repeated(lines))),

@@ -53,9 +53,8 @@ def storage(lab: Lab) -> Iterator[Row]:
     words = ", ".join(f"{table} {size:.0f}" for table, size in sizes.items())
     yield Row("bytes for a swipe, indexes included", "", f"{sum(sizes.values()):.0f} ({words})")
     with Redis.from_url(lab.redis.url) as client:
-        idle = lab.filled.idle[-1000:]
         before = _used(client)
-        callers = lab.callers(idle)
+        callers = lab.callers(lab.people[: lab.extent.callers])
         for contender in (repeated([get(PROFILE, c.sid) for c in callers]), repeated(deck_lines(callers, [0]))):
             lab.swiper(contender).play(lab.folder, max(2, lab.seconds))
         taken = (_used(client) - before) / len(callers)
