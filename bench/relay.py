@@ -58,8 +58,9 @@ class CountingRelay:
         sink = self.other[source]
         try:
             data = source.recv(1 << 20)
-            self._note(source, sink)
-            sink.sendall(data)
+            if data:
+                self._note(source, sink)
+                sink.sendall(data)
         except OSError:
             data = b""
         if not data:
