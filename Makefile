@@ -7,7 +7,7 @@ TEST_READY := $(VENV)/.ready-test
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-services chaos lint audit format lock
+.PHONY: help run test test-services chaos bench lint audit format lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ test-services: $(TEST_READY) ## the suite on real servers (TEST_POSTGRES_URL, TE
 
 chaos: $(TEST_READY) ## races, faults and attacks on servers of its own (QUICK=1: the short form, ONLY="names")
 	$(BIN)/python -m chaos $(if $(QUICK),--quick) $(ONLY)
+
+bench: $(TEST_READY) ## what it costs against yardsticks, on servers of its own (QUICK=1: the short form, ONLY="names")
+	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ONLY)
 
 lint: $(TEST_READY) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -1,0 +1,50 @@
+"""What the requests cost as the number of people, and of a caller's swipes, grows."""
+
+from collections.abc import Callable, Iterator
+from statistics import median
+
+from bench.lab import Lab
+from bench.load import Contender, get, repeated
+from bench.measurements.reads import DECK, PROFILE, deck_of, everything, not_dearer
+from bench.measurements.writes import likes_of
+from bench.report import Row
+
+# Callers who have swiped about so many, as far as there are any.
+SWIPES = (1, 10, 100, 1_000, 10_000, 20_000)
+CALLERS_EACH = 50
+NEAR = 2.0
+
+KINDS: dict[str, Callable[[Lab], Contender]] = {
+    "profile": lambda lab: lab.swiper(repeated(get(PROFILE, caller.sid) for caller in lab.callers())),
+    "users": lambda lab: deck_of(lab, lab.callers()),
+    "like": lambda lab: likes_of(lab),
+}
+
+
+def people(lab: Lab) -> Iterator[Row]:
+    """Sites with fewer and with more people beside each other."""
+    sites = [*lab.smaller, lab]
+    for name, make in KINDS.items():
+        figures = lab.compare(*[make(site) for site in sites])
+        curve = [(site.size.people, each.median(everything)) for site, each in zip(sites, figures, strict=True)]
+        lab.curves["people"][name] = curve
+        if name == "users":
+            smaller, own = sites[-2], sites[-1]
+            what = f"GET {DECK} among {own.size.people:,} people"
+            yield not_dearer(what, f"among {smaller.size.people:,}", figures[-2], figures[-1])
+
+
+def swipes(lab: Lab) -> Iterator[Row]:
+    """Callers who have swiped few and many, for the picture."""
+    counts = lab.in_database("SELECT uid, count(*) FROM swipes GROUP BY uid")
+    groups = {0: list(lab.filled.idle[:CALLERS_EACH])}
+    for wanted in SWIPES:
+        near = sorted((max(count, wanted) / min(count, wanted), count, uid) for uid, count in counts)[:CALLERS_EACH]
+        chosen = {uid: count for distance, count, uid in near if distance <= NEAR}
+        if chosen:
+            groups[round(median(chosen.values()))] = list(chosen)
+    figures = lab.compare(*[deck_of(lab, lab.callers(uids)) for uids in groups.values()])
+    curve = [(swiped, each.median(everything)) for swiped, each in zip(groups, figures, strict=True)]
+    lab.curves["swipes"]["users"] = curve
+    words = ", ".join(f"{swiped}: {cost:.0f}" for swiped, cost in curve)
+    yield Row(f"GET {DECK} by the caller's swipes", "", f"µs of all servers: {words}")

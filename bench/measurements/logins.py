@@ -1,0 +1,101 @@
+"""Asking for a code, and logging in with it."""
+
+import itertools
+from collections.abc import Iterator
+
+from bench.lab import Lab
+from bench.load import post
+from bench.measurements.reads import against
+from bench.report import Row
+from chaos.providers import Mode
+from swiper.auth.accounts import find_or_create
+from swiper.auth.codes import deliver_code, issue_code
+from swiper.auth.phones import parse_phone
+from swiper.extensions import db
+from swiper.sms import SmsProvider
+
+VERIFY, LOGIN = "/api/user/verify", "/api/user/login"
+TARGET = 4.0
+# Codes are made one after the other beforehand, so not too many at first.
+LOGIN_RATE = 100.0
+MAKES_ACCOUNTS = {"of somebody known": False, "the first one": True}
+
+_numbers = itertools.count(13_000_000_000)
+_addresses = itertools.count(1)
+
+
+class Notebook(SmsProvider):
+    """Keeps the codes instead of sending them."""
+
+    name = "notebook"
+    code = ""
+
+    def try_send(self, phone: str, code: str) -> None:
+        """See `SmsProvider`."""
+        self.code = code
+
+
+def _from_elsewhere() -> tuple[str, str]:
+    """An address that nobody has come from, and the header in which nginx tells of it: budgets count by address."""
+    number = next(_addresses)
+    address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+    return address, f"X-Forwarded-For: {address}"
+
+
+def _ask(count: int) -> list[str]:
+    """Lines that ask for codes for numbers that nobody has asked for yet."""
+    fields = [f"phonenum={next(_numbers)}" for _ in range(count)]
+    return [post(VERIFY, each, "", _from_elsewhere()[1]) for each in fields]
+
+
+def verify(lab: Lab) -> Iterator[Row]:
+    """Asking for a code, while the worker sends them and while both providers hang."""
+    (line,) = _ask(1)
+    with lab.celery(), lab.bare(line, _ask) as bare:
+        flask, swiper = lab.compare(bare.flask, lab.swiper(_ask, is_fresh=True, rate=1_000))
+        for gateway in lab.gateways:
+            gateway.change(Mode.HANG)
+        hung = lab.swiper(_ask, is_fresh=True, rate=1_000).play(lab.folder, lab.seconds)
+        for gateway in lab.gateways:
+            gateway.change(Mode.OK)
+    yield against(f"POST {VERIFY}", flask, "bare Flask view", swiper, TARGET)
+    patience_ms = 1000 * lab.settings.sms_timeout_seconds
+    yield Row(
+        f"POST {VERIFY} while the providers hang",
+        f"they are given {patience_ms:.0f} ms; longest wait while they answer: {swiper.max_ms:.0f} ms",
+        f"longest wait {hung.max_ms:.0f} ms",
+        hung.max_ms / patience_ms,
+        "never waits",
+        hung.max_ms < patience_ms,
+        f"{swiper.rate:.0f} → {hung.rate:.0f}",
+    )
+
+
+def login(lab: Lab) -> Iterator[Row]:
+    """Logins with right codes: of accounts that are there, and those that make the account."""
+    logins = {
+        words: lab.swiper(lambda count, makes=makes: _enter(lab, count, makes), is_fresh=True, rate=LOGIN_RATE)  # type: ignore[misc]
+        for words, makes in MAKES_ACCOUNTS.items()
+    }
+    (line,) = _enter(lab, 1, makes_account=True)
+    with lab.bare(line, lambda count: [line]) as bare:
+        flask, *figures = lab.compare(bare.flask, *logins.values())
+    for words, swiper in zip(logins, figures, strict=True):
+        yield against(f"POST {LOGIN}, {words}", flask, "bare Flask view", swiper, TARGET)
+
+
+def _enter(lab: Lab, count: int, makes_account: bool) -> list[str]:
+    """Lines that log in, each with a code of its own that the service has made and handed to its provider."""
+    lines = []
+    with lab.app.app_context():
+        notebook = Notebook(lab.app.config)
+        kept, lab.app.extensions["sms"] = lab.app.extensions["sms"], [notebook]
+        for _ in range(count):
+            number, (address, header) = str(next(_numbers)), _from_elsewhere()
+            deliver_code(issue_code(number, address))
+            if not makes_account:
+                find_or_create(parse_phone(number))
+            lines.append(post(LOGIN, f"phonenum={number}&vcode={notebook.code}", "", header))
+            db.session.remove()
+        lab.app.extensions["sms"] = kept
+    return lines

@@ -1,0 +1,109 @@
+"""How often a request waits for its servers, counted on the wire."""
+
+import statistics
+import time
+from collections.abc import Iterable, Iterator
+from http.client import HTTPConnection
+from itertools import islice
+
+from bench.lab import DATABASE, Caller, Counted, Lab
+from bench.measurements.reads import PROFILE
+from bench.report import Row
+from bench.servers import Statement
+from chaos.volley import Shot
+
+REQUESTS = 15
+# What is put off to a batch is written within this time.
+BACKGROUND_SECONDS = 2.0
+WARM_UP, TRIES = 10, 2
+LIKE_DATABASE, LIKE_REDIS, HOOKS_DATABASE, HOOKS_REDIS = 2, 1, 0, 1
+
+
+def _like(pair: tuple[Caller, int]) -> Shot:
+    caller, sid = pair
+    return Shot("POST", "/api/social/like", {"sid": str(sid)}, caller.sid)
+
+
+class Line:
+    """A kept connection to an instance."""
+
+    def __init__(self, base: str) -> None:
+        self.connection = HTTPConnection(base.removeprefix("http://"), timeout=10)
+
+    def send(self, shot: Shot) -> None:
+        """One request; raises AssertionError where it is not answered 200."""
+        head, _, body = shot.raw("bench").partition(b"\r\n\r\n")
+        headers = dict(each.split(": ", 1) for each in head.decode().split("\r\n")[1:])
+        headers["Connection"] = "keep-alive"
+        self.connection.request(shot.method, shot.path, body or None, headers)
+        response = self.connection.getresponse()
+        answer = response.read()
+        assert response.status == 200, f"{response.status} {answer[:200]!r}"
+
+
+def _count(counted: Counted, shots: Iterable[Shot]) -> tuple[float, float, int, int]:
+    """Round trips to database and Redis: the median of those during one request, and all that were made after them."""
+    line = Line(counted.base)
+    during: tuple[list[int], list[int]] = ([], [])
+    relays = (counted.database, counted.redis)
+    begun = time.monotonic()
+    for shot in shots:
+        started = time.monotonic()
+        line.send(shot)
+        ended = time.monotonic()
+        for kept, relay in zip(during, relays, strict=True):
+            kept.append(relay.count(started, ended))
+    time.sleep(BACKGROUND_SECONDS)
+    database, redis = (
+        relay.count(begun, time.monotonic()) - sum(kept) for kept, relay in zip(during, relays, strict=True)
+    )
+    return statistics.median(during[0]), statistics.median(during[1]), database, redis
+
+
+def trips(lab: Lab) -> Iterator[Row]:
+    """Round trips of a like, and of a profile that everything is known of: there the hooks are all that asks.
+
+    A caller's first like has a row more to make, so each has liked somebody before.
+    """
+    callers = len(lab.callers())
+    pairs = list(islice(lab.fresh_pairs, callers + REQUESTS))
+    profiles = [Shot("GET", PROFILE, sid=caller.sid) for caller in lab.callers()[:1]] * (REQUESTS + 5)
+    with lab.counted() as counted:
+        _count(counted, [*profiles[:5], *map(_like, pairs[:REQUESTS])])
+        profile = _count(counted, profiles[5:])
+        swiped = _count(counted, map(_like, pairs[callers:]))
+    yield _row("the hooks and GET profile, warm", profile, HOOKS_DATABASE, HOOKS_REDIS)
+    yield _row("POST like", swiped, LIKE_DATABASE, LIKE_REDIS)
+
+
+def _row(what: str, counts: tuple[float, float, int, int], database: int, redis: int) -> Row:
+    words = f"{counts[0]:.0f} to the database, {counts[1]:.0f} to Redis"
+    after = f"; in the background of {REQUESTS}: {counts[2]} and {counts[3]}"
+    target = f"<= {database} and {redis}"
+    return Row(f"round trips: {what}", "", words + after, None, target, counts[0] <= database and counts[1] <= redis)
+
+
+def capture_like(lab: Lab) -> tuple[list[Statement], tuple[int, int]]:
+    """The statements of one like, with what is written for it in the background, and whose like it was.
+
+    It is not the caller's first one, which has a row more to make.
+    """
+    callers = len(lab.callers())
+    pairs = list(islice(lab.fresh_pairs, callers + TRIES))
+    with lab.counted() as counted:
+        line = Line(counted.base)
+        # Prepared and cached is what can be.
+        for pair in pairs[:WARM_UP]:
+            line.send(_like(pair))
+        time.sleep(BACKGROUND_SECONDS)
+        tries = [_capture(lab, line, *pair) for pair in pairs[callers:]]
+    # Once a minute or so a request also refreshes what all of them share.
+    return min(tries, key=lambda found: len(found[0]))
+
+
+def _capture(lab: Lab, line: Line, caller: Caller, sid: int) -> tuple[list[Statement], tuple[int, int]]:
+    def act() -> None:
+        line.send(_like((caller, sid)))
+        time.sleep(BACKGROUND_SECONDS)
+
+    return lab.postgres.statements_of(DATABASE, act), (caller.id, sid)
