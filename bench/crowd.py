@@ -26,7 +26,17 @@ from swiper.auth.models import DatingSex, Discovery, Sex
 from swiper.dialect import bulk_insert, now, transactional
 from swiper.extensions import db
 from swiper.robots import CITIES
-from swiper.social.models import FIRST_LIKES, SECOND_LIKES, Friend, LikeIn, Pair, Swipe, SwipeKind
+from swiper.social.models import (
+    FIRST_LIKES,
+    FIRST_SWIPED,
+    SECOND_LIKES,
+    SECOND_SWIPED,
+    Friend,
+    LikeIn,
+    Pair,
+    Swipe,
+    SwipeKind,
+)
 
 MODELS = (Swipe, LikeIn, Pair, Friend)
 # Some do not take part at all, of each city and sex; 208 in all cities.
@@ -55,8 +65,8 @@ Progress = Callable[[int], None]
 
 def mask_of(first: SwipeKind | None, second: SwipeKind | None) -> int:
     """The mask of a pair whose first has swiped `first` and whose second has swiped `second`; None is not at all."""
-    bits = ((first, FIRST_LIKES), (second, SECOND_LIKES))
-    return sum(bit for kind, bit in bits if kind and kind.is_like)
+    bits = ((first, FIRST_LIKES, FIRST_SWIPED), (second, SECOND_LIKES, SECOND_SWIPED))
+    return sum(like * kind.is_like | swiped for kind, like, swiped in bits if kind)
 
 
 MASKS = {kinds: mask_of(*kinds) for kinds in product((None, *SwipeKind), repeat=2)}
@@ -108,11 +118,11 @@ class Batch:
     pairs: list[tuple[Any, ...]] = field(default_factory=list)
     friends: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def add_swipe(self, uid: int, sid: int, kind: SwipeKind, moment: datetime) -> None:
+    def add_swipe(self, uid: int, sid: int, kind: SwipeKind, moment: datetime, *, is_answered: bool) -> None:
         """A swipe, and the queue entry of a like."""
         self.swipes.append((uid, sid, kind, moment))
         if kind is not SwipeKind.DISLIKE:
-            self.likes_in.append((sid, uid, int(kind is SwipeKind.SUPERLIKE), moment))
+            self.likes_in.append((sid, uid, int(kind is SwipeKind.SUPERLIKE), int(is_answered), moment))
 
     def add_pair(
         self, one: int, other: int, kind: SwipeKind | None, answer: SwipeKind | None, moment: datetime
@@ -127,7 +137,7 @@ class Batch:
     def store(self) -> None:
         """Write all rows in one transaction."""
         bulk_insert(Swipe, ("uid", "sid", "kind", "swiped_at"), self.swipes)
-        bulk_insert(LikeIn, ("sid", "uid", "is_super", "liked_at"), self.likes_in)
+        bulk_insert(LikeIn, ("sid", "uid", "is_super", "is_answered", "liked_at"), self.likes_in)
         bulk_insert(Pair, ("uid1", "uid2", "mask", "changed_at"), self.pairs)
         bulk_insert(Friend, ("uid1", "uid2", "matched_at"), self.friends)
 
@@ -175,9 +185,9 @@ class Crowd:
         kind, answer = his and his(), hers and hers()
         moments = [self._moment(), self._moment()]
         if kind:
-            self.batch.add_swipe(man, woman, kind, moments[0])
+            self.batch.add_swipe(man, woman, kind, moments[0], is_answered=answer is not None)
         if answer:
-            self.batch.add_swipe(woman, man, answer, moments[1])
+            self.batch.add_swipe(woman, man, answer, moments[1], is_answered=kind is not None)
         last = max(moments) if kind and answer else moments[0 if kind else 1]
         self.batch.add_pair(man, woman, kind, answer, last)
         self.count += bool(kind) + bool(answer)

@@ -7,7 +7,8 @@ from sqlalchemy import or_, select
 
 from chaos.site import Site
 from chaos.traffic import Swiped
-from swiper.social.models import BOTH_LIKE, FIRST_LIKES, SECOND_LIKES, Friend, LikeIn, Pair, Swipe
+from swiper.social.models import MATCHED, Friend, LikeIn, Pair, Swipe
+from swiper.social.pairs import pair_of
 from swiper.social.ranking import KEY, POINTS
 from swiper.vip.quotas import Quota
 
@@ -32,22 +33,31 @@ def half_written(site: Site, uids: Sequence[int]) -> list[str]:
     """Where the tables disagree about the swipes of `uids`, who have not rewound or unfriended anybody."""
     with site.looking() as session:
         swipes = {(row.uid, row.sid): row.kind for row in session.scalars(select(Swipe).where(Swipe.uid.in_(uids)))}
-        likes_in: Pairs = {(row.uid, row.sid) for row in session.scalars(select(LikeIn).where(LikeIn.uid.in_(uids)))}
+        likes_in: dict[tuple[int, int], bool] = {
+            (row.uid, row.sid): bool(row.is_answered)
+            for row in session.scalars(select(LikeIn).where(LikeIn.uid.in_(uids)))
+        }
         pairs = session.scalars(select(Pair).where(or_(Pair.uid1.in_(uids), Pair.uid2.in_(uids)))).all()
         friends = session.scalars(select(Friend).where(or_(Friend.uid1.in_(uids), Friend.uid2.in_(uids)))).all()
         used = {(row.uid, str(row.kind)): row.used for row in session.scalars(select(Quota).where(Quota.uid.in_(uids)))}
     likes = {key for key, kind in swipes.items() if kind.is_like}
     masks = {(pair.uid1, pair.uid2): pair.mask for pair in pairs}
     wanted_masks: dict[tuple[int, int], int] = defaultdict(int, dict.fromkeys(masks, 0))
-    for uid, sid in likes:
-        wanted_masks[_sorted(uid, sid)] |= FIRST_LIKES if uid < sid else SECOND_LIKES
+    for (uid, sid), kind in swipes.items():
+        side = pair_of(uid, sid)
+        wanted_masks[side.uid1, side.uid2] |= side.own_swipe | side.own_like * kind.is_like
+    # Whether somebody else has answered is known only where all their swipes were read.
+    answered = {(uid, sid) for uid, sid in likes if sid in uids and (sid, uid) in swipes}
     spent = Counter((uid, str(kind)) for (uid, _), kind in swipes.items() if kind.is_like)
     return [
-        *_difference("queue entry", likes, likes_in),
+        *_difference("queue entry", likes, likes_in.keys()),
+        *_difference(
+            "answer", answered, {key for key, is_answered in likes_in.items() if is_answered and key[1] in uids}
+        ),
         *_difference("pair", set(wanted_masks.items()), set(masks.items())),
         *_difference(
             "friendship",
-            {pair for pair, mask in wanted_masks.items() if mask == BOTH_LIKE},
+            {pair for pair, mask in wanted_masks.items() if mask == MATCHED},
             {(row.uid1, row.uid2) for row in friends},
         ),
         *_difference("quota", set(spent.items()), set(used.items())),

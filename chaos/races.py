@@ -108,7 +108,7 @@ def _facts_of(world: World) -> Iterator[Fact]:
     for (uid, sid), (kind, _) in world.swipes.items():
         yield "swipe", uid, sid, kind
         if kind != "dislike":
-            yield "queue", uid, sid, kind == "superlike"
+            yield "queue", uid, sid, kind == "superlike", (sid, uid) in world.swipes
     for pair in world.met:
         yield "pair", *pair, world.mask(pair)
     for pair in world.friends:
@@ -135,7 +135,7 @@ def _stored(site: Site, ids: list[int]) -> Iterable[Fact]:
         for swipe in session.scalars(select(Swipe).where(or_(Swipe.uid.in_(ids), Swipe.sid.in_(ids)))):
             facts.append(("swipe", swipe.uid, swipe.sid, swipe.kind.value))
         for like in session.scalars(select(LikeIn).where(or_(LikeIn.uid.in_(ids), LikeIn.sid.in_(ids)))):
-            facts.append(("queue", like.uid, like.sid, bool(like.is_super)))
+            facts.append(("queue", like.uid, like.sid, bool(like.is_super), bool(like.is_answered)))
         for pair in session.scalars(select(Pair).where(or_(Pair.uid1.in_(ids), Pair.uid2.in_(ids)))):
             facts.append(("pair", pair.uid1, pair.uid2, pair.mask))
         for row in session.scalars(select(Friend).where(or_(Friend.uid1.in_(ids), Friend.uid2.in_(ids)))):

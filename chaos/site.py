@@ -18,7 +18,7 @@ from chaos.volley import Answer, Shot, volley
 from config.settings import ROOT, Settings
 from swiper import create_app
 from swiper.auth.models import User
-from swiper.auth.sessions import PREFIX
+from swiper.auth.sessions import key_of, new_sid
 from swiper.dialect import now, transactional
 from swiper.errors import UnavailableError
 from swiper.extensions import db
@@ -242,8 +242,8 @@ class Site:
         pipe = self.app.extensions["redis"].pipeline(transaction=False)
         members = []
         for uid in uids:
-            sid = interface._generate_sid(interface.sid_length)
-            pipe.set(PREFIX + sid, interface.serializer.encode({"uid": uid}), ex=86_400)
+            sid = new_sid(uid)
+            pipe.set(key_of(sid), interface.serializer.encode({"uid": uid}), ex=86_400)
             pipe.zadd(f"{{u:{uid}}}:sessions", {sid: 4_000_000_000})
             members.append(Member(uid, sid))
         pipe.execute()

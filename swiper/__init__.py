@@ -1,6 +1,7 @@
 """Swiper: a self-hosted swipe-to-match service. `create_app` is the only place that knows every part."""
 
 import logging.config
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -33,7 +34,7 @@ CACHE_CLASSES = {
     "null": "NullCache",
     "simple": "SimpleCache",
     "file": "FileSystemCache",
-    "redis": "RedisCache",
+    "redis": "swiper.quick_redis.SharedRedisCache",
     "memcached": "swiper.memcached.QuickMemcachedCache",
 }
 
@@ -51,11 +52,19 @@ class IdConverter(BaseConverter):
         return number
 
 
+class SwiperApp(APIFlask):
+    """Flask without a look at each hook and view, on each request, whether it is a coroutine: none is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """`func` itself."""
+        return func
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the application from `settings`, by default those of the environment. Nothing connects to a server yet."""
     settings = settings or Settings()
     logging.config.dictConfig(logging_config(settings.log_dir, settings.log_level))
-    app = APIFlask(
+    app = SwiperApp(
         "swiper",
         title="Swiper",
         version=VERSION,
@@ -84,6 +93,8 @@ def _init_parts(app: APIFlask) -> None:
     migrate.init_app(app, db, compare_type=True, render_as_batch=True)
     redis.init_app(app)
     cache.init_app(app)
+    # Decorated views look at their limits themselves; the hooks that this spares would run around every other view.
+    app.extensions["limiter"] = {limiter}
     limiter.init_app(app)
     for part in (sessions, responses, sms, storage, payments, hooks, document, cli, celery):
         part.init_app(app)
@@ -99,15 +110,12 @@ def _extension_config(settings: Settings) -> dict[str, Any]:
         f"replica{number}": {"url": url} | engines.engine_options(url, config)
         for number, url in enumerate(settings.database_replica_urls)
     }
-    cache_options = redis_options if settings.cache_type == "redis" else {}
     return {
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": engines.engine_options(settings.database_url, config),
         "SQLALCHEMY_BINDS": replicas,
         "REDIS_OPTIONS": redis_options,
         "CACHE_TYPE": CACHE_CLASSES[settings.cache_type],
-        "CACHE_REDIS_URL": settings.redis_url,
-        "CACHE_OPTIONS": cache_options,
         "CACHE_KEY_PREFIX": "cache:",
         "CACHE_DEFAULT_TIMEOUT": 300,
         # Of the backends that count their entries; with the usual 500 the file backend would be busy pruning.

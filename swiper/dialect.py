@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 
+from flask import current_app
 from sqlalchemy import DateTime, Enum
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -18,6 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
 
 from swiper.extensions import REPLICA_KEY, db
+from swiper.quick_postgres import QuickLane
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ RETRYABLE_NUMBERS = {1213, 1205, 1020}
 # The execution option that carries the rows of a COPY to the engine's events, which hand them to the driver.
 COPIED_ROWS = "copied_rows"
 
-_work: ContextVar[list[Callable[[], None]] | None] = ContextVar("transaction", default=None)
+_work: ContextVar[list[Callable[[], object]] | None] = ContextVar("transaction", default=None)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -179,26 +181,34 @@ def transactional(service: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         if _work.get() is not None:
             return service(*args, **kwargs)
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                result, consequences = _attempt(service, args, kwargs)
-            except DBAPIError as error:
-                if attempt >= _attempts_for(error):
-                    raise
-                log.info("%s runs again after a conflict, attempt %d", service.__name__, attempt)
-                time.sleep(random.uniform(0.002, 0.01) * 2 ** min(attempt, 6))
-            else:
-                _run_consequences(consequences)
-                return result
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return again_on_conflict(service.__name__, lambda: _attempt(service, args, kwargs))
 
     return run
 
 
-def _attempt(service: Callable[..., R], args: Any, kwargs: Any) -> tuple[R, list[Callable[[], None]]]:
+def again_on_conflict(name: str, attempt: Callable[[], tuple[R, list[Callable[[], object]]]]) -> R:
+    """What `attempt` returns beside the consequences of its commit, which then follow.
+
+    It is run again when the database reports a conflict with another transaction or the connection is lost.
+    """
+    for number in range(1, ATTEMPTS + 1):
+        try:
+            result, consequences = attempt()
+        except DBAPIError as error:
+            if number >= _attempts_for(error):
+                raise
+            log.info("%s runs again after a conflict, attempt %d", name, number)
+            time.sleep(random.uniform(0.002, 0.01) * 2 ** min(number, 6))
+        else:
+            _run_consequences(consequences)
+            return result
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _attempt(service: Callable[..., R], args: Any, kwargs: Any) -> tuple[R, list[Callable[[], object]]]:
     # A read that came before holds an old snapshot, and SQLite cannot turn such a transaction into a writing one.
     db.session.rollback()
-    consequences: list[Callable[[], None]] = []
+    consequences: list[Callable[[], object]] = []
     token = _work.set(consequences)
     try:
         result = service(*args, **kwargs)
@@ -211,7 +221,7 @@ def _attempt(service: Callable[..., R], args: Any, kwargs: Any) -> tuple[R, list
         _work.reset(token)
 
 
-def _run_consequences(consequences: list[Callable[[], None]]) -> None:
+def _run_consequences(consequences: list[Callable[[], object]]) -> None:
     for consequence in consequences:
         try:
             consequence()
@@ -225,7 +235,7 @@ def is_in_transaction() -> bool:
     return _work.get() is not None
 
 
-def after_commit(consequence: Callable[[], None]) -> None:
+def after_commit(consequence: Callable[[], object]) -> None:
     """Run `consequence` once the surrounding transactional service has committed, never if it fails."""
     pending = _work.get()
     if pending is None:
@@ -245,6 +255,12 @@ def _attempts_for(error: DBAPIError) -> int:
     number = next(iter(getattr(original, "args", ())), None)
     is_conflict = getattr(original, "sqlstate", None) in RETRYABLE_STATES or number in RETRYABLE_NUMBERS
     return ATTEMPTS if is_conflict else 1
+
+
+def quick_lane() -> QuickLane | None:
+    """The short way to the database for single statements, outside of transactional services; PostgreSQL's only."""
+    lane: QuickLane | None = current_app.extensions.get("quick_lane")
+    return lane if _work.get() is None else None
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Database engines that never freeze a worker: SQLite's locks, and servers that do not answer."""
 
+import functools
 import logging
 import random
 import sqlite3
@@ -18,6 +19,7 @@ from sqlalchemy.exc import DisconnectionError
 
 from swiper.dialect import COPIED_ROWS, NO_ANSWER, is_in_transaction
 from swiper.extensions import db
+from swiper.quick_postgres import QuickLane
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,21 @@ def init_app(app: Flask) -> None:
             else:
                 _prepare_server(engine, app.config["DATABASE_STATEMENT_SECONDS"])
                 _keep_rows_out_of_errors(engine)
+        if db.engine.dialect.driver == "psycopg":
+            app.extensions["quick_lane"] = _quick_lane(db.engine, app.config)
+
+
+def _quick_lane(engine: Engine, config: dict[str, Any]) -> QuickLane:
+    lane = QuickLane(
+        engine,
+        size=config["DATABASE_POOL_SIZE"],
+        wait_seconds=config["DATABASE_POOL_TIMEOUT_SECONDS"],
+        is_preparing=not config["DATABASE_BEHIND_PGBOUNCER"],
+        limit=functools.partial(_run_limited, engine.dialect, config["DATABASE_STATEMENT_SECONDS"]),
+        is_closed=_is_readable,
+    )
+    event.listen(engine, "engine_disposed", lane.close_idle)
+    return lane
 
 
 def _prepare_sqlite(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""The extensions that the parts share. This module imports nothing of ours."""
+"""The extensions that the parts share. This module imports nothing of ours but the Redis client."""
 
 import random
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from flask_sqlalchemy.session import Session as BoundSession
 from redis import Redis
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
+
+from swiper.quick_redis import QuickPool, QuickRedis
 
 REPLICA_KEY = "reads_may_lag"
 # MariaDB compares text without case unless told otherwise; the other databases compare bytes.
@@ -50,7 +52,8 @@ class RedisClient:
 
     def init_app(self, app: Any) -> None:
         """Build the client from `REDIS_URL` and `REDIS_OPTIONS`; nothing connects before the first command."""
-        app.extensions["redis"] = Redis.from_url(app.config["REDIS_URL"], **app.config["REDIS_OPTIONS"])
+        pool = QuickPool.from_url(app.config["REDIS_URL"], **app.config["REDIS_OPTIONS"])
+        app.extensions["redis"] = QuickRedis(connection_pool=pool)
 
     @property
     def client(self) -> Redis:

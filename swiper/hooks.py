@@ -6,11 +6,11 @@
 4. `require_login`       on each of the blueprints auth, social and vip, with the blueprint's own whitelist
 5. the view's permission, as a decorator beside the view
 
-After the view the order is reversed: CORS headers, then security headers, then the request id.
+After the view the order is reversed: CORS headers, then the request id. Strict headers are added outside of all.
 """
 
+import os
 import re
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +44,33 @@ SECURITY_HEADERS = {
         "frame-ancestors 'none'; form-action 'self'"
     ),
 }
+TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
+PRIVATE_HEADERS = {"Cache-Control": "no-store"}
+
+
+class StrictHeaders:
+    """Adds the strict headers to every answer; of the API's, nobody keeps any unless the view says so.
+
+    Here they are a few tuples more in a list; as an after_request hook they cost as much as a view.
+    """
+
+    def __init__(self, wsgi_app: Callable[..., Any]) -> None:
+        self.wsgi_app = wsgi_app
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        """See PEP 3333."""
+
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            present = {name.lower() for name, _ in headers}
+            strict = SECURITY_HEADERS
+            if environ["wsgi.url_scheme"] == "https":
+                strict = SECURITY_HEADERS | TLS_HEADERS
+            if environ["PATH_INFO"].startswith("/api/"):
+                strict = strict | PRIVATE_HEADERS
+            headers += [(name, value) for name, value in strict.items() if name.lower() not in present]
+            return start_response(status, headers, *exc_info)
+
+        return self.wsgi_app(environ, start)
 
 
 class UnquotedForwarding:
@@ -70,9 +97,10 @@ def open_request() -> None:
     Only uploads may be large; nothing else is worth reading, let alone parsing, beyond `SMALL_BODY_BYTES`.
     """
     offered = request.headers.get("X-Request-Id", "") if current_app.config["TRUSTED_PROXIES"] else ""
-    g.request_id = offered if REQUEST_ID.fullmatch(offered) else secrets.token_hex(8)
+    g.request_id = offered if REQUEST_ID.fullmatch(offered) else os.urandom(8).hex()
     request_id_var.set(g.request_id)
-    if request.mimetype != "multipart/form-data":
+    # `request.mimetype` parses more of the header than its first word.
+    if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != "multipart/form-data":
         request.max_content_length = SMALL_BODY_BYTES
 
 
@@ -86,9 +114,10 @@ def refuse_banned() -> None:
 def _give_back_connection() -> None:
     """What comes next may be a body that takes its time or the decoding of a picture; others need the connection.
 
-    Where nothing was read from the database there is none, and this does nothing.
+    Where nothing was read from the database there is none.
     """
-    db.session.rollback()
+    if db.session.registry.has():
+        db.session.rollback()
 
 
 def answer_preflight() -> Response | None:
@@ -129,7 +158,7 @@ def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
     """The hook of one blueprint: load the caller's account, unless the view is on the blueprint's whitelist."""
 
     def check() -> None:
-        view = (request.endpoint or "").rpartition(".")[2]
+        view = str(request.endpoint).rpartition(".")[2]
         if view in whitelist or request.method == "OPTIONS":
             return
         if isinstance(session, UnreachableSession):
@@ -154,23 +183,14 @@ def add_request_id(response: Response) -> Response:
     return response
 
 
-def add_security_headers(response: Response) -> Response:
-    """Strict headers; answers of the API are kept by nobody unless the view says so."""
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    if request.is_secure:
-        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    if request.path.startswith("/api/"):
-        response.headers.setdefault("Cache-Control", "no-store")
-    return response
-
-
 def add_cors_headers(response: Response) -> Response:
     """Let pages of the configured origins read the answer."""
+    origins = current_app.config["CORS_ORIGINS"]
+    if not origins:
+        return response
+    response.vary.add("Origin")
     origin = request.headers.get("Origin")
-    if current_app.config["CORS_ORIGINS"]:
-        response.vary.add("Origin")
-    if origin and origin in current_app.config["CORS_ORIGINS"]:
+    if origin in origins:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Allow-Credentials"] = "true"
         response.headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After, ETag"
@@ -183,7 +203,7 @@ def add_cors_headers(response: Response) -> Response:
 
 BEFORE_REQUEST = (open_request, refuse_banned, answer_preflight)
 # Flask runs these from the last to the first.
-AFTER_REQUEST = (add_request_id, add_security_headers, add_cors_headers)
+AFTER_REQUEST = (add_request_id, add_cors_headers)
 LOGIN_POLICIES: tuple[tuple[APIBlueprint, frozenset[str]], ...] = (
     (auth_routes.blueprint, auth_routes.LOGIN_WHITELIST),
     (social_routes.blueprint, social_routes.LOGIN_WHITELIST),
@@ -197,7 +217,7 @@ for _blueprint, _whitelist in LOGIN_POLICIES:
 
 def init_app(app: Flask) -> None:
     """Put the hooks onto the application in their order."""
-    app.wsgi_app = UnquotedForwarding(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = UnquotedForwarding(StrictHeaders(app.wsgi_app))  # type: ignore[method-assign]
     # Werkzeug would send paths with `//` elsewhere, by an address made of the Host header: no route redirects.
     app.url_map.merge_slashes = False
     for before in BEFORE_REQUEST:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import current_app
+from flask import current_app, g
 
 from swiper.extensions import cache
 
@@ -26,7 +26,7 @@ def recall(key: str, load: Callable[[], T], seconds: int) -> T:
     `forget` leaves a new mark, and a reader that finds another mark after storing than before loading takes its value
     back.
     """
-    found = quietly("get", key)
+    found = _take_read_along(key) or quietly("get", key)
     if found is not None:
         value: T = found
         return value
@@ -37,17 +37,83 @@ def recall(key: str, load: Callable[[], T], seconds: int) -> T:
     return value
 
 
+def recall_many(
+    keys: list[str],
+    read: Callable[[Any], T | None],
+    load: Callable[[list[str]], dict[str, Any]],
+    seconds: int,
+) -> dict[str, T]:
+    """What `read` makes of the cached values of `keys`; where it makes None, and for the missing, of `load`'s.
+
+    Marks are looked at as in `recall`.
+    """
+    if not keys:
+        return {}
+    cached = quietly("get_many", *keys) or []
+    found = {
+        key: value
+        for key, kept in zip(keys, cached, strict=False)
+        if kept is not None and (value := read(kept)) is not None
+    }
+    missing = [key for key in keys if key not in found]
+    if missing:
+        marks = [f"{key}:mark" for key in missing]
+        before = quietly("get_many", *marks)
+        loaded = load(missing)
+        quietly("set_many", loaded, timeout=seconds)
+        after = quietly("get_many", *marks)
+        if before != after:
+            quietly("delete_many", *missing)
+        found |= {key: value for key, kept in loaded.items() if (value := read(kept)) is not None}
+    return found
+
+
+def _take_read_along(key: str) -> Any:
+    """What `offer` left for `key`, once: a second look in the same request may follow a write."""
+    offered: dict[str, bytes] = g.get("read_along") or {}
+    found = offered.pop(key, None)
+    return cache.cache.serializer.loads(found) if found else None
+
+
+def shared_key(key: str) -> str | None:
+    """The name under which Redis itself has `key`; None where another backend keeps it."""
+    return f"{current_app.config['CACHE_KEY_PREFIX']}{key}" if is_in_redis() else None
+
+
+def is_in_redis() -> bool:
+    """True where the cache is the application's own Redis."""
+    return current_app.extensions.get("redis") is getattr(cache.cache, "_write_client", None)
+
+
+def offer(key: str, stored: bytes) -> None:
+    """Hand over what Redis has under `shared_key(key)`, read along with something else, to this request's `recall`."""
+    g.setdefault("read_along", {})[key] = stored
+
+
 def recall_for_all(key: str, load: Callable[[], T], seconds: int) -> T:
     """Like `recall`, for what is the same for everyone and read on every request.
 
     Each process keeps its own copy and looks at the cache again after `LOCAL_REFRESH_SECONDS`.
     """
-    copies: dict[str, tuple[float, T]] = current_app.extensions.setdefault("memo", {})
-    read_at, value = copies.get(key, (None, None))
-    if read_at is None or time.monotonic() - read_at >= current_app.config["LOCAL_REFRESH_SECONDS"]:
-        value = recall(key, load, seconds)
-        copies[key] = (time.monotonic(), value)
-    return value  # type: ignore[return-value]
+    found: T | None = own_copy(key)
+    if found is None:
+        found = keep_copy(key, recall(key, load, seconds))
+    return found
+
+
+def own_copy(key: str) -> Any:
+    """What this process has kept of `key`, for at most `LOCAL_REFRESH_SECONDS`."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    kept: tuple[float, Any] | None = app.extensions.setdefault("memo", {}).get(key)
+    if kept is None or time.monotonic() - kept[0] >= app.config["LOCAL_REFRESH_SECONDS"]:
+        return None
+    return kept[1]
+
+
+def keep_copy(key: str, value: T) -> T:
+    """Keep `value`, and return it."""
+    current_app.extensions.setdefault("memo", {})[key] = (time.monotonic(), value)
+    return value
 
 
 def forget(*keys: str) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 from flask import Response, current_app, make_response, request
 
-from swiper.memo import quietly, recall
+from swiper.memo import keep_copy, own_copy, quietly, recall
 
 LOCK_SECONDS = 5
 WAIT_SECONDS = 2.0
+
+CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_RANGE")
 
 Page = tuple[bytes, str]
 _locks: dict[str, threading.Lock] = {}
@@ -40,12 +42,15 @@ def cached_page(
         @functools.wraps(view)
         def serve(*args: Any, **kwargs: Any) -> Response:
             seconds: int = current_app.config[seconds_setting]
-            page = quietly("get", key)
+            page = own_copy(key)
             if page is None:
-                try:
-                    page = _render_once(key, seconds, functools.partial(view, *args, **kwargs))
-                except NotAPageError as error:
-                    return error.response
+                page = quietly("get", key)
+                if page is None:
+                    try:
+                        page = _render_once(key, seconds, functools.partial(view, *args, **kwargs))
+                    except NotAPageError as error:
+                        return error.response
+                keep_copy(key, page)
             return _answer(page, seconds if is_public else 0)
 
         return serve
@@ -93,12 +98,9 @@ def _wait_for(key: str) -> Page | None:
 
 def _answer(page: Page, shared_seconds: int) -> Response:
     body, tag = page
-    response = Response(body, mimetype="application/json")
-    response.set_etag(tag)
-    if shared_seconds:
-        response.cache_control.public = True
-        response.cache_control.max_age = min(shared_seconds, 60)
-    else:
-        response.cache_control.private = True
-        response.cache_control.no_cache = True
-    return response.make_conditional(request)  # type: ignore[return-value]
+    keeping = f"public, max-age={min(shared_seconds, 60)}" if shared_seconds else "private, no-cache"
+    headers = [("Content-Type", "application/json"), ("ETag", f'"{tag}"'), ("Cache-Control", keeping)]
+    response = Response(body, headers=headers)
+    if any(name in request.environ for name in CONDITIONS):
+        response.make_conditional(request)
+    return response

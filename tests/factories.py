@@ -17,7 +17,7 @@ from swiper.auth.accounts import change_profile, find_or_create
 from swiper.auth.codes import deliver_code, unsent_codes
 from swiper.auth.models import DatingSex, Sex
 from swiper.auth.profiles import load_account
-from swiper.auth.sessions import PREFIX
+from swiper.auth.sessions import key_of, new_sid
 from swiper.extensions import db
 from swiper.vip.levels import grant, standing_of
 
@@ -92,9 +92,9 @@ class People:
         """A client with a stored session of `uid`."""
         interface: Any = self.app.session_interface
         client = self.app.test_client()
-        sid = interface._generate_sid(interface.sid_length)
+        sid = new_sid(uid)
         with self.app.app_context():
-            interface.client.set(PREFIX + sid, interface.serializer.encode({"uid": uid}), ex=3600)
+            interface.client.set(key_of(sid), interface.serializer.encode({"uid": uid}), ex=3600)
             interface.client.zadd(f"{{u:{uid}}}:sessions", {sid: 4_000_000_000})
         client.set_cookie(self.app.config["SESSION_COOKIE_NAME"], sid)
         return client

@@ -82,7 +82,7 @@ def state_of(app: Flask) -> dict[str, list[Any]]:
         with db.engine.connect() as connection:
             for table in db.metadata.sorted_tables:
                 state[table.name] = sorted(connection.execute(select(table)).all(), key=repr)
-        for pattern in ("{p:*", "sms:*", "session:*", "{ranking}"):
+        for pattern in ("{p:*", "sms:*", "{u:*}:session:*", "{ranking}"):
             state[pattern] = sorted(redis.client.keys(pattern))
     return state
 

@@ -19,7 +19,7 @@ from chaos.volley import Shot, volley
 from config.settings import Settings
 from swiper.engines import QuickConnection
 from swiper.extensions import db
-from swiper.social.models import BOTH_LIKE, Friend, LikeIn, Pair, Swipe
+from swiper.social.models import MATCHED, Friend, LikeIn, Pair, Swipe
 from swiper.vip.quotas import Quota
 from tests.factories import People, Person
 from tests.processes import Program, Visitor, answers_at, environment_of, free_port, gunicorn
@@ -144,7 +144,7 @@ def whole_swipe(app: Flask, person: Person, target: Person) -> list[bool]:
             db.session.get(Swipe, (person.id, target.id)) is not None,
             db.session.get(LikeIn, (target.id, person.id)) is not None,
             db.session.get(Friend, (one, other)) is not None,
-            pair is not None and pair.mask == BOTH_LIKE,
+            pair is not None and pair.mask == MATCHED,
             quota is not None and quota.used == 1,
         ]
         db.session.remove()
@@ -233,7 +233,7 @@ def test_a_request_that_is_refused_asks_a_silent_redis_once(
     url = urlsplit(settings.redis_url)
     with FreezableProxy(url.hostname or "", url.port or 6379) as proxy:
         client = make_app(redis_url=f"redis://127.0.0.1:{proxy.port}{url.path}").test_client()
-        client.set_cookie("swiper_session", "A" * 43)
+        client.set_cookie("swiper_session", "1." + "A" * 43)
         proxy.freeze()
         assert client.get(PROFILE).json["code"] == 1011
         assert proxy.accepted == 1

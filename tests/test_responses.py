@@ -257,7 +257,7 @@ def timed(call: Callable[[], Any]) -> tuple[Any, float]:
 def test_without_redis_login_codes_and_quotas_are_unavailable(
     without_redis: FlaskClient, method: str, path: str, body: Any
 ) -> None:
-    without_redis.set_cookie("swiper_session", "A" * 43)
+    without_redis.set_cookie("swiper_session", "1." + "A" * 43)
     answer, seconds = timed(lambda: without_redis.open(path, method=method, json=body))
     assert (answer.status_code, answer.json["code"]) == (503, 1011)
     assert seconds < 1

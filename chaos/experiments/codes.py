@@ -25,7 +25,7 @@ from chaos.site import Site
 from chaos.volley import Answer, Shot
 from deploy.processes import wait_until
 from swiper.auth.models import Phone, SmsOutbox, User
-from swiper.auth.sessions import PREFIX
+from swiper.auth.sessions import key_of
 
 PARALLEL = 200
 GUESSES = 5
@@ -137,7 +137,7 @@ def _check_login(site: Site, phone: str, entered: Sequence[Answer], tally: Tally
     sids = [sid.decode() for uid in uids for sid in redis.zrange(f"{{u:{uid}}}:sessions", 0, -1)]
     cookies = [answer.headers["set-cookie"].partition(";")[0].partition("=")[2] for answer in entered]
     tally.expect("sessions", sids, cookies)
-    tally.expect("stored sessions", [redis.exists(PREFIX + sid) for sid in sids], [1])
+    tally.expect("stored sessions", [redis.exists(key_of(sid)) for sid in sids], [1])
     for cookie in cookies:
         own = site.ask(Shot("GET", "/api/user/profile", sid=cookie))
         tally.expect("the account of the cookie", (own.code, int(own.data["id"])), (0, uids[0]))

@@ -1,11 +1,12 @@
 """Profiles: the caller's own view, the cards that others see, and changes to either."""
 
 import unicodedata
+import zlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
+import msgspec
 from flask import current_app
 from sqlalchemy import delete, select
 
@@ -37,8 +38,7 @@ YOUNGEST = 18
 OLDEST = 100
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """Everything about a user that their own requests need: one cached value. Photos are `(id, address)`."""
 
     id: int
@@ -87,19 +87,29 @@ class Account:
 
 
 PREFERENCE_FIELDS = [column.key for column in Preferences.__table__.columns if column.key != "uid"]
-USER_FIELDS = [
-    field.name for field in fields(Account) if hasattr(User, field.name) and field.name not in PREFERENCE_FIELDS
-]
+USER_FIELDS = [name for name in Account.__struct_fields__ if hasattr(User, name) and name not in PREFERENCE_FIELDS]
+OWN_FIELDS = [name for name in (*USER_FIELDS, *PREFERENCE_FIELDS) if name not in ("status", "is_robot")]
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Account).decode
+
+
+# Another release may have another Account; neither must read the other's.
+_LAYOUT = f"{zlib.crc32(repr(msgspec.structs.fields(Account)).encode()):x}"
 
 
 def account_key(uid: int) -> str:
-    """The cache key of a user's Account."""
-    return f"{{u:{uid}}}:account"
+    """The cache key of a user's packed Account."""
+    return f"{{u:{uid}}}:account:{_LAYOUT}"
+
+
+def card_key(uid: int) -> str:
+    """The cache key of a user's ready-made card; `cards.ReadyCard` of another shape needs another."""
+    return f"{{u:{uid}}}:card:1"
 
 
 def forget_account(uid: int) -> None:
-    """Drop the cached Account, after the commit of a change to it."""
-    forget(account_key(uid))
+    """Drop the cached Account and card, after the commit of a change to either."""
+    forget(account_key(uid), card_key(uid))
 
 
 def forget_after_vip_change(_sender: Any, *, uid: int) -> None:
@@ -112,7 +122,13 @@ vip_changed.connect(forget_after_vip_change)
 
 def find_account(uid: int) -> Account | None:
     """The cached Account; None when the user is gone."""
-    return recall(account_key(uid), lambda: load_account(uid), current_app.config["USER_CACHE_SECONDS"])
+    packed = recall(account_key(uid), lambda: _load_packed(uid), current_app.config["USER_CACHE_SECONDS"])
+    return _unpack(packed) if packed else None
+
+
+def _load_packed(uid: int) -> bytes | None:
+    account = load_account(uid)
+    return _pack(account) if account else None
 
 
 def own_account(uid: int) -> Account:
@@ -168,16 +184,15 @@ def latest_birthday(day: date, years: int) -> date:
         return date(day.year - years, 2, 28)
 
 
-def own_view(account: Account) -> dict[str, Any]:
+def own_view(account: Account, current: Standing | None = None) -> dict[str, Any]:
     """What the caller sees of themself: user, preferences with their defaults filled in, VIP state."""
-    view = {name: getattr(account, name) for name in (*USER_FIELDS, *PREFERENCE_FIELDS)}
-    del view["status"], view["is_robot"]
-    return view | {
+    current = current or account.standing
+    return {name: getattr(account, name) for name in OWN_FIELDS} | {
         "age": age_on(today(), account.birthday) if account.birthday else None,
         "photos": [{"id": photo_id, "url": url} for photo_id, url in account.photos],
         "dating_sex": account.wanted_sex,
         "dating_location": account.dating_location or account.location,
-        "vip": account.standing.badge | {"expires_at": account.standing.expires_at},
+        "vip": current.badge | {"expires_at": current.expires_at},
     }
 
 
@@ -186,6 +201,11 @@ def cards_of(uids: Sequence[int], friends: Collection[int] = ()) -> list[dict[st
 
     An album is shown to friends, and to others only where its owner allows it.
     """
+    return [card for card, _ in dated_cards(uids, friends)]
+
+
+def dated_cards(uids: Sequence[int], friends: Collection[int] = ()) -> list[tuple[dict[str, Any], datetime | None]]:
+    """The same, each with the moment at which its badge ends."""
     rows = db.session.execute(
         select(User, Preferences.only_match)
         .join(Preferences, Preferences.uid == User.id)
@@ -194,7 +214,11 @@ def cards_of(uids: Sequence[int], friends: Collection[int] = ()) -> list[dict[st
     users = {user.id: user for user, _ in rows}
     albums = photos_of([user.id for user, only_match in rows if user.id in friends or not only_match])
     standings = standings_of(list(users))
-    return [_card(users[uid], albums.get(uid, []), standings[uid]) for uid in uids if uid in users]
+    return [
+        (_card(users[uid], albums.get(uid, []), standings[uid]), standings[uid].expires_at)
+        for uid in uids
+        if uid in users
+    ]
 
 
 def _card(user: User, photos: list[tuple[int, str]], current: Standing) -> dict[str, Any]:

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from apiflask import APIBlueprint
 from flask import current_app, g, request, session
 
 from swiper.auth import accounts, codes, profiles, schemas, sessions, tasks, uploads
 from swiper.auth.models import UploadKind
 from swiper.bans.services import client_network
+from swiper.blueprints import Blueprint
 from swiper.errors import FileMissingError
 from swiper.extensions import limiter
 from swiper.responses import ok
 from swiper.tasking import enqueue
 
-blueprint = APIBlueprint("auth", __name__, url_prefix="/api/user", tag="User")
+blueprint = Blueprint("auth", __name__, url_prefix="/api/user", tag="User")
 
 LOGIN_WHITELIST = frozenset({"verify", "verify_by_get", "login"})
 
@@ -75,7 +75,7 @@ def logout(wanted: dict[str, bool]) -> dict[str, Any]:
 @blueprint.output(schemas.OwnOut)
 def show_profile() -> dict[str, Any]:
     """The caller's own user, preferences and VIP state."""
-    return ok(profiles.own_view(g.account))
+    return ok(profiles.own_view(g.account, g.standing))
 
 
 @blueprint.post("/profile/modify")

@@ -1,20 +1,31 @@
-"""Server-side sessions in Redis, and which of them belong to whom."""
+"""Server-side sessions in Redis, and which of them belong to whom.
+
+A session id begins with its user's id, which is no secret: so Redis keeps a session beside all else of its user, and
+one command reads it together with what the request will need next.
+"""
 
 import logging
+import re
+import secrets
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
-from flask import Flask, Request, current_app
+from flask import Flask, Request, current_app, g
 from flask_session.base import ServerSideSession
 from flask_session.redis.redis import RedisSessionInterface
 from redis.exceptions import RedisError
 
 from swiper import memo
+from swiper.auth.profiles import account_key
 from swiper.extensions import redis
 
 log = logging.getLogger(__name__)
 
-PREFIX = "session:"
+# The user's id and 256 random bits.
+SID = re.compile(r"([1-9][0-9]{0,18})\.([A-Za-z0-9_-]{43})")
+# By path: the key of what a view reads of its caller, for `taken_along`.
+READ_ALONG: dict[str, Callable[[int], str]] = {}
 
 
 class UnreachableSession(ServerSideSession):
@@ -26,32 +37,73 @@ class SessionInterface(RedisSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> ServerSideSession:
         """The stored session; an UnreachableSession where Redis does not answer."""
-        if not request.path.startswith("/api/"):
-            return self.session_class(sid=self._generate_sid(self.sid_length), permanent=self.permanent)
+        known = SID.fullmatch(request.cookies.get(app.config["SESSION_COOKIE_NAME"], ""))
+        if not known or not request.path.startswith("/api/"):
+            return self._stranger()
         try:
-            return super().open_session(app, request)
+            stored = self._read(int(known[1]), known[0], READ_ALONG.get(request.path))
         except RedisError as error:
             log.warning("sessions are away: %s", type(error).__name__)
-            if app.config["CACHE_TYPE"] == "RedisCache":
+            if memo.is_in_redis():
                 # The same Redis: a request that is refused in the end should not wait for it again and again.
                 memo.leave_alone()
-            return UnreachableSession(sid=self._generate_sid(self.sid_length), permanent=self.permanent)
+            return UnreachableSession(sid="", permanent=self.permanent)
+        if stored is None:
+            return self._stranger()
+        return self.session_class(self.serializer.decode(stored), sid=known[0])
+
+    def _stranger(self) -> ServerSideSession:
+        # `start_session` gives an id to those that will be stored.
+        return self.session_class(sid="", permanent=self.permanent)
+
+    def _read(self, uid: int, sid: str, also: Callable[[int], str] | None) -> bytes | None:
+        """The stored session; the Account goes to `memo`, and what `also` names to `taken_along`."""
+        account = memo.shared_key(account_key(uid))
+        keys = [key_of(sid), account, also(uid) if also else None]
+        stored, *rest = redis.client.execute_command("MGET", *filter(None, keys))
+        if account and (found := rest.pop(0)):
+            memo.offer(account_key(uid), found)
+        if also and stored is not None:
+            g.taken_along = rest
+        return cast(bytes | None, stored)
+
+    def _get_store_id(self, sid: str) -> str:
+        return key_of(sid)
 
     def save_session(self, app: Flask, session: Any, response: Any) -> None:
         """Store a changed session; a request that failed before it had one has nothing to store."""
         if session is None:
             return
+        if not session.modified:
+            if session.accessed:
+                response.headers.add("Vary", "Cookie")
+            return
         super().save_session(app, session, response)
-        if session.modified and session.get("uid"):
+        if session.get("uid"):
             # A logout everywhere that came since `start_session` has crossed it off the list, before it was stored.
             _list_session(session["uid"], session.sid)
 
 
 def init_app(app: Flask) -> None:
-    """Put the interface onto the application; ids have 256 random bits."""
-    app.session_interface = SessionInterface(
-        app, client=app.extensions["redis"], key_prefix=PREFIX, permanent=True, sid_length=32
-    )
+    """Put the interface onto the application."""
+    app.session_interface = SessionInterface(app, client=app.extensions["redis"], key_prefix="", permanent=True)
+
+
+def new_sid(uid: int) -> str:
+    """An id that nobody can guess for a session of `uid`."""
+    return f"{uid}.{secrets.token_urlsafe(32)}"
+
+
+def key_of(sid: str) -> str:
+    """Where Redis keeps the session `sid`."""
+    uid, _, token = sid.partition(".")
+    return f"{{u:{uid}}}:session:{token}"
+
+
+def taken_along() -> list[bytes | None] | None:
+    """What was read together with the session for a path of `READ_ALONG`, once; None where it was not read."""
+    found: list[bytes | None] | None = g.pop("taken_along", None)
+    return found
 
 
 def _index(uid: int) -> str:
@@ -62,11 +114,10 @@ def start_session(session: Any, uid: int) -> None:
     """Log `uid` in: new session id, nothing taken over from before, listed among the user's sessions."""
     if session.get("uid"):
         redis.client.zrem(_index(session["uid"]), session.sid)
+        redis.client.delete(key_of(session.sid))
     session.clear()
-    interface: Any = current_app.session_interface
-    # `regenerate` skips an empty session, and the id must change in any case.
     session["uid"] = uid
-    interface.regenerate(session)
+    session.sid = new_sid(uid)
     _list_session(uid, session.sid)
 
 
@@ -82,7 +133,7 @@ def _list_session(uid: int, sid: str) -> None:
 
 def end_session(session: Any, uid: int) -> None:
     """Log out: the stored session is gone before the answer is sent."""
-    redis.client.delete(PREFIX + session.sid)
+    redis.client.delete(key_of(session.sid))
     redis.client.zrem(_index(uid), session.sid)
     session.clear()
 
@@ -90,12 +141,9 @@ def end_session(session: Any, uid: int) -> None:
 def end_all_sessions(uid: int) -> None:
     """Log a user out everywhere."""
     sids = redis.client.zrange(_index(uid), 0, -1)
-    # One key a command: on a cluster they lie in different slots.
-    pipe = redis.client.pipeline(transaction=False)
-    for sid in cast(list[bytes], sids):
-        pipe.delete(PREFIX + sid.decode())
-        pipe.zrem(_index(uid), sid)
-    pipe.execute()
+    if sids:
+        redis.client.delete(*[key_of(sid.decode()) for sid in cast(list[bytes], sids)])
+        redis.client.zrem(_index(uid), *cast(list[bytes], sids))
 
 
 def count_sessions(uid: int) -> int:

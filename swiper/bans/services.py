@@ -1,5 +1,6 @@
 """Adding, lifting and looking up IP bans."""
 
+import functools
 import ipaddress
 import re
 import time
@@ -66,6 +67,7 @@ def parse_network(text: str) -> Network:
     return network
 
 
+@functools.lru_cache(maxsize=10_000)
 def parse_address(text: str) -> Address | None:
     """The client's address, with IPv4 mapped into IPv6 told as IPv4; None for a unix socket's empty peer.
 
@@ -130,7 +132,11 @@ def is_banned(remote_addr: str) -> bool:
 def _current_list() -> BanList:
     rows = recall_for_all(CACHE_KEY, _load, CACHE_SECONDS)
     known: BanList | None = current_app.extensions.get("ban_list")
-    if known is None or known.rows != rows:
+    if known is not None and known.rows is rows:
+        return known
+    if known is not None and known.rows == rows:
+        known.rows = rows
+    else:
         known = current_app.extensions["ban_list"] = BanList(rows)
     return known
 

@@ -13,8 +13,8 @@ from swiper.errors import NotFoundError
 from swiper.extensions import db
 from swiper.schemas import page_of
 from swiper.signals import account_deleted, account_exporting
-from swiper.social.models import BOTH_LIKE, ENDED, Friend, LikeIn, Pair, Swipe
-from swiper.social.pairs import lock_pair, set_mask
+from swiper.social.models import ENDED, MATCHED, Friend, LikeIn, Pair, Swipe
+from swiper.social.pairs import befriend, lock_pair, set_mask
 from swiper.social.ranking import POINTS, add_all, drop_from_ranking
 
 # How many of each side are taken at a time when a deleted user is forgotten.
@@ -100,7 +100,7 @@ def repair_matches() -> int:
     query = (
         select(Pair.uid1, Pair.uid2)
         .outerjoin(Friend, (Friend.uid1 == Pair.uid1) & (Friend.uid2 == Pair.uid2))
-        .where(Pair.mask == BOTH_LIKE, Friend.uid1.is_(None))
+        .where(Pair.mask == MATCHED, Friend.uid1.is_(None))
         .limit(1000)
     )
     return sum(_repair(uid1, uid2) for uid1, uid2 in db.session.execute(query).all())
@@ -110,7 +110,7 @@ def repair_matches() -> int:
 def _repair(uid1: int, uid2: int) -> bool:
     pair = lock_pair(uid1, uid2)
     if pair.is_matched:
-        set_mask(pair, pair.mask)
+        befriend(pair)
     return pair.is_matched
 
 

@@ -12,8 +12,11 @@ from swiper.extensions import TABLE_OPTIONS, Model
 # Bits of `Pair.mask`.
 FIRST_LIKES = 1
 SECOND_LIKES = 2
-BOTH_LIKE = FIRST_LIKES | SECOND_LIKES
 ENDED = 4
+FIRST_SWIPED = 8
+SECOND_SWIPED = 16
+# A like is a swipe as well.
+MATCHED = FIRST_LIKES | SECOND_LIKES | FIRST_SWIPED | SECOND_SWIPED
 
 
 class SwipeKind(StrEnum):
@@ -50,7 +53,7 @@ class LikeIn(Model):
 
     __tablename__ = "likes_in"
     __table_args__ = (
-        Index(None, "sid", "is_super", "liked_at"),
+        Index(None, "sid", "is_answered", "is_super", "liked_at"),
         Index(None, "sid", "liked_at"),
         TABLE_OPTIONS,
     )
@@ -58,6 +61,8 @@ class LikeIn(Model):
     sid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     is_super: Mapped[int] = mapped_column(SmallInteger, default=0)
+    # The liked person has swiped back, either way; so those who wait for an answer are found without the others.
+    is_answered: Mapped[int] = mapped_column(SmallInteger, default=0)
     liked_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
@@ -70,7 +75,7 @@ class Pair(Model):
     __tablename__ = "pairs"
     __table_args__ = (
         CheckConstraint("uid1 < uid2", name="in_order"),
-        CheckConstraint("mask >= 0 AND mask <= 7", name="mask_range"),
+        CheckConstraint("mask >= 0 AND mask <= 31", name="mask_range"),
         Index(None, "uid2"),
         Index(None, "mask", "changed_at"),
         TABLE_OPTIONS,

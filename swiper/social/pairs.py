@@ -6,22 +6,25 @@ from sqlalchemy import delete, select, update
 
 from swiper.dialect import insert_if_absent, now, upsert
 from swiper.extensions import db
-from swiper.social.models import BOTH_LIKE, ENDED, FIRST_LIKES, SECOND_LIKES, Friend, Pair
+from swiper.social.models import ENDED, FIRST_LIKES, FIRST_SWIPED, MATCHED, SECOND_LIKES, SECOND_SWIPED, Friend, Pair
 
 
 @dataclass
 class PairState:
-    """A locked pair, seen from one side."""
+    """A pair, seen from one side: the bits of `mask` that are one's own, and the other's."""
 
     uid1: int
     uid2: int
-    own_bit: int
-    mask: int
+    own_like: int
+    own_swipe: int
+    other_like: int
+    other_swipe: int
+    mask: int = 0
 
     @property
     def is_matched(self) -> bool:
         """Both like each other and neither has ended it."""
-        return self.mask == BOTH_LIKE
+        return self.mask == MATCHED
 
     @property
     def is_ended(self) -> bool:
@@ -29,25 +32,36 @@ class PairState:
         return bool(self.mask & ENDED)
 
 
+def pair_of(uid: int, sid: int) -> PairState:
+    """The pair as `uid` sees it, with nothing known of its mask."""
+    first, second = (FIRST_LIKES, FIRST_SWIPED), (SECOND_LIKES, SECOND_SWIPED)
+    return PairState(uid, sid, *first, *second) if uid < sid else PairState(sid, uid, *second, *first)
+
+
 def lock_pair(uid: int, sid: int) -> PairState:
     """Lock the row between two people until the transaction ends, making it where there is none."""
-    uid1, uid2 = sorted((uid, sid))
-    row = {"uid1": uid1, "uid2": uid2, "mask": 0, "changed_at": now()}
+    pair = pair_of(uid, sid)
+    row = {"uid1": pair.uid1, "uid2": pair.uid2, "mask": 0, "changed_at": now()}
     # An upsert that changes nothing still takes the row lock, on every database.
     upsert(Pair, [row], ["uid1", "uid2"], lambda stored, _: {"mask": stored.mask})
-    mask = db.session.scalars(select(Pair.mask).where(Pair.uid1 == uid1, Pair.uid2 == uid2).with_for_update()).one()
-    return PairState(uid1, uid2, FIRST_LIKES if uid == uid1 else SECOND_LIKES, mask)
+    stored = select(Pair.mask).where(Pair.uid1 == pair.uid1, Pair.uid2 == pair.uid2)
+    pair.mask = db.session.scalars(stored.with_for_update()).one()
+    return pair
 
 
 def set_mask(pair: PairState, mask: int) -> None:
     """Store a new mask for a locked pair, and make the friendship row agree with it."""
-    pair.mask = mask
+    was_matched, pair.mask = pair.is_matched, mask
     db.session.execute(
         update(Pair).where(Pair.uid1 == pair.uid1, Pair.uid2 == pair.uid2).values(mask=mask, changed_at=now()),
         execution_options={"synchronize_session": False},
     )
     if pair.is_matched:
-        row = {"uid1": pair.uid1, "uid2": pair.uid2, "matched_at": now()}
-        insert_if_absent(Friend, [row], ["uid1", "uid2"])
-    else:
+        befriend(pair)
+    elif was_matched:
         db.session.execute(delete(Friend).where(Friend.uid1 == pair.uid1, Friend.uid2 == pair.uid2))
+
+
+def befriend(pair: PairState) -> None:
+    """Give a locked pair of two likes its friendship row, unless it is there."""
+    insert_if_absent(Friend, [{"uid1": pair.uid1, "uid2": pair.uid2, "matched_at": now()}], ["uid1", "uid2"])

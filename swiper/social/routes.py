@@ -1,12 +1,15 @@
 """The `social` blueprint: deck, swipes, friends, likers, ranking, and other people's cards."""
 
+import re
 from typing import Any
 
-from apiflask import APIBlueprint
-from flask import current_app, g
+from flask import current_app, g, request
 
+from swiper.auth import sessions
 from swiper.auth.profiles import cards_of
+from swiper.blueprints import Blueprint
 from swiper.errors import NotFoundError
+from swiper.ids import MAX_ID
 from swiper.pages import cached_page
 from swiper.responses import ok
 from swiper.schemas import PageIn, page_schema
@@ -16,9 +19,27 @@ from swiper.tasking import enqueue
 from swiper.vip.models import Permission
 from swiper.vip.permissions import permission_required
 
-blueprint = APIBlueprint("social", __name__, url_prefix="/api", tag="Social")
+blueprint = Blueprint("social", __name__, url_prefix="/api", tag="Social")
 
 LOGIN_WHITELIST: frozenset[str] = frozenset()
+sessions.READ_ALONG["/api/social/users"] = deck.pass_key
+# What nearly all clients send; anything else is read by the schemas.
+GROUP = re.compile(rb"(?:group_num=(0|[1-9][0-9]{0,3}))?")
+SID_IN = {
+    "application/json": re.compile(rb'\{"sid": ?"([1-9][0-9]{0,18})"\}'),
+    "application/x-www-form-urlencoded": re.compile(rb"sid=([1-9][0-9]{0,18})"),
+}
+
+
+def _quick_group() -> dict[str, int] | None:
+    found = GROUP.fullmatch(request.query_string)
+    return {"group_num": int(found[1] or 0)} if found and int(found[1] or 0) <= deck.LAST_GROUP else None
+
+
+def _quick_sid() -> dict[str, int] | None:
+    form = SID_IN.get(request.environ.get("CONTENT_TYPE", ""))
+    found = form.fullmatch(request.get_data()) if form else None
+    return {"sid": int(found[1])} if found and int(found[1]) <= MAX_ID else None
 
 
 @blueprint.get("/user/<id:user_id>")
@@ -32,14 +53,14 @@ def show_card(user_id: int) -> dict[str, Any]:
 
 
 @blueprint.get("/social/users")
-@blueprint.input(schemas.DeckIn, location="query", arg_name="wanted", unknown=None)
+@blueprint.input(schemas.DeckIn, location="query", arg_name="wanted", quick=_quick_group, unknown=None)
 @blueprint.output(schemas.DeckOut)
 def show_deck(wanted: dict[str, int]) -> dict[str, Any]:
     """Five people of the deck; group 0 starts from the top."""
-    shown = deck.show_deck(g.account, g.standing, wanted["group_num"])
-    if current_app.config["ROBOTS_ANSWER_PERCENT"] and shown["users"]:
-        enqueue(tasks.answer_as_robots, g.uid, [card["id"] for card in shown["users"]])
-    return ok(shown)
+    ids, answer = deck.show_deck(g.account, g.standing, wanted["group_num"], sessions.taken_along())
+    if current_app.config["ROBOTS_ANSWER_PERCENT"] and ids:
+        enqueue(tasks.answer_as_robots, g.uid, ids)
+    return ok(answer)
 
 
 def _swipe(sid: int, kind: SwipeKind) -> dict[str, Any]:
@@ -47,7 +68,7 @@ def _swipe(sid: int, kind: SwipeKind) -> dict[str, Any]:
 
 
 @blueprint.post("/social/like")
-@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
+@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given", quick=_quick_sid)
 @blueprint.output(schemas.SwipeOut)
 def like(given: dict[str, int]) -> dict[str, Any]:
     """Like somebody; both become friends when the other has liked as well."""
@@ -56,7 +77,7 @@ def like(given: dict[str, int]) -> dict[str, Any]:
 
 @blueprint.post("/social/superlike")
 @permission_required(Permission.SUPERLIKE)
-@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
+@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given", quick=_quick_sid)
 @blueprint.output(schemas.SwipeOut)
 def superlike(given: dict[str, int]) -> dict[str, Any]:
     """Like somebody and stand at the head of their deck."""
@@ -64,7 +85,7 @@ def superlike(given: dict[str, int]) -> dict[str, Any]:
 
 
 @blueprint.post("/social/dislike")
-@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
+@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given", quick=_quick_sid)
 @blueprint.output(schemas.SwipeOut)
 def dislike(given: dict[str, int]) -> dict[str, Any]:
     """Pass somebody by."""
@@ -89,7 +110,7 @@ def show_friends(wanted: dict[str, int]) -> dict[str, Any]:
 
 
 @blueprint.post("/social/unfriend")
-@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
+@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given", quick=_quick_sid)
 @blueprint.output({}, status_code=200)
 def unfriend(given: dict[str, int]) -> dict[str, Any]:
     """End a match for both."""

@@ -1,21 +1,25 @@
 """Swiping, and taking the last swipe back."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import current_app
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from swiper.auth.models import Status, User
-from swiper.dialect import after_commit, insert_if_absent, now, transactional
+from swiper.dialect import after_commit, again_on_conflict, insert_if_absent, now, quick_lane, transactional
 from swiper.errors import AlreadySwipedError, NotFoundError, NothingToRewindError, ParamError
 from swiper.extensions import db
-from swiper.signals import matched, swiped
+from swiper.quick_postgres import BEGIN, COMMIT, ROLLBACK, QuickLane
+from swiper.signals import matched, rewound, swiped
+from swiper.social import quick
 from swiper.social.models import LikeIn, Swipe, SwipeKind
-from swiper.social.pairs import PairState, lock_pair, set_mask
+from swiper.social.pairs import PairState, lock_pair, pair_of, set_mask
 from swiper.social.ranking import add_points
 from swiper.vip.levels import Standing
-from swiper.vip.quotas import QuotaKind, day_of, give_back, limit_of, spend
+from swiper.vip.quotas import QuotaKind, day_of, give_back, limit_of, spend, today, used_up
 
 QUOTA_OF = {SwipeKind.LIKE: QuotaKind.LIKE, SwipeKind.SUPERLIKE: QuotaKind.SUPERLIKE}
 
@@ -27,7 +31,6 @@ class Outcome:
     is_matched: bool
 
 
-@transactional
 def swipe(uid: int, sid: int, kind: SwipeKind, current: Standing) -> Outcome:
     """Store what `uid` thinks of `sid`; the same swipe again changes nothing and costs nothing.
 
@@ -36,20 +39,62 @@ def swipe(uid: int, sid: int, kind: SwipeKind, current: Standing) -> Outcome:
     """
     if uid == sid:
         raise ParamError("You cannot swipe yourself.", errors={"sid": ["You cannot swipe yourself."]})
+    lane = quick_lane()
+    limit = limit_of(QUOTA_OF[kind], current) if kind in QUOTA_OF else None
+    if lane is None:
+        return _swipe(uid, sid, kind, limit)
+    outcome = again_on_conflict("swipe", lambda: _swipe_quickly(lane, uid, sid, kind, limit))
+    # A swipe that is there already is rare, and answered from its row.
+    return outcome or _swipe(uid, sid, kind, limit)
+
+
+@transactional
+def _swipe(uid: int, sid: int, kind: SwipeKind, limit: int | None) -> Outcome:
     pair = lock_pair(uid, sid)
-    former = db.session.get(Swipe, (uid, sid), populate_existing=True)
-    if former is not None:
-        if former.kind is not kind:
+    if pair.mask & pair.own_swipe:
+        if db.session.get_one(Swipe, (uid, sid), populate_existing=True).kind is not kind:
             raise AlreadySwipedError()
         return Outcome(pair.is_matched)
     _require_both(uid, sid)
     if kind in QUOTA_OF:
-        spend(uid, QUOTA_OF[kind], limit_of(QUOTA_OF[kind], current))
+        spend(uid, QUOTA_OF[kind], limit)
     db.session.add(Swipe(uid=uid, sid=sid, kind=kind))
     if kind.is_like:
         _add_like(uid, sid, kind, pair)
+    if pair.mask & pair.other_like:
+        _mark_answered(uid, sid, is_answered=True)
+    set_mask(pair, pair.mask | pair.own_swipe | pair.own_like * kind.is_like)
     after_commit(lambda: _tell(uid, sid, kind, pair.is_matched))
     return Outcome(pair.is_matched)
+
+
+def _swipe_quickly(
+    lane: QuickLane, uid: int, sid: int, kind: SwipeKind, limit: int | None
+) -> tuple[Outcome | None, list[Callable[[], object]]]:
+    """What `_swipe` does, by one statement and its commit; None where the swipe is there already."""
+    pair, quota = pair_of(uid, sid), QUOTA_OF.get(kind)
+    bits = pair.own_swipe | pair.own_like * kind.is_like
+    values = [uid, sid, pair.uid1, pair.uid2, bits, pair.own_swipe, pair.other_like, now(), kind]
+    if kind.is_like:
+        values += [pair.other_swipe, int(kind is SwipeKind.SUPERLIKE), quota, today()]
+    connection = lane.take()
+    try:
+        _, rows = lane.within(connection, (BEGIN, ()), (quick.LIKE if kind.is_like else quick.DISLIKE, values))
+        pair.mask, active, used = rows[0] if rows else (0, 0, 0)
+        is_beyond = limit is not None and used > limit
+        is_good = active == 2 and not is_beyond
+        lane.within(connection, (COMMIT if is_good else ROLLBACK, ()))
+    except BaseException:
+        lane.give_up(connection)
+        raise
+    lane.give_back(connection)
+    if not rows:
+        return None, []
+    if active != 2:
+        raise NotFoundError()
+    if is_beyond:
+        raise used_up()
+    return Outcome(pair.is_matched), [lambda: _tell(uid, sid, kind, pair.is_matched)]
 
 
 def _require_both(uid: int, sid: int) -> None:
@@ -61,9 +106,17 @@ def _require_both(uid: int, sid: int) -> None:
 
 def _add_like(uid: int, sid: int, kind: SwipeKind, pair: PairState) -> None:
     is_super = int(kind is SwipeKind.SUPERLIKE)
-    row = {"sid": sid, "uid": uid, "is_super": is_super, "liked_at": now()}
+    is_answered = int(bool(pair.mask & pair.other_swipe))
+    row = {"sid": sid, "uid": uid, "is_super": is_super, "is_answered": is_answered, "liked_at": now()}
     insert_if_absent(LikeIn, [row], ["sid", "uid"])
-    set_mask(pair, pair.mask | pair.own_bit)
+
+
+def _mark_answered(uid: int, sid: int, *, is_answered: bool) -> None:
+    """Note on the like of `sid` for `uid` whether `uid` has swiped back."""
+    db.session.execute(
+        update(LikeIn).where(LikeIn.sid == uid, LikeIn.uid == sid).values(is_answered=int(is_answered)),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def _tell(uid: int, sid: int, kind: SwipeKind, is_matched: bool) -> None:
@@ -123,7 +176,10 @@ def _take_back(uid: int, sid: int, current: Standing, done: list[int]) -> None:
     db.session.delete(stored)
     if kind.is_like:
         db.session.execute(delete(LikeIn).where(LikeIn.sid == sid, LikeIn.uid == uid))
-        set_mask(pair, pair.mask & ~pair.own_bit)
+    if pair.mask & pair.other_like:
+        _mark_answered(uid, sid, is_answered=False)
+    set_mask(pair, pair.mask & ~(pair.own_swipe | pair.own_like))
     db.session.flush()
     done.append(sid)
     after_commit(lambda: add_points(sid, kind, sign=-1))
+    after_commit(functools.partial(rewound.send, None, uid=uid))

@@ -1,5 +1,6 @@
 """Whom somebody wants to see, in the terms that the deck's queries are made of."""
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from datetime import date
@@ -34,7 +35,7 @@ class Wish:
         digest = hashlib.sha256(f"{self.uid}:{self.day}".encode()).digest()
         return int.from_bytes(digest[:4]) % FULL_CIRCLE
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
         """Changes with anything that changes who belongs into the deck."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]

@@ -127,6 +127,11 @@ class FlashSale(Model):
     starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
+    @property
+    def left(self) -> int:
+        """How many can still be bought."""
+        return self.stock - self.sold
+
 
 class Ticket(Model):
     """A buyer's one place in the queue of a sale."""

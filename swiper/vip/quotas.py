@@ -71,7 +71,12 @@ def spend(uid: int, kind: QuotaKind, limit: int | None) -> None:
         return
     insert_if_absent(Quota, [{"uid": uid, "kind": kind, "day": today(), "used": 0}], ["uid", "kind"])
     if not _count_one(uid, kind, limit):
-        raise RateLimitedError((resets_at() - now()).total_seconds(), "Today's quota is used up.", reset_at=resets_at())
+        raise used_up()
+
+
+def used_up() -> RateLimitedError:
+    """What is raised when nothing is left, with the reset time."""
+    return RateLimitedError((resets_at() - now()).total_seconds(), "Today's quota is used up.", reset_at=resets_at())
 
 
 def _count_one(uid: int, kind: QuotaKind, limit: int | None) -> bool:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from apiflask import APIBlueprint
 from flask import g, request
 
+from swiper.blueprints import Blueprint
 from swiper.errors import NotFoundError
 from swiper.pages import cached_page
 from swiper.responses import ok
@@ -13,7 +13,7 @@ from swiper.vip import levels, orders, payments, quotas, sales, schemas, tasks
 from swiper.vip.models import Order
 from swiper.vip.payments.sandbox import SandboxProvider
 
-blueprint = APIBlueprint("vip", __name__, url_prefix="/api/vip", tag="VIP")
+blueprint = Blueprint("vip", __name__, url_prefix="/api/vip", tag="VIP")
 
 # A payment provider proves itself by its signature instead of a login.
 LOGIN_WHITELIST = frozenset({"show_levels", "receive_payment"})

@@ -109,7 +109,7 @@ class SaleOut(Schema):
     months = fields.Integer(required=True)
     price = Cents(attribute="price_cents", required=True)
     stock = fields.Integer(required=True)
-    left = fields.Function(lambda sale: sale.stock - sale.sold, required=True, metadata={"type": "integer"})
+    left = fields.Integer(required=True)
     starts_at = fields.AwareDateTime(required=True)
     ends_at = fields.AwareDateTime(required=True)
 

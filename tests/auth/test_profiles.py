@@ -4,12 +4,13 @@ import threading
 from datetime import date, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from flask import Flask
 
 from swiper.auth.accounts import change_profile
 from swiper.auth.models import Nickname
-from swiper.auth.profiles import account_key, age_on, find_account, latest_birthday
+from swiper.auth.profiles import Account, account_key, age_on, find_account, latest_birthday
 from swiper.extensions import cache, db
 from swiper.vip.levels import standing_of
 from swiper.vip.quotas import today
@@ -318,11 +319,12 @@ def test_a_change_is_seen_at_once_by_every_session(people: People, person: Perso
 def test_the_profile_is_read_from_the_cache(app: Flask, person: Person) -> None:
     profile_of(person)
     with app.app_context():
-        cached = cache.get(account_key(person.id))
+        cached = msgspec.msgpack.decode(cache.get(account_key(person.id)), type=Account)
     assert cached.id == person.id
     modify(person, bio="new")
     with app.app_context():
-        assert cache.get(account_key(person.id)) is None or cache.get(account_key(person.id)).bio == "new"
+        stored = cache.get(account_key(person.id))
+        assert stored is None or msgspec.msgpack.decode(stored, type=Account).bio == "new"
 
 
 def test_a_reader_that_loaded_before_a_write_leaves_no_old_profile(app: Flask, person: Person) -> None:

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from config.settings import Environment
 from swiper.auth.accounts import set_status
 from swiper.auth.models import Status
-from swiper.auth.sessions import PREFIX, count_sessions
+from swiper.auth.sessions import count_sessions, key_of
 from swiper.extensions import redis
 from tests.factories import People, Person
 
@@ -43,7 +43,7 @@ def is_logged_in(client: FlaskClient) -> bool:
 
 
 def test_a_planted_session_id_is_not_taken_over(app: Flask, people: People) -> None:
-    planted = "A" * 43
+    planted = "1." + "A" * 43
     victim = with_cookie(app, planted)
     log_in_with(victim, people, "13800138000")
     assert sid_of(victim) != planted
@@ -77,7 +77,7 @@ def test_the_cookie_is_http_only_lax_and_lives_30_days(client: FlaskClient, peop
     assert cookie.path == "/"
     assert "Domain" not in header
     with client.application.app_context():
-        life = redis.client.ttl(PREFIX + sid_of(client))
+        life = redis.client.ttl(key_of(sid_of(client)))
     assert 30 * 86_400 - 60 < life <= 30 * 86_400
 
 
@@ -92,18 +92,18 @@ def test_the_cookie_is_secure_in_production(make_app: Callable[..., Flask]) -> N
 def test_a_session_is_not_prolonged_by_its_use(people: People) -> None:
     person = people.log_in("13800138000")
     with people.app.app_context():
-        redis.client.expire(PREFIX + sid_of(person.client), 100)
+        redis.client.expire(key_of(sid_of(person.client)), 100)
     answer = person.get("/api/user/profile")
     assert "Set-Cookie" not in answer.headers
     with people.app.app_context():
-        assert redis.client.ttl(PREFIX + sid_of(person.client)) <= 100
+        assert redis.client.ttl(key_of(sid_of(person.client))) <= 100
 
 
 def test_a_stranger_gets_no_cookie_and_no_stored_session(app: Flask, client: FlaskClient) -> None:
     for path in ("/", "/api/vip/levels", "/api/user/profile", "/healthz"):
         assert "Set-Cookie" not in client.get(path).headers
     with app.app_context():
-        assert redis.client.keys(PREFIX + "*") == []
+        assert redis.client.keys("{u:*}:session:*") == []
 
 
 def test_after_logout_the_old_cookie_is_dead(app: Flask, people: People) -> None:
@@ -151,12 +151,12 @@ def test_a_slow_request_in_flight_does_not_revive_a_session(make_app: Callable[.
     assert answer.status_code == 200
     assert "Set-Cookie" not in answer.headers
     with app.app_context():
-        assert redis.client.exists(PREFIX + sid) == 0
+        assert redis.client.exists(key_of(sid)) == 0
     assert not is_logged_in(with_cookie(app, sid))
 
 
 @pytest.mark.parametrize(
-    "sid", ["", "x", "../../etc/passwd", "A" * 43, "A" * 5000, "%00", "session:session:", "*", "\udcff"]
+    "sid", ["", "x", "../../etc/passwd", "A" * 43, "1." + "A" * 43, "A" * 5000, "%00", "{u:1}:session:A", "*", "\udcff"]
 )
 def test_an_invented_cookie_is_a_stranger(app: Flask, sid: str) -> None:
     client = app.test_client()
@@ -168,7 +168,7 @@ def test_an_invented_cookie_is_a_stranger(app: Flask, sid: str) -> None:
 def test_a_session_that_ran_out_is_dead(app: Flask, people: People) -> None:
     person = people.log_in("13800138000")
     with app.app_context():
-        redis.client.delete(PREFIX + sid_of(person.client))
+        redis.client.delete(key_of(sid_of(person.client)))
     assert not is_logged_in(person.client)
 
 

@@ -28,7 +28,7 @@ from schemathesis.transport.wsgi import WSGITransport
 from werkzeug.exceptions import HTTPException
 
 from swiper.auth.profiles import load_account
-from swiper.auth.sessions import PREFIX
+from swiper.auth.sessions import key_of
 from swiper.dialect import now
 from swiper.extensions import db, redis
 from swiper.ids import MAX_ID
@@ -155,7 +155,7 @@ class Door:
         return str(endpoint).rpartition(".")[2]
 
     def sid(self, name: str) -> str:
-        return name * 10
+        return f"{self.uids[name]}.{name * 22:.43}"
 
     def let_in(self) -> None:
         interface: Any = self.app.session_interface
@@ -164,7 +164,7 @@ class Door:
                 if name not in self.uids or load_account(self.uids[name]) is None:
                     self.uids[name] = self.settle(name)
                 stored = interface.serializer.encode({"uid": self.uids[name]})
-                redis.client.set(PREFIX + self.sid(name), stored, ex=3600)
+                redis.client.set(key_of(self.sid(name)), stored, ex=3600)
                 db.session.remove()
 
     def start_over(self) -> None:

@@ -387,7 +387,7 @@ def test_in_production_each_cookie_is_held_back_from_pages_and_plain_lines(make_
     found = [(answer.request.path, *cookie) for answer in answers for cookie in cookies_of(answer)]
     assert [path for path, _, _ in found] == ["/api/user/login", "/api/user/logout"]
     (_, value, attributes), (_, gone, _) = found
-    assert re.fullmatch("swiper_session=[A-Za-z0-9_-]{43}", value)
+    assert re.fullmatch("swiper_session=[1-9][0-9]*[.][A-Za-z0-9_-]{43}", value)
     assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= attributes
     assert not any(attribute.startswith("Domain") for attribute in attributes)
     assert gone == "swiper_session="
@@ -401,7 +401,7 @@ def test_nobody_gets_a_cookie_without_a_login(app: Flask, client: FlaskClient) -
             with client.open(path, method=method, json={"phonenum": "13912345678", "vcode": "000000"}) as answer:
                 assert cookies_of(answer) == [], f"{method} {path}"
     with app.app_context():
-        assert redis.client.keys("session:*") == []
+        assert redis.client.keys("*:session:*") == []
 
 
 def test_a_page_that_caches_may_keep_sets_no_cookie(people: People) -> None:

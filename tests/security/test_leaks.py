@@ -25,6 +25,7 @@ from sqlalchemy.orm.attributes import flag_modified
 from config.logging import LINE
 from swiper.auth.codes import deliver_code, unsent_codes
 from swiper.auth.models import User
+from swiper.auth.profiles import account_key
 from swiper.dialect import now
 from swiper.extensions import db, redis
 from swiper.logs import MaskingFormatter
@@ -483,7 +484,7 @@ def test_redis_keeps_a_number_under_its_owner_s_id_alone(traces: Traces) -> None
             if found_in(value, person.secrets()):
                 found.setdefault(key, set()).add(person.name)
     # The account that each of its owner's requests needs; the own view shows number and birthday.
-    assert found == {f"cache:{{u:{person.id}}}:account": {person.name} for person in traces.life.all}
+    assert found == {f"cache:{account_key(person.id)}": {person.name} for person in traces.life.all}
     longest = traces.wire.app.config["USER_CACHE_SECONDS"]
     assert all(0 < traces.before.seconds[key] <= longest for key in found)
 

@@ -13,7 +13,7 @@ from config.logging import LINE
 from swiper.auth.accounts import set_status
 from swiper.auth.codes import restore_code
 from swiper.auth.models import Status
-from swiper.auth.sessions import PREFIX, count_sessions, end_all_sessions
+from swiper.auth.sessions import count_sessions, end_all_sessions, key_of
 from swiper.extensions import db, redis
 from swiper.logs import MaskingFormatter
 from tests.factories import People, Person
@@ -79,7 +79,7 @@ def test_of_a_hundred_planted_sessions_none_is_the_victim_s(app: Flask, people: 
 
 
 def test_a_planted_session_is_not_filled_by_anything_but_a_login(app: Flask, people: People) -> None:
-    planted = "A" * 43
+    planted = "1." + "A" * 43
     client = holding(app, planted)
     for method, path in (
         ("POST", "/api/user/verify"),
@@ -91,7 +91,7 @@ def test_a_planted_session_is_not_filled_by_anything_but_a_login(app: Flask, peo
         body = {"phonenum": "13800138000", "vcode": "000000"} if path.endswith("login") else {"phonenum": "13800138000"}
         assert "Set-Cookie" not in client.open(path, method=method, json=body).headers
     with app.app_context():
-        assert redis.client.keys(PREFIX + "*") == []
+        assert redis.client.keys("{u:*}:session:*") == []
 
 
 def test_a_login_as_somebody_else_leaves_nothing_of_the_former_session(app: Flask, people: People) -> None:
@@ -163,7 +163,7 @@ def test_an_id_counts_in_the_cookie_alone(app: Flask, people: People, name: str)
         {"headers": {"Authorization": f"Bearer {sid}"}},
         {"headers": {f"X-{name.replace('_', '-')}": sid}},
         {"headers": {"Cookie2": f"{name}={sid}"}},
-        {"headers": {"Cookie": f"x{COOKIE}={sid}; {COOKIE.upper()}={sid}; {COOKIE}.1={sid}; {PREFIX}={sid}"}},
+        {"headers": {"Cookie": f"x{COOKIE}={sid}; {COOKIE.upper()}={sid}; {COOKIE}.1={sid}; session={sid}"}},
         {"path": f"/api/user/profile;{name}={sid}"},
     ):
         answer = client.get(**{"path": "/api/user/profile"} | request_of)
@@ -193,7 +193,9 @@ def mangled(sid: str) -> Iterator[str]:
         sid * 2,
         sid.swapcase(),
         sid[::-1],
-        f"{PREFIX}{sid}",
+        key_of(sid),
+        f"0{sid}",
+        sid.partition(".")[2],
         f"{sid}\x00",
         f"*{sid}",
     )
@@ -313,4 +315,4 @@ def test_a_suspended_account_gets_no_session_from_a_right_code(app: Flask, peopl
     assert (answer.status_code, answer.json["code"]) == (403, 1010)
     assert "Set-Cookie" not in answer.headers
     with app.app_context():
-        assert redis.client.keys(PREFIX + "*") == []
+        assert redis.client.keys("{u:*}:session:*") == []

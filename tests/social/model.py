@@ -155,7 +155,9 @@ class World:
         return {"is_matched": pair(uid, sid) in self.friends}
 
     def mask(self, key: tuple[int, int]) -> int:
-        return 1 * self.likes(*key) + 2 * self.likes(key[1], key[0]) + 4 * (key in self.ended)
+        back = (key[1], key[0])
+        swiped = 8 * (key in self.swipes) + 16 * (back in self.swipes)
+        return 1 * self.likes(*key) + 2 * self.likes(*back) + 4 * (key in self.ended) + swiped
 
     def scores(self) -> dict[int, int]:
         """By person, without those who have no points; the suspended keep theirs."""

@@ -242,7 +242,7 @@ def test_groups_hold_five(people: People) -> None:
 
 def test_a_pass_longer_than_one_step_is_continued(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("swiper.social.deck.PASS_STEP", 10)
-    monkeypatch.setattr("swiper.social.deck.CHUNK", 4)
+    monkeypatch.setattr("swiper.social.walks.CHUNK", 4)
     man, women = people.add(vip=2), [people.woman() for _ in range(33)]
     for woman in women[:6]:
         woman.like(man)

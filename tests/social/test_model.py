@@ -280,9 +280,11 @@ class Service(RuleBasedStateMachine):
         world = self.world
         swipes = {(uid, sid): (kind.value, when) for uid, sid, kind, when in rows(Swipe)}
         assert swipes == world.swipes
-        likes = {(uid, sid): (is_super, when) for sid, uid, is_super, when in rows(LikeIn)}
+        likes = {(uid, sid): (is_super, is_answered, when) for sid, uid, is_super, is_answered, when in rows(LikeIn)}
         assert likes == {
-            key: (int(kind == "superlike"), when) for key, (kind, when) in world.swipes.items() if kind != "dislike"
+            (uid, sid): (int(kind == "superlike"), int((sid, uid) in world.swipes), when)
+            for (uid, sid), (kind, when) in world.swipes.items()
+            if kind != "dislike"
         }
         masks = {(uid1, uid2): mask for uid1, uid2, mask, _ in rows(Pair)}
         assert masks == {key: world.mask(key) for key in world.met}
@@ -320,7 +322,7 @@ class Service(RuleBasedStateMachine):
         shown = [(item["id"], item["is_superlike"], item["answer"]) for item in likers["items"]]
         assert (shown, likers["total"]) == (world.likers_of(uid), len(shown))
         head, rest = world.deck_of(uid)
-        deck = [card["id"] for card in show_deck(account, account.standing, 0)["users"]]
+        deck, _ = show_deck(account, account.standing, 0)
         assert (deck[: len(head)], set(deck[len(head) :]), len(deck)) == (head, rest, len(head) + len(rest))
         assert account.standing.level.level == world.level(uid)
         quotas = quotas_left(uid, account.standing)

@@ -16,7 +16,18 @@ from swiper import create_app
 from swiper.errors import AlreadySwipedError, NotFoundError, NothingToRewindError, RateLimitedError
 from swiper.extensions import db, redis
 from swiper.social.friends import unfriend
-from swiper.social.models import ENDED, FIRST_LIKES, SECOND_LIKES, Friend, LikeIn, Pair, Swipe, SwipeKind
+from swiper.social.models import (
+    ENDED,
+    FIRST_LIKES,
+    FIRST_SWIPED,
+    SECOND_LIKES,
+    SECOND_SWIPED,
+    Friend,
+    LikeIn,
+    Pair,
+    Swipe,
+    SwipeKind,
+)
 from swiper.social.ranking import KEY, POINTS
 from swiper.social.swipes import rewind, swipe
 from swiper.vip.levels import standing_of
@@ -42,7 +53,10 @@ def assert_consistent(app: Flask, ended: set[tuple[int, int]] | None = None) -> 
         assert supers == {key for key, kind in swipes.items() if kind is SwipeKind.SUPERLIKE}
         for (first, second), mask in masks.items():
             bits = FIRST_LIKES * ((first, second) in likes) | SECOND_LIKES * ((second, first) in likes)
+            bits |= FIRST_SWIPED * ((first, second) in swipes) | SECOND_SWIPED * ((second, first) in swipes)
             assert mask & ~ENDED == bits
+        answered = {(row.uid, row.sid) for row in db.session.scalars(select(LikeIn).where(LikeIn.is_answered == 1))}
+        assert answered == {(uid, sid) for uid, sid in likes if (sid, uid) in swipes}
         mutual = {(uid, sid) for uid, sid in likes if uid < sid and (sid, uid) in likes}
         assert {(row.uid1, row.uid2) for row in db.session.scalars(select(Friend))} == mutual - over
         assert points(swipes) == ranking()

@@ -1,0 +1,273 @@
+"""Several statements to PostgreSQL in one round trip, by libpq itself, for the few that most requests consist of.
+
+SQLAlchemy and psycopg's cursors cost a gevent worker ten times what such a statement costs the server. Here statements
+are prepared once per connection and sent together (libpq's pipeline mode); everything else about the database stays
+SQLAlchemy's. Values travel as text.
+"""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from enum import StrEnum
+from select import poll
+from typing import Any, NoReturn
+
+import psycopg
+from gevent import get_hub
+from gevent.monkey import is_module_patched
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+Row = tuple[Any, ...]
+Step = tuple["Statement", Sequence[Any]]
+GOOD = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
+# The tables have changed since this connection prepared the statement.
+STALE_PLAN = "0A000"
+READABLE = 1
+
+_numbers = itertools.count()
+
+
+class Statement:
+    """SQL with parameters `$1`, `$2`, …, and how each column of its result is read."""
+
+    def __init__(self, sql: str, *columns: Callable[[str], Any]) -> None:
+        self.sql = " ".join(sql.split())
+        self.columns = columns
+        self.name = f"swiper{next(_numbers)}".encode()
+        self.encoded = self.sql.encode()
+
+
+BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
+COMMIT = Statement("COMMIT")
+ROLLBACK = Statement("ROLLBACK")
+
+
+def _as_text(value: Any) -> bytes | None:
+    """A parameter as PostgreSQL reads it."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return b"t" if value else b"f"
+    if isinstance(value, int):
+        return b"%d" % value
+    if isinstance(value, StrEnum):
+        return value.value.encode()
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, date):
+        return value.isoformat().encode()
+    if isinstance(value, list):
+        return b"{%s}" % b",".join(b"%d" % item for item in value)
+    raise TypeError(f"no rule for {type(value).__name__}")
+
+
+class QuickConnection:
+    """One of the driver's connections, with what is prepared on it."""
+
+    def __init__(self, driver: Any, engine: Engine, is_preparing: bool) -> None:
+        self.driver = driver
+        self.libpq = driver.pgconn
+        self.engine = engine
+        self.is_preparing = is_preparing
+        self.prepared: set[bytes] = set()
+        self.libpq.enter_pipeline_mode()
+        self.watcher = get_hub().loop.io(self.libpq.socket, READABLE) if is_module_patched("socket") else None
+
+    def fileno(self) -> int:
+        """For whoever asks the kernel whether something has arrived."""
+        return int(self.libpq.socket)
+
+    def close(self) -> None:
+        """End the connection; the server rolls back what was not committed."""
+        self.driver.close()
+
+    def ask(self, steps: Sequence[Step]) -> list[list[Row]]:
+        """The rows of each statement. All are sent before the first answer is read.
+
+        Raises DBAPIError for what the server says, psycopg's OperationalError where the connection is lost.
+        """
+        sent: list[tuple[Statement, bool]] = []
+        for statement, values in steps:
+            sent += self._send(statement, [_as_text(value) for value in values])
+        self.libpq.pipeline_sync()
+        self._flush()
+        return self._read(sent)
+
+    def _send(self, statement: Statement, values: list[bytes | None]) -> Iterator[tuple[Statement, bool]]:
+        """Send a statement; of each answer that will come of it: whether it has rows."""
+        if not self.is_preparing:
+            self.libpq.send_query_params(statement.encoded, values)
+        else:
+            if statement.name not in self.prepared:
+                self.libpq.send_prepare(statement.name, statement.encoded)
+                # Should that fail, the connection is given up as a whole.
+                self.prepared.add(statement.name)
+                yield statement, False
+            self.libpq.send_query_prepared(statement.name, values)
+        yield statement, True
+
+    def _flush(self) -> None:
+        while self.libpq.flush():
+            self._wait()
+            self.libpq.consume_input()
+
+    def _read(self, sent: list[tuple[Statement, bool]]) -> list[list[Row]]:
+        found: list[list[Row]] = []
+        failed: tuple[Statement, Any] | None = None
+        for statement, has_rows in sent:
+            result = self._next_result()
+            # What ends the answer to one statement.
+            self._next_result()
+            if result.status not in GOOD:
+                failed = failed or (statement, result)
+            elif has_rows:
+                found.append(_rows(result, statement))
+        # The mark that ends what was sent together.
+        self._next_result()
+        if failed:
+            self.fail(failed[0], error_from_result(failed[1]))
+        return found
+
+    def _next_result(self) -> Any:
+        while self.libpq.is_busy():
+            self._wait()
+            self.libpq.consume_input()
+        return self.libpq.get_result()
+
+    def _wait(self) -> None:
+        """Until something arrives. What little we send always fits into the kernel's buffer."""
+        if self.watcher is not None:
+            get_hub().wait(self.watcher)
+        else:
+            poller = poll()
+            poller.register(self.libpq.socket, READABLE)
+            poller.poll()
+
+    def fail(self, statement: Statement, error: psycopg.Error) -> NoReturn:
+        """Raise `error` as SQLAlchemy would."""
+        # A row that is refused is quoted whole, birthday and all, and errors are logged.
+        if error.diag.message_primary:
+            error.args = (error.diag.message_primary,)
+        is_lost = error.sqlstate == STALE_PLAN or self.libpq.status != psycopg.pq.ConnStatus.OK
+        raise DBAPIError.instance(
+            statement.sql,
+            None,
+            error,
+            psycopg.Error,
+            hide_parameters=True,
+            connection_invalidated=is_lost,
+            dialect=self.engine.dialect,
+        ) from error
+
+
+def _rows(result: Any, statement: Statement) -> list[Row]:
+    columns = statement.columns
+    return [
+        tuple(
+            None if (value := result.get_value(row, number)) is None else read(value.decode())
+            for number, read in enumerate(columns)
+        )
+        for row in range(result.ntuples)
+    ]
+
+
+Limit = Callable[[Any, str, Callable[[], list[list[Row]]]], list[list[Row]]]
+
+
+class QuickLane:
+    """A small pool of such connections to one database."""
+
+    def __init__(
+        self, engine: Engine, *, size: int, wait_seconds: float, is_preparing: bool, limit: Limit, is_closed: Any
+    ) -> None:
+        """`limit` calls its last argument with the time limit of a statement, `is_closed` asks about an idle one."""
+        self.engine = engine
+        self.idle: list[QuickConnection] = []
+        self.size = size
+        self.count = 0
+        self.waiting = 0
+        self.freed = threading.Condition()
+        self.wait_seconds = wait_seconds
+        self.is_preparing = is_preparing
+        self.limit = limit
+        self.is_closed = is_closed
+
+    def ask(self, *steps: Step) -> list[list[Row]]:
+        """The rows of each of several reads, in one round trip. Raises DBAPIError, or PoolTimeoutError."""
+        connection = self.take()
+        try:
+            found = self.within(connection, *steps)
+        except BaseException:
+            self.give_up(connection)
+            raise
+        self.give_back(connection)
+        return found
+
+    def within(self, connection: QuickConnection, *steps: Step) -> list[list[Row]]:
+        """The same on a connection that was taken."""
+        try:
+            return self.limit(connection, steps[0][0].sql, lambda: connection.ask(steps))
+        except psycopg.OperationalError as error:
+            connection.fail(steps[0][0], error)
+
+    def take(self) -> QuickConnection:
+        """A connection for one's own, until `give_back`, or `give_up` after any error."""
+        # Nobody overtakes those who wait.
+        while not self.waiting:
+            try:
+                connection = self.idle.pop()
+            except IndexError:
+                break
+            if not self.is_closed(connection):
+                return connection
+            self.give_up(connection)
+        with self.freed:
+            self.waiting += 1
+            try:
+                is_free = self.freed.wait_for(lambda: self.idle or self.count < self.size, self.wait_seconds)
+            finally:
+                self.waiting -= 1
+            if not is_free:
+                raise PoolTimeoutError(f"no connection became free in {self.wait_seconds} s")
+            if self.idle:
+                return self.idle.pop()
+            self.count += 1
+        try:
+            return self._connect()
+        except BaseException:
+            self._forget_one()
+            raise
+
+    def give_back(self, connection: QuickConnection) -> None:
+        """Let others have it."""
+        self.idle.append(connection)
+        if self.waiting:
+            with self.freed:
+                self.freed.notify()
+
+    def give_up(self, connection: QuickConnection) -> None:
+        """Close it; what was begun on it is rolled back."""
+        connection.close()
+        self._forget_one()
+
+    def close_idle(self, *_: Any) -> None:
+        """Close what nobody uses; registered for the end of the engine's own pool."""
+        while self.idle:
+            self.give_up(self.idle.pop())
+
+    def _forget_one(self) -> None:
+        with self.freed:
+            self.count -= 1
+            self.freed.notify()
+
+    def _connect(self) -> QuickConnection:
+        fairy = self.engine.raw_connection()
+        driver = fairy.driver_connection
+        # From here on it is ours alone; the pool makes another one when it needs it.
+        fairy.detach()
+        return QuickConnection(driver, self.engine, self.is_preparing)

@@ -1,0 +1,105 @@
+"""Who fits a wish and is not swiped, as the database has it: one by one round the circle, or asked about by id."""
+
+import heapq
+import itertools
+from collections.abc import Iterator
+
+from sqlalchemy import Select, and_, or_, select
+
+from swiper.auth.models import DatingSex, Discovery, Sex
+from swiper.dialect import quick_lane
+from swiper.extensions import db
+from swiper.quick_postgres import Row, Step
+from swiper.social import quick
+from swiper.social.models import LikeIn, Swipe
+from swiper.social.wishes import FULL_CIRCLE, Wish
+
+CHUNK = 200
+MAX_CHUNK = 2_000
+# So many superlikers, and as many likers, are looked at when a pass begins; whoever waits behind them is in the rest.
+LIKERS = 100
+
+Place = tuple[int, int]
+
+
+def look_again(wish: Wish, uids: list[int]) -> tuple[list[int], list[int]]:
+    """Both `waiting_likers` and, for `uids`, `still_fitting`."""
+    lane = quick_lane()
+    if lane is None:
+        return waiting_likers(wish), still_fitting(wish, uids)
+    waiting = [(quick.WAITING, (wish.uid, is_super, LIKERS)) for is_super in (1, 0)]
+    fits, swiped, *likers = lane.ask(*_checks(wish, uids), *waiting)
+    return [uid for rows in likers for (uid,) in rows], _left(uids, fits, swiped)
+
+
+def waiting_likers(wish: Wish) -> list[int]:
+    """Those who wait for the caller's answer: superlikers, then likers, the longest waiting first."""
+    query = select(LikeIn.uid).where(LikeIn.sid == wish.uid, LikeIn.is_answered == 0)
+    query = query.order_by(LikeIn.liked_at, LikeIn.uid).limit(LIKERS)
+    return [uid for is_super in (1, 0) for uid in db.session.scalars(query.where(LikeIn.is_super == is_super))]
+
+
+def still_fitting(wish: Wish, uids: list[int]) -> list[int]:
+    """Those of `uids` who fit the wish and are not swiped, in the same order."""
+    if not uids:
+        return []
+    lane = quick_lane()
+    if lane is None:
+        fitting = set(db.session.scalars(select(Discovery.uid).where(Discovery.uid.in_(uids), wish.fits())))
+        return unseen(wish.uid, [uid for uid in uids if uid in fitting])
+    return _left(uids, *lane.ask(*_checks(wish, uids)))
+
+
+def _checks(wish: Wish, uids: list[int]) -> tuple[Step, Step]:
+    wanted = (wish.location, wish.sexes[0], wish.sexes[-1], DatingSex(wish.sex), wish.born_after, wish.born_until)
+    return (quick.FITTING, (wish.uid, uids, *wanted)), (quick.SWIPED, (wish.uid, uids))
+
+
+def _left(uids: list[int], fits: list[Row], swiped: list[Row]) -> list[int]:
+    shown = {uid for (uid,) in fits} - {uid for (uid,) in swiped}
+    return [uid for uid in uids if uid in shown]
+
+
+def unseen(uid: int, others: list[int]) -> list[int]:
+    """Those of `others` whom `uid` has not swiped."""
+    if not others:
+        return []
+    seen = set(db.session.scalars(select(Swipe.sid).where(Swipe.uid == uid, Swipe.sid.in_(others))))
+    return [other for other in others if other not in seen]
+
+
+def unseen_rest(wish: Wish, after: Place | None = None) -> Iterator[Place]:
+    """`(shuffle, uid)` of all unseen people who fit, beginning at the caller's pivot or behind `after`, once round."""
+    walks = [_walk(wish, sex, after) for sex in wish.sexes]
+    turned = heapq.merge(*walks, key=lambda place: ((place[0] - wish.pivot) % FULL_CIRCLE, place[1]))
+    size = CHUNK
+    while chunk := list(itertools.islice(turned, size)):
+        left = set(unseen(wish.uid, [uid for _, uid in chunk]))
+        yield from (place for place in chunk if place[1] in left)
+        size = min(size * 2, MAX_CHUNK)
+
+
+def _walk(wish: Wish, sex: Sex, after: Place | None) -> Iterator[Place]:
+    """`(shuffle, uid)` of everyone of one sex who fits, read chunk by chunk."""
+    halves = (False, True) if after is None or after[0] >= wish.pivot else (True,)
+    for is_second_half in halves:
+        last = after if is_second_half == halves[0] else None
+        while True:
+            rows = db.session.execute(_walk_query(wish, sex, is_second_half, last))
+            chunk = [(row.shuffle, row.uid) for row in rows]
+            yield from chunk
+            if len(chunk) < CHUNK:
+                break
+            last = chunk[-1]
+
+
+def _walk_query(wish: Wish, sex: Sex, is_second_half: bool, last: Place | None) -> Select[int, int]:
+    half = Discovery.shuffle < wish.pivot if is_second_half else Discovery.shuffle >= wish.pivot
+    query = select(Discovery.shuffle, Discovery.uid).where(
+        Discovery.location == wish.location, Discovery.sex == sex, wish.admits(), half
+    )
+    if last:
+        # Spelled out, since not every database uses an index for a comparison of rows.
+        after = and_(Discovery.shuffle == last[0], Discovery.uid > last[1])
+        query = query.where(Discovery.shuffle >= last[0], or_(Discovery.shuffle > last[0], after))
+    return query.order_by(Discovery.shuffle, Discovery.uid).limit(CHUNK)
