@@ -50,9 +50,14 @@ def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
         "isolation_level": "READ COMMITTED",
         "pool_recycle": 1800,
         "pool_size": config["DATABASE_POOL_SIZE"],
-        "max_overflow": config["DATABASE_MAX_OVERFLOW"],
+        "max_overflow": config["DATABASE_MAX_OVERFLOW"] - _lane_size(url, config),
         "pool_timeout": config["DATABASE_POOL_TIMEOUT_SECONDS"],
     }
+
+
+def _lane_size(url: str, config: dict[str, Any]) -> int:
+    """How many of the connections that a process may open belong to the quick lane."""
+    return min(config["DATABASE_POOL_SIZE"], config["DATABASE_MAX_OVERFLOW"]) if url.startswith("postgresql") else 0
 
 
 def init_app(app: Flask) -> None:
@@ -64,14 +69,15 @@ def init_app(app: Flask) -> None:
             else:
                 _prepare_server(engine, app.config["DATABASE_STATEMENT_SECONDS"])
                 _keep_rows_out_of_errors(engine)
-        if db.engine.dialect.driver == "psycopg":
-            app.extensions["quick_lane"] = _quick_lane(db.engine, app.config)
+        size = _lane_size(app.config["SQLALCHEMY_DATABASE_URI"], app.config)
+        if size:
+            app.extensions["quick_lane"] = _quick_lane(db.engine, app.config, size)
 
 
-def _quick_lane(engine: Engine, config: dict[str, Any]) -> QuickLane:
+def _quick_lane(engine: Engine, config: dict[str, Any], size: int) -> QuickLane:
     lane = QuickLane(
         engine,
-        size=config["DATABASE_POOL_SIZE"],
+        size=size,
         wait_seconds=config["DATABASE_POOL_TIMEOUT_SECONDS"],
         is_preparing=not config["DATABASE_BEHIND_PGBOUNCER"],
         limit=functools.partial(_run_limited, engine.dialect, config["DATABASE_STATEMENT_SECONDS"]),
