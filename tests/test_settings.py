@@ -146,7 +146,7 @@ def test_wrong_value_stops_the_start(load: Callable[..., Settings], name: str, v
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("SharedRedisCache", "redis"),
+        ("RedisCache", "redis"),
         ("FileSystemCache", "file"),
         ("filesystem", "file"),
         ("NULL", "null"),
