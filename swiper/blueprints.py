@@ -74,7 +74,7 @@ def _response(data: Any, status: int) -> Response:
         response = jsonify({"code": 0, "data": msgspec.json.decode(_encode(data))})
         response.status_code = status
         return response
-    return Response(b'{"code":0,"data":' + _encode(data) + b"}", status, mimetype="application/json")
+    return Response(b'{"code":0,"data":' + _encode(data) + b"}\n", status, mimetype="application/json")
 
 
 def compile_schema(schema: Any) -> Dump:

@@ -88,7 +88,7 @@ def test_answers_are_compact_and_indented_in_debug_alone() -> None:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.register_blueprint(blueprint)
     answer = app.test_client().get("/")
-    assert (answer.status_code, answer.data) == (201, '{"code":0,"data":{"b":"小","a":1}}'.encode())
+    assert (answer.status_code, answer.data) == (201, '{"code":0,"data":{"b":"小","a":1}}\n'.encode())
     app.debug = True
     answer = app.test_client().get("/")
     assert answer.status_code == 201
