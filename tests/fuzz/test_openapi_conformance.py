@@ -129,13 +129,12 @@ class Door:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path.startswith("/door/"):
-            start_response("200 OK", [("Set-Cookie", self.pass_of(path.removeprefix("/door/")))])
+            cookie = f"{self.app.config['SESSION_COOKIE_NAME']}={self.pass_of(path.removeprefix('/door/'))}"
+            start_response("200 OK", [("Set-Cookie", cookie)])
             return [b""]
         # The pass is for whoever bears the name at that moment, since some requests end accounts.
         for name in self.uids:
-            environ["HTTP_COOKIE"] = environ.get("HTTP_COOKIE", "").replace(
-                self.pass_of(name), f"{self.app.config['SESSION_COOKIE_NAME']}={self.sid(name)}"
-            )
+            environ["HTTP_COOKIE"] = environ.get("HTTP_COOKIE", "").replace(self.pass_of(name), self.sid(name))
         # Werkzeug's own client, other than Flask's, names no address.
         environ["REMOTE_ADDR"] = "127.0.0.1"
         view = self.view_of(environ)
@@ -159,7 +158,7 @@ class Door:
         return str(endpoint).rpartition(".")[2]
 
     def pass_of(self, name: str) -> str:
-        return f"door={name * 10}"
+        return name * 10
 
     def sid(self, name: str) -> str:
         return f"{self.uids[name]}.{name * 22:.43}"
