@@ -11,6 +11,7 @@ from typing import Self
 class FreezableProxy:
     """Forwards connections to one address until it is frozen, and again after it is thawed.
 
+    A host that begins with a slash is the path of a socket of the machine's own; its port says nothing.
     `accepted` counts the connections, `answers` the pieces that have come from the server.
     """
 
@@ -57,10 +58,18 @@ class FreezableProxy:
                 near, _ = self.listener.accept()
                 self.accepted += 1
                 self.open.append(near)
-                far = socket.create_connection(self.target)
+                far = self._reach()
                 self.open.append(far)
                 self._start(self._pump, near, far, self._note_question)
                 self._start(self._pump, far, near, self._note_answer)
+
+    def _reach(self) -> socket.socket:
+        host, port = self.target
+        if not host.startswith("/"):
+            return socket.create_connection((host, port))
+        far = socket.socket(socket.AF_UNIX)
+        far.connect(host)
+        return far
 
     def _pump(self, source: socket.socket, sink: socket.socket, note) -> None:
         with contextlib.suppress(OSError):
