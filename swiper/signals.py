@@ -6,7 +6,7 @@ _signals = Namespace()
 
 code_issued = _signals.signal("code-issued", "A login code waits to be sent: outbox_id.")
 swiped = _signals.signal("swiped", "A swipe was stored: uid, sid, kind.")
-rewound = _signals.signal("rewound", "A swipe was taken back: uid.")
+rewound = _signals.signal("rewound", "A swipe was taken back: uid, sid.")
 matched = _signals.signal("matched", "Two people became friends: uid, sid.")
 vip_changed = _signals.signal("vip-changed", "A membership was granted, extended or ended: uid.")
 status_changed = _signals.signal("status-changed", "An account was suspended or admitted again: uid.")

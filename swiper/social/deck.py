@@ -70,7 +70,15 @@ class Pass(msgspec.Struct):
 
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(Pass).decode
+_decode = msgspec.msgpack.Decoder(Pass).decode
+
+
+def _unpack(stored: Any) -> Pass | None:
+    """A stored pass; None for what another release has written, or nobody."""
+    try:
+        return _decode(stored) if stored else None
+    except msgspec.DecodeError:
+        return None
 
 
 def show_deck(
@@ -93,19 +101,27 @@ def pass_key(uid: int) -> str:
 
 
 def forget_pass(_sender: Any, *, uid: int) -> None:
-    """A deleted user's pass tells whom they were to meet; a rewound swipe brings back somebody whom it left out."""
+    """A deleted user's pass tells whom they were to meet."""
     redis.client.delete(pass_key(uid))
 
 
+def bring_back(_sender: Any, *, uid: int, sid: int) -> None:
+    """Put whom a rewound swipe was on at the end of the pass, which may have left them out; nobody else moves."""
+    held = _unpack(redis.client.get(pass_key(uid)))
+    if held and sid not in held.rest:
+        held.rest.append(sid)
+        redis.client.set(pass_key(uid), _pack(held), ex=PASS_SECONDS)
+
+
 account_deleted.connect(forget_pass)
-rewound.connect(forget_pass)
+rewound.connect(bring_back)
 
 
 def _group_ids(wish: Wish, group: int, stored: Any) -> list[int]:
     """The ids of a group of the current pass; group 0, a new day or changed wishes start a new pass."""
-    held = _unpack(stored) if stored else None
+    held = _unpack(stored)
     # A pass that a new day or a changed wish interrupts goes on with a new list at the group asked for.
-    base = group if held else 0
+    base = group if stored else 0
     if held and held.wish != wish.fingerprint:
         held = None
     if held and group:
@@ -135,17 +151,24 @@ def _start(wish: Wish, current: Pass, group: int) -> tuple[list[int], Pass]:
     else:
         current.likers = likers
         good = 0
+    _fill(wish, current, good, wanted)
+    return current.ids()[wanted - GROUP_SIZE : wanted], current
+
+
+def _fill(wish: Wish, current: Pass, good: int, wanted: int) -> None:
+    """Take people out from behind the first `good` until all of the first `wanted` may be shown, or nobody is left."""
+    size = HEAD
     while good < wanted:
-        candidates = current.ids()[good : good + HEAD]
+        candidates = current.ids()[good : good + size]
         if candidates:
             fitting = still_fitting(wish, candidates)
             current.drop(set(candidates) - set(fitting))
             good += len(fitting)
+            size = min(size * 2, MAX_CHUNK)
         elif current.is_whole:
             break
         else:
             current.extend(wish, PASS_STEP)
-    return current.ids()[wanted - GROUP_SIZE : wanted], current
 
 
 def _go_on(wish: Wish, current: Pass, group: int) -> tuple[list[int], Pass]:
@@ -156,7 +179,13 @@ def _go_on(wish: Wish, current: Pass, group: int) -> tuple[list[int], Pass]:
     if lacking > 0 and not current.is_whole:
         current.extend(wish, max(lacking, PASS_STEP))
         ids = current.ids()
-    return still_fitting(wish, ids[start : start + GROUP_SIZE]), current
+    asked = ids[start : start + GROUP_SIZE]
+    shown = still_fitting(wish, asked)
+    if asked and not shown:
+        # All were swiped on an earlier pass, or have left. Those behind come forward: an empty group ends the deck.
+        _fill(wish, current, start, start + GROUP_SIZE)
+        shown = current.ids()[start : start + GROUP_SIZE]
+    return shown, current
 
 
 def _explain(account: Account, current: Standing, wish: Wish, group: int) -> dict[str, Any]:

@@ -182,4 +182,4 @@ def _take_back(uid: int, sid: int, current: Standing, done: list[int]) -> None:
     db.session.flush()
     done.append(sid)
     after_commit(lambda: add_points(sid, kind, sign=-1))
-    after_commit(functools.partial(rewound.send, None, uid=uid))
+    after_commit(functools.partial(rewound.send, None, uid=uid, sid=sid))
