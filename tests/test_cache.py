@@ -265,6 +265,7 @@ class TestMemcached:
             assert price(other) == 5.0
         assert queries.count == 0
         reprice(ours, 700)
+        del other.extensions["memo"][LEVELS_PAGE_KEY]
         assert price(other) == 7.0
 
     def test_profile_is_remembered_until_a_write_in_another_process(

@@ -298,7 +298,8 @@ def test_a_card_whose_owner_writes_while_it_is_made_is_not_kept(kind: str, build
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"", b"\xff\xfe", b"!garbage", b"!\x80\x05.", b"17", b"\x93\x01", b"\xc0", b"[]", b"\x94\xa1a\xa1b\xa1c\xa1d"]
+    "garbage",
+    [b"", b"\xff\xfe", b"!garbage", b"!\x80\x05.", b"17", b"\x93\x01", b"\xc0", b"[]", b"\x94\xa1a\xa1b\xa1c\xa1d"],
 )
 def test_garbage_in_the_place_of_a_card_is_made_anew(garbage: bytes, app: Flask, clock: Clock) -> None:
     scene = Scene(app, clock)

@@ -145,7 +145,9 @@ class World:
             self.admit(pick.choice(gone))
         elif what == "move":
             change = pick.choice(({"location": pick.choice(CITIES)}, {"birthday": pick.choice(BIRTHDAYS)}))
-            self.change(pick.choice(others), **pick.choice((change, {"dating_sex": pick.choice(list(DatingSex)).value})))
+            self.change(
+                pick.choice(others), **pick.choice((change, {"dating_sex": pick.choice(list(DatingSex)).value}))
+            )
         elif what == "join" and len(others) < 40:
             self.join()
         elif what == "wish":
