@@ -7,6 +7,7 @@ SQLAlchemy's. Values travel as text.
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from enum import StrEnum
@@ -179,6 +180,14 @@ def _rows(result: Any, statement: Statement) -> list[Row]:
 Limit = Callable[[Any, str, Callable[[], list[list[Row]]]], list[list[Row]]]
 
 
+class _Turn:
+    """Somebody who waits: `connection` is what they were handed, None the right to make one."""
+
+    def __init__(self) -> None:
+        self.has_come = threading.Event()
+        self.connection: QuickConnection | None = None
+
+
 class QuickLane:
     """A small pool of such connections to one database."""
 
@@ -187,11 +196,12 @@ class QuickLane:
     ) -> None:
         """`limit` calls its last argument with the time limit of a statement, `is_closed` asks about an idle one."""
         self.engine = engine
+        self.lock = threading.Lock()
+        # While somebody waits, nothing is idle and `count` is `size`: so nobody overtakes.
         self.idle: list[QuickConnection] = []
-        self.size = size
         self.count = 0
-        self.waiting = 0
-        self.freed = threading.Condition()
+        self.waiting: deque[_Turn] = deque()
+        self.size = size
         self.wait_seconds = wait_seconds
         self.is_preparing = is_preparing
         self.limit = limit
@@ -214,60 +224,86 @@ class QuickLane:
             return self.limit(connection, steps[0][0].sql, lambda: connection.ask(steps))
         except psycopg.OperationalError as error:
             connection.fail(steps[0][0], error)
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                # What is out of date on this one is so on the others: whoever tries again should not meet them in turn.
+                self.close_idle()
+            raise
 
     def take(self) -> QuickConnection:
         """A connection for one's own, until `give_back`, or `give_up` after any error."""
-        # Nobody overtakes those who wait.
-        while not self.waiting:
-            try:
-                connection = self.idle.pop()
-            except IndexError:
-                break
-            if not self.is_closed(connection):
-                return connection
-            self.give_up(connection)
-        with self.freed:
-            self.waiting += 1
-            try:
-                is_free = self.freed.wait_for(lambda: self.idle or self.count < self.size, self.wait_seconds)
-            finally:
-                self.waiting -= 1
-            if not is_free:
-                raise PoolTimeoutError(f"no connection became free in {self.wait_seconds} s")
-            if self.idle:
-                return self.idle.pop()
-            self.count += 1
+        connection = self._wait_for_turn()
         try:
+            if connection is not None:
+                if not self.is_closed(connection):
+                    return connection
+                connection.close()
             return self._connect()
         except BaseException:
-            self._forget_one()
+            self._hand_on(None)
             raise
 
     def give_back(self, connection: QuickConnection) -> None:
         """Let others have it."""
-        self.idle.append(connection)
-        if self.waiting:
-            with self.freed:
-                self.freed.notify()
+        self._hand_on(connection)
 
     def give_up(self, connection: QuickConnection) -> None:
         """Close it; what was begun on it is rolled back."""
         connection.close()
-        self._forget_one()
+        self._hand_on(None)
 
     def close_idle(self, *_: Any) -> None:
         """Close what nobody uses; registered for the end of the engine's own pool."""
-        while self.idle:
-            self.give_up(self.idle.pop())
+        with self.lock:
+            unused, self.idle = self.idle, []
+            self.count -= len(unused)
+        for connection in unused:
+            connection.close()
 
-    def _forget_one(self) -> None:
-        with self.freed:
-            self.count -= 1
-            self.freed.notify()
+    def _wait_for_turn(self) -> QuickConnection | None:
+        """An idle connection, or None where the caller is to make one."""
+        with self.lock:
+            if self.idle:
+                return self.idle.pop()
+            if self.count < self.size:
+                self.count += 1
+                return None
+            turn = _Turn()
+            self.waiting.append(turn)
+        try:
+            turn.has_come.wait(self.wait_seconds)
+        except BaseException:
+            if not self._withdraw(turn):
+                self._hand_on(turn.connection)
+            raise
+        if self._withdraw(turn):
+            raise PoolTimeoutError(f"no connection became free in {self.wait_seconds} s")
+        return turn.connection
+
+    def _withdraw(self, turn: _Turn) -> bool:
+        """Wait no longer; False when the turn has come."""
+        with self.lock:
+            is_waiting = turn in self.waiting
+            if is_waiting:
+                self.waiting.remove(turn)
+        return is_waiting
+
+    def _hand_on(self, connection: QuickConnection | None) -> None:
+        """Give a connection, or the right to make one, to whoever has waited longest; keep it where nobody waits."""
+        with self.lock:
+            if self.waiting:
+                turn = self.waiting.popleft()
+                turn.connection = connection
+                turn.has_come.set()
+            elif connection is not None:
+                self.idle.append(connection)
+            else:
+                self.count -= 1
 
     def _connect(self) -> QuickConnection:
-        fairy = self.engine.raw_connection()
-        driver = fairy.driver_connection
+        # By way of SQLAlchemy's own connection, whose errors are those that everybody expects.
+        connection = self.engine.connect()
+        driver = connection.connection.driver_connection
         # From here on it is ours alone; the pool makes another one when it needs it.
-        fairy.detach()
+        connection.detach()
         return QuickConnection(driver, self.engine, self.is_preparing)

@@ -20,6 +20,9 @@ from swiper.vip.levels import seed_levels
 from tests import services
 from tests.factories import People
 
+# There is nothing in it to run on another database.
+collect_ignore = [] if os.environ.get("TEST_DATABASE") == "postgres" else ["test_quick_postgres.py"]
+
 
 @pytest.fixture(scope="session")
 def worker_number() -> int:
