@@ -20,8 +20,9 @@ from swiper.vip.levels import seed_levels
 from tests import services
 from tests.factories import People
 
-# There is nothing in it to run on another database.
-collect_ignore = [] if os.environ.get("TEST_DATABASE") == "postgres" else ["test_quick_postgres.py"]
+# There is nothing in them to run on another database.
+POSTGRES_ONLY = ["test_quick_postgres.py", "test_bench_data.py"]
+collect_ignore = [] if os.environ.get("TEST_DATABASE") == "postgres" else POSTGRES_ONLY
 
 
 @pytest.fixture(scope="session")

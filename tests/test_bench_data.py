@@ -1,6 +1,5 @@
 """The benchmark's people and swipes are such as the application itself would have stored."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +20,7 @@ from swiper.social import ranking
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from tests.processes import environment_of
 
-pytestmark = [
-    pytest.mark.services,
-    pytest.mark.skipif(os.environ.get("TEST_DATABASE") != "postgres", reason="the benchmark is made for PostgreSQL"),
-]
+pytestmark = pytest.mark.services
 
 PEOPLE, SWIPES = 2_000, 20_000
 
