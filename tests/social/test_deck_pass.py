@@ -164,9 +164,10 @@ class World:
     def ask(self, group: int) -> list[int]:
         """One group, after which everything is said that holds of any."""
         if self.current_wish() != self.wish:
+            # Where there was no pass, none was interrupted.
+            self.begin(group if self.wish else 0)
             self.wish = self.current_wish()
             self.late.clear()
-            self.begin(group)
         elif group == 0:
             self.begin(0)
         shown, expected = self.me.person.deck(group), self.expected()
