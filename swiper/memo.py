@@ -72,7 +72,12 @@ def _take_read_along(key: str) -> Any:
     """What `offer` left for `key`, once: a second look in the same request may follow a write."""
     offered: dict[str, bytes] = g.get("read_along") or {}
     found = offered.pop(key, None)
-    return cache.cache.serializer.loads(found) if found else None
+    try:
+        return cache.cache.serializer.loads(found) if found else None
+    except Exception as error:
+        log.warning("a cached value is unreadable: %s", type(error).__name__)
+        quietly("delete", key)
+        return None
 
 
 def shared_key(key: str) -> str | None:

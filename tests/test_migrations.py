@@ -2,16 +2,20 @@
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import flask_migrate
 import pytest
 from alembic.script import ScriptDirectory
 from flask import Flask
-from sqlalchemy import inspect
+from sqlalchemy import Connection, MetaData, Table, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 
 from config.settings import ROOT
 from swiper.extensions import db
+from swiper.social.models import ENDED, MATCHED
 from tests import services
 
 FOLDER = str(ROOT / "migrations")
@@ -59,3 +63,100 @@ def test_check_notices_a_model_without_migration(empty_app: Flask) -> None:
 
 def test_there_is_one_head() -> None:
     assert len(ScriptDirectory(FOLDER).get_heads()) == 1
+
+
+# Two people each, the first with the lower id: what the one and the other thinks of the other, and the mask of 0001.
+# A pair without swipes has been rewound; mask 7 was unfriended.
+SITUATIONS: dict[str, tuple[str | None, str | None, int, int]] = {
+    "the first likes": ("like", None, 1, 1 + 8),
+    "the second superlikes": (None, "superlike", 2, 2 + 16),
+    "a match": ("superlike", "like", 3, 3 + 24),
+    "the first likes in vain": ("like", "dislike", 1, 1 + 24),
+    "the second likes in vain": ("dislike", "like", 2, 2 + 24),
+    "both dislike": ("dislike", "dislike", 0, 24),
+    "the first dislikes": ("dislike", None, 0, 8),
+    "the second dislikes": (None, "dislike", 0, 16),
+    "unfriended": ("like", "like", 7, 7 + 24),
+    "rewound by the only one": (None, None, 0, 0),
+    "a match that the first has rewound": (None, "like", 2, 2 + 16),
+    "a match that the second has rewound": ("superlike", None, 1, 1 + 8),
+}
+
+
+def fill(connection: Connection) -> None:
+    """Rows of every situation, as release 0001 has left them."""
+    table = {name: Table(name, MetaData(), autoload_with=connection) for name in ("swipes", "likes_in", "pairs")}
+    moment = datetime(2026, 3, 10, 4, 5, 6, 789)
+    for number, (first, second, mask, _) in enumerate(SITUATIONS.values()):
+        # Nobody is in two situations, but for one who has met everyone; ids are as long as ours.
+        low, high = 2**61 + 2 * number, 2**61 + 2 * number + 1
+        row = {"uid1": low, "uid2": high, "mask": mask, "changed_at": moment}
+        connection.execute(table["pairs"].insert().values(row))
+        for uid, sid, kind in ((low, high, first), (high, low, second)):
+            if kind:
+                connection.execute(table["swipes"].insert().values(uid=uid, sid=sid, kind=kind, swiped_at=moment))
+            if kind in ("like", "superlike"):
+                like = {"sid": sid, "uid": uid, "is_super": int(kind == "superlike"), "liked_at": moment}
+                connection.execute(table["likes_in"].insert().values(like))
+    # Somebody else's swipes on the same people answer nothing.
+    star = 2**62
+    for number in range(0, 2 * len(SITUATIONS), 2):
+        uid = 2**61 + number
+        connection.execute(table["swipes"].insert().values(uid=star, sid=uid, kind="dislike", swiped_at=moment))
+        row = {"uid1": uid, "uid2": star, "mask": 0, "changed_at": moment}
+        connection.execute(table["pairs"].insert().values(row))
+
+
+def rows_of(name: str) -> list[dict[str, Any]]:
+    """Everything in a table, in the order of its key."""
+    with db.engine.connect() as connection:
+        table = Table(name, MetaData(), autoload_with=connection)
+        return [dict(row) for row in connection.execute(select(table).order_by(*table.primary_key)).mappings()]
+
+
+def indexes(name: str) -> set[tuple[str | None, tuple[Any, ...]]]:
+    with db.engine.connect() as connection:
+        return {(index["name"], tuple(index["column_names"])) for index in inspect(connection).get_indexes(name)}
+
+
+def test_0002_keeps_what_people_have_done_on_the_way_up_and_down(empty_app: Flask) -> None:
+    with empty_app.app_context():
+        flask_migrate.upgrade(FOLDER, revision="0001")
+        with db.engine.begin() as connection:
+            fill(connection)
+        before = {name: rows_of(name) for name in ("swipes", "likes_in", "pairs")}
+        former = {name: indexes(name) for name in ("likes_in", "pairs")}
+        for _ in range(2):
+            flask_migrate.upgrade(FOLDER, revision="0002")
+            check_upgraded(before)
+            flask_migrate.downgrade(FOLDER, revision="0001")
+            assert {name: rows_of(name) for name in before} == before
+            assert {name: indexes(name) for name in former} == former
+            with pytest.raises(DBAPIError), db.engine.begin() as connection:
+                connection.execute(text("UPDATE pairs SET mask = 8"))
+
+
+def check_upgraded(before: dict[str, list[dict[str, Any]]]) -> None:
+    assert rows_of("swipes") == before["swipes"]
+    star = 2**62
+    masks = {row["uid1"]: row["mask"] for row in rows_of("pairs") if row["uid2"] != star}
+    assert dict(zip(SITUATIONS, masks.values(), strict=True)) == {name: mask for name, (*_, mask) in SITUATIONS.items()}
+    assert {row["mask"] for row in rows_of("pairs") if row["uid2"] == star} == {16}
+    assert [without(row, "mask") for row in rows_of("pairs")] == [without(row, "mask") for row in before["pairs"]]
+    swipes = {(row["uid"], row["sid"]) for row in before["swipes"]}
+    likes = rows_of("likes_in")
+    assert [without(row, "is_answered") for row in likes] == before["likes_in"]
+    assert [row["is_answered"] for row in likes] == [int((row["sid"], row["uid"]) in swipes) for row in likes]
+    assert {row["is_answered"] for row in likes} == {0, 1}
+    # What the release's own words for these bits are.
+    assert masks[2**61 + 2 * list(SITUATIONS).index("a match")] == MATCHED
+    assert masks[2**61 + 2 * list(SITUATIONS).index("unfriended")] == MATCHED | ENDED
+    with pytest.raises(DBAPIError), db.engine.begin() as connection:
+        connection.execute(text("UPDATE pairs SET mask = 32"))
+    with pytest.raises(DBAPIError), db.engine.begin() as connection:
+        # Nothing is answered by default: whoever writes a like says so.
+        connection.execute(text("INSERT INTO likes_in (sid, uid, is_super, liked_at) VALUES (1, 2, 0, '2026-03-10')"))
+
+
+def without(row: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != name}

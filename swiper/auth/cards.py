@@ -39,7 +39,11 @@ def shown_cards(uids: list[int]) -> dict[int, msgspec.Raw]:
     keys = {card_key(uid): uid for uid in uids}
 
     def read(packed: bytes) -> msgspec.Raw | None:
-        card = _unpack(packed)
+        try:
+            card = _unpack(packed)
+        except (msgspec.DecodeError, TypeError):
+            # Nothing of ours, or another release's: made anew.
+            return None
         is_fresh = card.day == day and card.levels == levels and card.badge_until > moment
         return msgspec.Raw(card.body) if is_fresh else None
 

@@ -123,7 +123,14 @@ vip_changed.connect(forget_after_vip_change)
 def find_account(uid: int) -> Account | None:
     """The cached Account; None when the user is gone."""
     packed = recall(account_key(uid), lambda: _load_packed(uid), current_app.config["USER_CACHE_SECONDS"])
-    return _unpack(packed) if packed else None
+    if packed is None:
+        return None
+    try:
+        return _unpack(packed)
+    except (msgspec.DecodeError, TypeError):
+        # Nothing that this release has written.
+        forget(account_key(uid))
+        return load_account(uid)
 
 
 def _load_packed(uid: int) -> bytes | None:

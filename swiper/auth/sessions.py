@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+import msgspec
 from flask import Flask, Request, current_app, g
 from flask_session.base import ServerSideSession
 from flask_session.redis.redis import RedisSessionInterface
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 SID = re.compile(r"([1-9][0-9]{0,18})\.([A-Za-z0-9_-]{43})")
 # By path: the key of what a view reads of its caller, for `taken_along`.
 READ_ALONG: dict[str, Callable[[int], str]] = {}
+# What the interface's own serializer writes; its decoder would try pickle on anything else.
+_decode = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
 
 class UnreachableSession(ServerSideSession):
@@ -50,7 +53,11 @@ class SessionInterface(RedisSessionInterface):
             return UnreachableSession(sid="", permanent=self.permanent)
         if stored is None:
             return self._stranger()
-        return self.session_class(self.serializer.decode(stored), sid=known[0])
+        try:
+            return self.session_class(_decode(stored), sid=known[0])
+        except msgspec.DecodeError:
+            log.warning("a stored session is unreadable")
+            return self._stranger()
 
     def _stranger(self) -> ServerSideSession:
         # `start_session` gives an id to those that will be stored.

@@ -57,11 +57,10 @@ def build(app: Flask, make_app: MakeApp, tmp_path: Path) -> Iterator[MakeApp]:
 
 
 class Scene:
-    """A man who sees two women of all ages in his deck; she is the first of them."""
+    """A man who wants to see people of any sex and age, and two women; one of them changes."""
 
     def __init__(self, app: Flask, clock: Clock) -> None:
         self.app, self.clock, self.people = app, clock, People(app)
-        # Level 3 so that nobody's city or sex keeps her away for longer than the man wants.
         self.man = self.people.add(dating_sex="any", max_dating_age=100)
         self.she = self.people.woman(bio="before", dating_sex="any")
         self.people.woman()
@@ -121,12 +120,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture(params=[*KINDS, "away"])
-def scene(request: pytest.FixtureRequest, build: MakeApp, clock: Clock) -> Iterator[Scene]:
+def scene(request: pytest.FixtureRequest, build: MakeApp, clock: Clock) -> Scene:
     """On each kind of cache, and on one that does not answer."""
     made = build("redis" if request.param == "away" else request.param)
     if request.param == "away":
         made.extensions["cache_away_until"] = float("inf")
-    yield Scene(made, clock)
+    return Scene(made, clock)
 
 
 def test_a_changed_profile_is_on_the_next_card(scene: Scene) -> None:

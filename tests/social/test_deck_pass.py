@@ -19,7 +19,6 @@ from tests.social.test_deck import CITIES, Made, fits, whole_deck
 
 SHANGHAI_NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
 BIRTHDAYS = (date(1995, 5, 20), date(1996, 3, 11), date(1980, 1, 1), date(2004, 2, 29), date(1999, 12, 31))
-LIKES = ("like", "superlike")
 
 
 @pytest.fixture(autouse=True)
@@ -120,43 +119,57 @@ class World:
 
     def step(self) -> None:
         """Something happens, and nobody has asked for the deck meanwhile."""
-        pick, before = self.pick, self.expected()
+        before, own = self.expected(), {sid for uid, sid in self.swiped if uid == self.me.id}
         self.clock.advance(milliseconds=5)
-        others, own = self.others(), [pair for pair in self.swiped if pair[0] == self.me.id]
-        what = pick.choices(
-            ("group", "swipe", "rewind", "liked", "unliked", "leave", "admit", "move", "join", "wish", "midnight"),
-            (3, 6, 4, 6, 2, 3, 3, 4, 4, 0.5, 0.5),
-        )[0]
-        if what == "group" and self.shown:
-            for uid in set(pick.choice(list(self.shown.values()))) & before:
-                self.clock.advance(milliseconds=5)
-                self.swipe(self.me, next(other for other in others if other.id == uid), "dislike")
-        elif what == "swipe":
-            self.swipe(self.me, pick.choice(others), pick.choice(("like", "superlike", "dislike")))
-        elif what == "rewind":
-            self.rewind(self.me)
-        elif what == "liked":
-            self.swipe(pick.choice(others), self.me, pick.choice((*LIKES, "dislike")))
-        elif what == "unliked" and (fans := [o for o in others if (o.id, self.me.id) in self.swiped]):
-            self.rewind(pick.choice(fans))
-        elif what == "leave" and len(others) > 15:
-            self.leave(pick.choice(others))
-        elif what == "admit" and (gone := self.others(is_there=False)):
-            self.admit(pick.choice(gone))
-        elif what == "move":
-            change = pick.choice(({"location": pick.choice(CITIES)}, {"birthday": pick.choice(BIRTHDAYS)}))
-            self.change(
-                pick.choice(others), **pick.choice((change, {"dating_sex": pick.choice(list(DatingSex)).value}))
-            )
-        elif what == "join" and len(others) < 40:
-            self.join()
-        elif what == "wish":
-            wishes = ({"dating_sex": pick.choice(("any", "female"))}, {"max_dating_age": pick.choice((30, 45))})
-            self.change(self.me, **pick.choice((*wishes, {"location": pick.choice(CITIES)})))
-        elif what == "midnight":
-            self.clock.advance(hours=24)
-        back = {sid for _, sid in own} - {sid for uid, sid in self.swiped if uid == self.me.id}
+        self.pick.choices(list(EVENTS), list(EVENTS.values()))[0](self)
+        back = own - {sid for uid, sid in self.swiped if uid == self.me.id}
         self.late |= self.expected() - before - back
+
+    def swipe_somebody(self) -> None:
+        self.swipe(self.me, self.pick.choice(self.others()), self.pick.choice(("like", "superlike", "dislike")))
+
+    def swipe_a_group(self) -> None:
+        shown = set(self.pick.choice(list(self.shown.values()) or [[]])) & self.expected()
+        for other in [other for other in self.others() if other.id in shown]:
+            self.clock.advance(milliseconds=5)
+            self.swipe(self.me, other, "dislike")
+
+    def rewind_own(self) -> None:
+        self.rewind(self.me)
+
+    def be_swiped(self) -> None:
+        self.swipe(self.pick.choice(self.others()), self.me, self.pick.choice(("like", "superlike", "dislike")))
+
+    def be_rewound(self) -> None:
+        if fans := [other for other in self.others() if (other.id, self.me.id) in self.swiped]:
+            self.rewind(self.pick.choice(fans))
+
+    def lose_somebody(self) -> None:
+        if len(self.others()) > 15:
+            self.leave(self.pick.choice(self.others()))
+
+    def admit_somebody(self) -> None:
+        if gone := self.others(is_there=False):
+            self.admit(self.pick.choice(gone))
+
+    def change_somebody(self) -> None:
+        name, values = self.pick.choice(
+            (("location", CITIES), ("birthday", BIRTHDAYS), ("dating_sex", ("male", "female", "any")))
+        )
+        self.change(self.pick.choice(self.others()), **{name: self.pick.choice(values)})
+
+    def welcome(self) -> None:
+        if len(self.others()) < 40:
+            self.join()
+
+    def wish_anew(self) -> None:
+        name, values = self.pick.choice(
+            (("dating_sex", ("any", "female")), ("max_dating_age", (30, 45)), ("location", CITIES))
+        )
+        self.change(self.me, **{name: self.pick.choice(values)})
+
+    def sleep(self) -> None:
+        self.clock.advance(hours=24)
 
     # What is asked for.
 
@@ -166,9 +179,10 @@ class World:
     def ask(self, group: int) -> list[int]:
         """One group, after which everything is said that holds of any."""
         if self.current_wish() != self.wish:
+            # Where there was no pass, none was interrupted.
+            self.begin(group if self.wish else 0)
             self.wish = self.current_wish()
             self.late.clear()
-            self.begin(group)
         elif group == 0:
             self.begin(0)
         shown, expected = self.me.person.deck(group), self.expected()
@@ -200,6 +214,21 @@ class World:
         assert expected - set(found) <= self.late
         if len(found) < 5:
             assert set(found) == expected
+
+
+EVENTS = {
+    World.swipe_somebody: 6,
+    World.swipe_a_group: 3,
+    World.rewind_own: 4,
+    World.be_swiped: 6,
+    World.be_rewound: 2,
+    World.lose_somebody: 3,
+    World.admit_somebody: 3,
+    World.change_somebody: 4,
+    World.welcome: 4,
+    World.wish_anew: 0.5,
+    World.sleep: 0.5,
+}
 
 
 @pytest.mark.parametrize("seed", range(4))
