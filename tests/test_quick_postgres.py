@@ -422,6 +422,13 @@ def test_the_place_of_a_connection_that_cannot_be_made_goes_to_the_next_who_wait
     assert not lane.waiting
 
 
+def test_a_connection_is_made_while_all_of_the_engines_own_are_in_use(make_lane: MakeLane) -> None:
+    """By requests that have read something the long way and now swipe: they would wait for each other."""
+    lane = make_lane(2, database_max_overflow=0)
+    with lane.engine.connect(), lane.engine.connect():
+        assert lane.ask((ADD, (1, 2))) == [[(3,)]]
+
+
 def test_the_end_of_the_engines_pool_closes_those_that_nobody_uses(app: Flask, make_lane: MakeLane) -> None:
     lane = make_lane()
     used, *unused = hold(lane, 3)
