@@ -155,15 +155,19 @@ class QuickConnection:
         if error.diag.message_primary:
             error.args = (error.diag.message_primary,)
         is_lost = error.sqlstate == STALE_PLAN or self.libpq.status != psycopg.pq.ConnStatus.OK
-        raise DBAPIError.instance(
-            statement.sql,
-            None,
-            error,
-            psycopg.Error,
-            hide_parameters=True,
-            connection_invalidated=is_lost,
-            dialect=self.engine.dialect,
-        ) from error
+        raise _as_sqlalchemys(error, self.engine, statement.sql, is_lost=is_lost) from error
+
+
+def _as_sqlalchemys(error: psycopg.Error, engine: Engine, sql: str | None = None, *, is_lost: bool = False) -> Any:
+    return DBAPIError.instance(
+        sql,
+        None,
+        error,
+        psycopg.Error,
+        hide_parameters=True,
+        connection_invalidated=is_lost,
+        dialect=engine.dialect,
+    )
 
 
 def _rows(result: Any, statement: Statement) -> list[Row]:
@@ -177,7 +181,7 @@ def _rows(result: Any, statement: Statement) -> list[Row]:
     ]
 
 
-Limit = Callable[[Any, str, Callable[[], list[list[Row]]]], list[list[Row]]]
+Limit = Callable[[Any, str, Callable[[], Any]], Any]
 
 
 class _Turn:
@@ -196,6 +200,8 @@ class QuickLane:
     ) -> None:
         """`limit` calls its last argument with the time limit of a statement, `is_closed` asks about an idle one."""
         self.engine = engine
+        # Makes what the pool makes; waiting for a place in that itself could mean waiting for those who wait for us.
+        self.maker = engine.pool.recreate()
         self.lock = threading.Lock()
         # While somebody waits, nothing is idle and `count` is `size`: so nobody overtakes.
         self.idle: list[QuickConnection] = []
@@ -221,7 +227,8 @@ class QuickLane:
     def within(self, connection: QuickConnection, *steps: Step) -> list[list[Row]]:
         """The same on a connection that was taken."""
         try:
-            return self.limit(connection, steps[0][0].sql, lambda: connection.ask(steps))
+            found: list[list[Row]] = self.limit(connection, steps[0][0].sql, lambda: connection.ask(steps))
+            return found
         except psycopg.OperationalError as error:
             connection.fail(steps[0][0], error)
         except DBAPIError as error:
@@ -301,9 +308,11 @@ class QuickLane:
                 self.count -= 1
 
     def _connect(self) -> QuickConnection:
-        # By way of SQLAlchemy's own connection, whose errors are those that everybody expects.
-        connection = self.engine.connect()
-        driver = connection.connection.driver_connection
-        # From here on it is ours alone; the pool makes another one when it needs it.
-        connection.detach()
+        try:
+            fairy = self.limit(None, "connect", self.maker.connect)
+        except psycopg.Error as error:
+            raise _as_sqlalchemys(error, self.engine) from error
+        driver = fairy.driver_connection
+        # From here on it is ours alone.
+        fairy.detach()
         return QuickConnection(driver, self.engine, self.is_preparing)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ from swiper.social.models import SwipeKind
 from swiper.social.swipes import Outcome, swipe
 from swiper.vip.levels import standing_of
 from tests.factories import People, at_once
-from tests.processes import free_port
+from tests.processes import Program, environment_of, free_port
 from tests.proxy import FreezableProxy
 from tests.test_bad_input import state_of
 from tests.test_outages import whole_swipe
@@ -420,6 +421,23 @@ def test_the_place_of_a_connection_that_cannot_be_made_goes_to_the_next_who_wait
     assert at_once([ask] * 6) == ["OperationalError"] * 6
     assert lane.count == 0
     assert not lane.waiting
+
+
+def test_a_greenlet_that_is_ended_gives_up_its_connection_or_its_turn(
+    app: Flask, settings: Settings, tmp_path: Path
+) -> None:
+    command = (sys.executable, "-m", "gevent.monkey", "--module", "tests.interrupted_greenlets", "postgres")
+    addresses = (settings.database_url, settings.redis_url)
+    with Program((*command, *addresses), environment_of(settings), tmp_path / "log") as program:
+        assert program.wait() == 0, program.output
+    assert program.output.splitlines()[-1] == "done"
+
+
+def test_a_connection_is_made_while_all_of_the_engines_own_are_in_use(make_lane: MakeLane) -> None:
+    """By requests that have read something the long way and now swipe: they would wait for each other."""
+    lane = make_lane(2, database_max_overflow=0)
+    with lane.engine.connect(), lane.engine.connect():
+        assert lane.ask((ADD, (1, 2))) == [[(3,)]]
 
 
 def test_the_end_of_the_engines_pool_closes_those_that_nobody_uses(app: Flask, make_lane: MakeLane) -> None:

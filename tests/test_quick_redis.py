@@ -2,9 +2,11 @@
 
 import functools
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,11 +16,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MaxConnectionsError, ResponseError, WatchError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from config.settings import Settings
 from deploy.processes import wait_until
 from swiper.extensions import cache, redis
 from swiper.memo import is_in_redis
 from swiper.quick_redis import QuickPool, QuickRedis
 from tests.factories import at_once
+from tests.processes import Program, environment_of
 from tests.proxy import FreezableProxy
 
 NAME = "quick-redis-test"
@@ -162,6 +166,16 @@ def test_the_answer_to_an_interrupted_command_is_given_to_nobody(
             client.get("late")
         proxy.thaw()
         assert client.get("a") == b"a"
+
+
+def test_a_greenlet_that_is_ended_leaves_its_answer_to_nobody_and_its_place_to_all(
+    app: Flask, settings: Settings, tmp_path: Path
+) -> None:
+    command = (sys.executable, "-m", "gevent.monkey", "--module", "tests.interrupted_greenlets", "redis")
+    addresses = (settings.database_url, settings.redis_url)
+    with Program((*command, *addresses), environment_of(settings), tmp_path / "log") as program:
+        assert program.wait() == 0, program.output
+    assert program.output.splitlines()[-1] == "done"
 
 
 # --- many at once ---

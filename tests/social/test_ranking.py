@@ -1,16 +1,19 @@
 """The ranking and its page."""
 
 import functools
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import event, select
 
+from config.settings import Settings
 from swiper.auth.accounts import delete_account, set_status
 from swiper.auth.models import Status
 from swiper.extensions import cache, db, redis
@@ -20,6 +23,7 @@ from swiper.social import friends, ranking, swipes
 from swiper.social.models import Swipe
 from swiper.tasking import only_one
 from tests.factories import People, Person, at_once
+from tests.processes import Program, environment_of
 from tests.social.test_races import points
 from tests.social.test_races import ranking as scores
 
@@ -505,3 +509,54 @@ def test_an_error_is_not_cached_and_does_not_block_the_page(
     assert time.monotonic() - before < 1, "the failed rendering has kept the lock"
     with app.app_context():
         assert cache.get(ranking.PAGE_KEY) is not None
+
+
+# --- the points of a gevent worker's requests are gathered ---
+
+
+def in_worker(
+    job: str, settings: Settings, folder: Path, uids: list[Person], sids: list[Person], redis_url: str = ""
+) -> list[str]:
+    """What `tests/social/gathered_points.py` prints."""
+    ids = [",".join(str(person.id) for person in group) for group in (uids, sids)]
+    command = (sys.executable, "-m", "gevent.monkey", "--module", "tests.social.gathered_points", job)
+    addresses = (settings.database_url, redis_url or settings.redis_url)
+    with Program((*command, *addresses, *ids), environment_of(settings), folder / "log") as program:
+        assert program.wait() == 0, program.output
+    return program.output.splitlines()
+
+
+def test_the_points_of_many_swipes_are_sent_together_and_come_out_exact(
+    people: People, app: Flask, settings: Settings, tmp_path: Path
+) -> None:
+    men, women = [people.add(vip=1) for _ in range(10)], [people.woman() for _ in range(5)]
+    done, sent, most = map(int, in_worker("many", settings, tmp_path, men, women)[-1].split())
+    assert done == 50
+    assert sent <= most
+    assert_right(app)
+
+
+def test_a_like_and_its_rewind_that_are_gathered_together_still_count_as_a_point_for_a_rebuild(
+    people: People, app: Flask, settings: Settings, tmp_path: Path
+) -> None:
+    man, woman = people.add(vip=2), people.woman()
+    told = in_worker("like_and_rewind", settings, tmp_path, [man], [woman])
+    assert told == [f"{{{woman.id}: 0}} 1", "{} 0"]
+    with app.app_context():
+        assert redis.client.zscore(ranking.KEY, woman.id) is None
+
+
+def test_points_that_redis_does_not_take_are_told_and_left_to_the_next_rebuild(
+    people: People, app: Flask, settings: Settings, tmp_path: Path
+) -> None:
+    men, woman = [people.add() for _ in range(3)], people.woman()
+    *told, last = in_worker("without_redis", settings, tmp_path, men, [woman], "unix:///nonexistent.sock")
+    assert last == "stored"
+    told = [line for line in told if "points of" in line]
+    assert len(told) == 3
+    assert all("WARNING" in line and "points of 1 people are missing" in line for line in told)
+    with app.app_context():
+        assert made_by_swipes() == {woman.id: 15}
+        assert scores() == {}
+    rebuild(app)
+    assert_right(app)
