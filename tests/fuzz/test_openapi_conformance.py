@@ -116,7 +116,8 @@ class Door:
     def __init__(self, app: Flask) -> None:
         self.app = app
         self.people = People(app)
-        self.others = [self.people.woman() for _ in range(3)]
+        # So many that none of the three kinds of swipes finds only people whom another kind was on.
+        self.others = [self.people.woman() for _ in range(24)]
         with app.app_context():
             opens, closes = now() - timedelta(hours=1), now() + timedelta(hours=1)
             sale = add_sale("秒杀", level=1, months=1, price_cents=1, stock=PLENTY, starts_at=opens, ends_at=closes)
@@ -181,7 +182,7 @@ class Door:
     def settle(self, name: str) -> int:
         """A new member of the highest level with a friend, an order, a ticket and a photo."""
         member = self.people.add(vip=3)
-        friend, fan, _ = self.others
+        friend, fan, *_ = self.others
         friend.like(member)
         fan.like(member)
         member.like(friend)
@@ -200,7 +201,10 @@ class Door:
             return given
         names = [name for name in self.known.keys() & given.keys() if is_exchangeable(name, given[name])]
         digits = {name: int(given[name]) for name in names}
-        chosen = {name: self.known[name][number % 4 :][:1] for name, number in digits.items()}
+        # Three of four are exchanged.
+        chosen = {
+            name: self.known[name][number % (len(self.known[name]) * 4 // 3) :][:1] for name, number in digits.items()
+        }
         return given | {name: found[0] for name, found in chosen.items() if found}
 
 
