@@ -1,5 +1,6 @@
 """Two acts upon the same swipes: what a model says that they give in an order, and what is stored after them."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
+from chaos.consistency import POINTS_SECONDS
 from chaos.site import Member, Site
 from swiper.dialect import now
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
@@ -123,6 +125,7 @@ def _facts_of(world: World) -> Iterator[Fact]:
 def stored_facts(site: Site, groups: Sequence[Sequence[Member]]) -> list[frozenset[Fact]]:
     """The same facts as database and Redis have them, for each group."""
     numbers = {member.id: number for number, group in enumerate(groups) for member in group}
+    time.sleep(POINTS_SECONDS)
     facts: list[set[Fact]] = [set() for _ in groups]
     for fact in _stored(site, list(numbers)):
         facts[next(numbers[part] for part in fact if isinstance(part, int) and part in numbers)].add(fact)
