@@ -7,7 +7,7 @@ TEST_READY := $(VENV)/.ready-test
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-services chaos bench lint audit format lock
+.PHONY: help run test test-services browser screenshots chaos bench lint audit format lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -25,12 +25,18 @@ run: $(READY) ## run everything on this machine (PORT, SWIPER_INSTANCE)
 	@exec $(BIN)/python -m deploy.run
 
 test: $(TEST_READY) ## the whole suite on the embedded default; needs no server
-	$(PYTEST) -m "not services"
+	$(PYTEST) -m "not services and not browser"
 
 test-services: $(TEST_READY) ## the suite on real servers (TEST_POSTGRES_URL, TEST_MARIADB_URL, TEST_REDIS_URL)
 	@$(BIN)/python -m tests.services check
-	TEST_DATABASE=postgres $(PYTEST)
-	TEST_DATABASE=mariadb $(PYTEST)
+	TEST_DATABASE=postgres $(PYTEST) -m "not browser"
+	TEST_DATABASE=mariadb $(PYTEST) -m "not browser"
+
+browser: $(TEST_READY) ## the web client in a real browser (Debian's chromium and fonts-noto-cjk)
+	$(PYTEST) -m browser tests/browser
+
+screenshots: $(TEST_READY) ## the pages as pictures, into docs/screenshots
+	$(BIN)/python -m tests.browser.screenshots
 
 chaos: $(TEST_READY) ## races, faults and attacks on servers of its own (QUICK=1: the short form, ONLY="names")
 	$(BIN)/python -m chaos $(if $(QUICK),--quick) $(ONLY)

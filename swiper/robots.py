@@ -4,7 +4,7 @@ import itertools
 import logging
 import random
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import func, select
@@ -13,9 +13,10 @@ from sqlalchemy.exc import IntegrityError
 from swiper.auth.accounts import shuffle_of
 from swiper.auth.models import DatingSex, Discovery, Nickname, Phone, Preferences, Sex, User
 from swiper.auth.profiles import fold_nickname
-from swiper.dialect import bulk_insert, transactional
+from swiper.dialect import bulk_insert, now, transactional
 from swiper.extensions import db
 from swiper.ids import new_id
+from swiper.vip.models import Membership
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +33,41 @@ LAST_PHONE = 21_900_000_000
 OLDEST = date(1980, 1, 1)
 YOUNGEST = date(2000, 12, 31)
 BATCH = 5_000
+# The levels with a badge. In each city every fifth woman and every fifth man has one of them.
+BADGED_LEVELS = (1, 3)
+BADGE_EVERY = 5
+BADGE_TIME = timedelta(days=3650)
 BIOS = (
-    "周末喜欢爬山和咖啡。",
-    "养了两只猫，会做饭。",
-    "爱看电影，也爱旅行。",
-    "跑步十公里，正在学吉他。",
-    "想找一个能一起吃火锅的人。",
+    "周末喜欢爬山和咖啡，晴天不在家。",
+    "养了两只猫，会做饭，洗碗交给你。",
+    "爱看电影，也爱旅行，下一站想去冰岛。",
+    "跑步十公里，正在学吉他，邻居很有耐心。",
+    "想找一个能一起吃火锅的人，锅底听你的。",
     "喜欢摄影和安静的书店。",
+    "建筑师，画图到深夜，幸好楼下有馄饨摊。",
+    "小学老师，每天回答一百个为什么。",
+    "周二打羽毛球，周四游泳，周日躺平。",
+    "会三种语言，点菜只用一句：这个，谢谢。",
+    "烘焙新手，面包有点硬，心很软。",
+    "程序员，没有格子衬衫。",
+    "爱听黑胶唱片，也爱逛菜市场。",
+    "护士，见过凌晨四点的城市，想有人一起看日出。",
+    "骑车上班，风雨无阻；下雨天也想有人送伞。",
+    "有一只柯基，它负责可爱，我负责遛。",
+    "读诗，也读说明书。",
+    "喜欢博物馆和展览，看完能聊一路。",
+    "做播客，声音比照片好听。",
+    "植物活得比我好，阳台快成森林了。",
+    "滑雪入门三年，摔跤已经很专业。",
+    "周末露营，会生火，会看星星。",
+    "脱口秀爱好者，笑点很低。",
+    "学了陶艺，杯子都有自己的想法。",
+    "爱喝茶，也能陪你喝奶茶。",
+    "桌游老手，剧本杀新人，求带。",
+    "在学潜水，想去看海龟。",
+    "早睡早起，咖啡只喝手冲。",
+    "走过一半的省，另一半想和你一起。",
+    "慢热，熟了话很多。",
     "",
 )
 
@@ -146,6 +175,17 @@ def _insert(people: list[Robot], has_free_names: bool) -> None:
             for robot in people
         ),
     )
+    bulk_insert(Membership, ("uid", "level", "expires_at"), _badges(people))
+
+
+def _badges(people: list[Robot]) -> Iterator[tuple[int, int, datetime]]:
+    """Memberships for those of a batch who shall have a badge; their numbers follow each other."""
+    until, turn = now() + BADGE_TIME, len(CITIES) * len(Sex)
+    for number, robot in enumerate(people, int(people[0].phone) - FIRST_PHONE):
+        # Cities and sexes take turns, so it is the turn that counts.
+        place, rest = divmod(number // turn, BADGE_EVERY)
+        if rest == 0:
+            yield robot.id, BADGED_LEVELS[place % len(BADGED_LEVELS)], until
 
 
 def _renamed(people: list[Robot]) -> list[Robot]:

@@ -13,6 +13,8 @@ from swiper import robots
 from swiper.auth.models import Discovery, Nickname, Phone, Preferences, Sex, SmsOutbox, User
 from swiper.extensions import db
 from swiper.robots import FEMALE_NAMES, MALE_NAMES, SURNAMES, seed_robots
+from swiper.vip.levels import expire_memberships, standing_of
+from swiper.vip.models import Membership
 from tests.conftest import wipe
 from tests.factories import People
 
@@ -58,6 +60,17 @@ def test_every_city_gets_its_share_of_both_sexes(context: None) -> None:
     seed_robots(70, seed=2)
     shares = Counter((user.location, user.sex) for user in everyone())
     assert shares == {(city, sex): 10 for city in CITIES for sex in Sex}
+
+
+def test_some_robots_of_every_city_show_a_badge(context: None) -> None:
+    seed_robots(200, seed=1)
+    badged = [user for user in everyone() if standing_of(user.id).badge["badge"]]
+    assert {(user.location, user.sex) for user in badged} == {(city, sex) for city in CITIES for sex in Sex}
+    assert len(badged) < 60
+    assert {standing_of(user.id).level.level for user in badged} == {1, 3}
+    # Nobody else has a level, and the badges stay.
+    assert db.session.scalar(select(func.count()).select_from(Membership)) == len(badged)
+    assert expire_memberships() == []
 
 
 def test_running_again_adds_more(context: None) -> None:

@@ -4,23 +4,36 @@ from pathlib import Path
 
 import flask_swagger_ui
 from apiflask import APIBlueprint
-from flask import Response, current_app, jsonify, make_response, render_template, send_from_directory
+from flask import Response, current_app, jsonify, make_response, render_template, request, send_from_directory
 
 from swiper.errors import UnavailableError
+from swiper.web.assets import find_asset, make_asset, serve_asset
 from swiper.web.health import check_parts
 from swiper.web.portraits import draw_portrait
+from swiper.web.shell import (
+    ASSETS,
+    ENTRY,
+    LANGUAGES,
+    STATIC,
+    STYLESHEET,
+    catalogue,
+    modules_behind,
+    shell_files,
+    shell_version,
+    stylesheet,
+)
 
 blueprint = APIBlueprint(
     "web",
     __name__,
-    static_folder="static",
-    static_url_path="/assets",
     template_folder="templates",
     enable_openapi=False,
 )
 
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 DAY_SECONDS = 86_400
+# In the instance folder, where the console provider of development writes the codes.
+OUTBOX_NAME = "sms-outbox.jsonl"
 # Swagger UI sets style attributes; nothing else here may.
 DOCS_POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; "
@@ -29,9 +42,45 @@ DOCS_POLICY = (
 
 
 @blueprint.get("/")
-def show_start_page() -> str:
-    """Where a person lands who opens the address in a browser."""
-    return render_template("index.html", is_development=current_app.config["ENVIRONMENT"] == "development")
+def show_start_page() -> Response:
+    """The shell of the web client; everything in it comes from the JSON API."""
+    config = current_app.config
+    # Spares a stranger's browser a request that can only be refused; whether the session lives, the API says.
+    has_cookie = config["SESSION_COOKIE_NAME"] in request.cookies
+    page = render_template(
+        "index.html",
+        modules=modules_behind(ENTRY, f"app/screens/{'deck' if has_cookie else 'login'}.js"),
+        stylesheet=STYLESHEET,
+        texts=[catalogue(language) for language in LANGUAGES],
+        region=config["DEFAULT_REGION"],
+        has_cookie=has_cookie,
+        outbox=OUTBOX_NAME if config["ENVIRONMENT"] == "development" else "",
+    )
+    response = make_response(page)
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+@blueprint.get("/sw.js")
+def show_service_worker() -> Response:
+    """The service worker with the list of what it keeps; it stands here because it serves only what is below it."""
+    script = render_template("sw.js", version=shell_version(), files=shell_files())
+    response = Response(script, mimetype="text/javascript")
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+@blueprint.get(STYLESHEET)
+def show_stylesheet() -> Response:
+    """The web client's stylesheets in one."""
+    return serve_asset(make_asset(stylesheet(), "text/css"), request)
+
+
+@blueprint.get(f"{ASSETS}/<path:filename>", endpoint="static")
+def show_asset(filename: str) -> Response:
+    """A file of the web client; in production nginx answers this before us."""
+    asset = find_asset(STATIC, filename)
+    return serve_asset(asset, request) if asset else send_from_directory(STATIC, filename)
 
 
 @blueprint.get("/healthz")

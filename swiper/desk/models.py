@@ -1,0 +1,39 @@
+"""Tables of the operators' log and of the figures by day."""
+
+from datetime import date, datetime
+
+from sqlalchemy import BigInteger, Date, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from swiper.dialect import UtcDateTime, now
+from swiper.extensions import TABLE_OPTIONS, Model
+
+
+class OperatorAction(Model):
+    """One change, who made it and what it changed; no `uid` is the command line. Both states are JSON."""
+
+    __tablename__ = "operator_actions"
+    __table_args__ = (
+        Index(None, "uid", "id"),
+        Index(None, "action", "id"),
+        Index(None, "target", "id"),
+        TABLE_OPTIONS,
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    uid: Mapped[int | None] = mapped_column(BigInteger)
+    action: Mapped[str] = mapped_column(String(32))
+    target: Mapped[str] = mapped_column(String(64))
+    before: Mapped[str] = mapped_column(Text)
+    after: Mapped[str] = mapped_column(Text)
+
+
+class DailyFigure(Model):
+    """What was counted on a calendar day of the service's time zone."""
+
+    __tablename__ = "daily_figures"
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)

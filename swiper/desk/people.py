@@ -1,0 +1,92 @@
+"""People as operators see them: found by id, phone or the beginning of a nickname; the phone masked."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+
+from swiper.auth.models import Nickname, Operator, Suspension, Upload, User
+from swiper.auth.profiles import Account, fold_nickname, load_account
+from swiper.auth.sessions import count_sessions
+from swiper.auth.suspensions import suspension_of
+from swiper.errors import NotFoundError
+from swiper.extensions import db
+from swiper.logs import mask
+from swiper.social.models import Friend, LikeIn, Swipe
+from swiper.vip.levels import Standing
+from swiper.vip.models import Order
+
+LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True)
+class Details:
+    """One person: account, standing, album, and how much there is of what they did."""
+
+    account: Account
+    user: User
+    phone: str
+    standing: Standing
+    suspension: Suspension | None
+    is_operator: bool
+    pictures: list[Upload]
+    counts: dict[str, int]
+
+
+def masked(phone: str) -> str:
+    """A phone number of which only the beginning and the end can be read."""
+    return mask(phone)
+
+
+def newest_people(limit: int, below: int | None = None) -> list[User]:
+    """Accounts with ids lower than `below`, the newest first."""
+    query = select(User).order_by(User.id.desc()).limit(limit)
+    return list(db.session.scalars(query if below is None else query.where(User.id < below)))
+
+
+def people_called(prefix: str, limit: int, after: str = "") -> list[tuple[User, str]]:
+    """Accounts whose nickname begins with `prefix` as it is folded for comparison, in that order from `after` on.
+
+    Each comes with its folded nickname, by which the next page is asked for.
+    """
+    folded = fold_nickname(prefix)
+    if not folded:
+        return []
+    # Not LIKE, whose signs people may have in their names: a range of the primary key.
+    is_inside = (Nickname.folded >= folded) & (Nickname.folded <= folded + LAST_CHARACTER)
+    query = select(User, Nickname.folded).join(Nickname, Nickname.uid == User.id).where(is_inside)
+    rows = db.session.execute(query.where(Nickname.folded > after).order_by(Nickname.folded).limit(limit))
+    return [(user, name) for user, name in rows]
+
+
+def details_of(uid: int) -> Details:
+    """Everything that the desk shows of one person. Raises NotFoundError."""
+    account = load_account(uid)
+    user = db.session.get(User, uid)
+    if account is None or user is None:
+        raise NotFoundError()
+    return Details(
+        account=account,
+        user=user,
+        phone=masked(user.phone),
+        standing=account.standing,
+        suspension=suspension_of(uid),
+        is_operator=db.session.get(Operator, uid) is not None,
+        pictures=list(db.session.scalars(select(Upload).where(Upload.uid == uid).order_by(Upload.id))),
+        counts=_counts_of(uid),
+    )
+
+
+def _counts_of(uid: int) -> dict[str, int]:
+    """How many; each is counted along an index that begins with the user's id."""
+    return {
+        "swipes": _count(Swipe, Swipe.uid == uid),
+        "likes received": _count(LikeIn, LikeIn.sid == uid),
+        "matches": _count(Friend, Friend.uid1 == uid) + _count(Friend, Friend.uid2 == uid),
+        "orders": _count(Order, Order.uid == uid),
+        "open sessions": count_sessions(uid),
+    }
+
+
+def _count(model: Any, condition: Any) -> int:
+    return db.session.scalar(select(func.count()).select_from(model).where(condition)) or 0

@@ -1,0 +1,56 @@
+"""Who may use the desk, and proof that a change was asked for by one of its own forms.
+
+The role is read from the database on each request, so a revoked one is worth nothing from that moment on.
+"""
+
+from flask import current_app, g, redirect, request, session
+from itsdangerous import BadData, URLSafeTimedSerializer
+from werkzeug.wrappers import Response
+
+from swiper.auth.models import Status
+from swiper.auth.operators import find_caller
+from swiper.auth.sessions import UnreachableSession
+from swiper.errors import BannedError, CrossSiteError, NotFoundError, UnavailableError
+
+FORM_FIELD = "form_token"
+FORM_SECONDS = 12 * 3600
+
+
+def require_operator() -> Response | None:
+    """The hook of the desk: strangers go to the login, everyone else but operators finds nothing here.
+
+    Raises BannedError for a suspended operator, CrossSiteError for a change without the token of a form of ours.
+    """
+    if request.method == "OPTIONS":
+        return None
+    if isinstance(session, UnreachableSession):
+        raise UnavailableError()
+    uid = session.get("uid")
+    caller = find_caller(uid) if uid else None
+    if caller is None:
+        return redirect("/?next=/admin")
+    if not caller.is_operator:
+        raise NotFoundError()
+    if caller.status is not Status.ACTIVE:
+        raise BannedError()
+    g.operator = caller
+    if request.method == "POST":
+        _check_form()
+    return None
+
+
+def signer(purpose: str) -> URLSafeTimedSerializer:
+    """Signs what only this session may give back to us; the signature differs from second to second."""
+    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt=f"desk {purpose} {session.sid}")  # type: ignore[attr-defined]
+
+
+def form_token() -> str:
+    """What each form of the desk carries, worth something in this session alone."""
+    return signer("form").dumps(str(g.operator.id))
+
+
+def _check_form() -> None:
+    try:
+        signer("form").loads(request.form.get(FORM_FIELD, ""), max_age=FORM_SECONDS)
+    except BadData as error:
+        raise CrossSiteError("This form has expired; load its page again.") from error

@@ -1,0 +1,44 @@
+"""What an operator changes about a level; memberships that were bought keep their level and their end."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from swiper.dialect import after_commit, transactional
+from swiper.errors import NotFoundError, ParamError
+from swiper.extensions import db
+from swiper.vip.levels import forget_levels
+from swiper.vip.models import LevelPermission, VipLevel, VipPermission
+
+
+@transactional
+def change_level(number: int, name: str, price_cents: int, permissions: Collection[str]) -> tuple[dict[str, Any], ...]:
+    """Replace name, monthly price and permissions of a level; what it was before and is now.
+
+    Raises NotFoundError for no such level, ParamError for a permission that does not exist. Orders keep their amount.
+    """
+    level = db.session.get(VipLevel, number, with_for_update=True, populate_existing=True)
+    if level is None:
+        raise NotFoundError()
+    wanted = set(permissions)
+    if not wanted <= set(db.session.scalars(select(VipPermission.name))):
+        raise ParamError(errors={"permissions": ["Not one of the choices."]})
+    before = _told(level)
+    level.name, level.price_cents = name, price_cents
+    db.session.execute(delete(LevelPermission).where(LevelPermission.level == number))
+    db.session.add_all([LevelPermission(level=number, permission=permission) for permission in sorted(wanted)])
+    db.session.flush()
+    after_commit(forget_levels)
+    return before, _told(level)
+
+
+def _told(level: VipLevel) -> dict[str, Any]:
+    granted = select(LevelPermission.permission).where(LevelPermission.level == level.level)
+    permissions = sorted(db.session.scalars(granted))
+    return {"name": level.name, "price_cents": level.price_cents, "permissions": permissions}
+
+
+def list_permissions() -> list[str]:
+    """The names of all permissions that a level can have."""
+    return list(db.session.scalars(select(VipPermission.name).order_by(VipPermission.name)))

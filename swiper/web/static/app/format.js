@@ -1,0 +1,34 @@
+// Moments, money and names of levels in the reader's language.
+import { language, t } from "./catalogue.js";
+
+const locale = () => (language.value === "zh" ? "zh-CN" : "en");
+
+export const money = (amount, currency = "CNY") =>
+  new Intl.NumberFormat(locale(), { style: "currency", currency, currencyDisplay: "narrowSymbol" }).format(amount);
+
+export const day = (moment) => new Intl.DateTimeFormat(locale(), { dateStyle: "medium" }).format(new Date(moment));
+
+export const clock = (moment) =>
+  new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit", hour12: false }).format(new Date(moment));
+
+// "1:02:03", or "2:03" below an hour.
+export function duration(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const shown = parts[0] ? parts : parts.slice(1);
+  return shown.map((part, index) => (index ? String(part).padStart(2, "0") : String(part))).join(":");
+}
+
+// Full years lived today, as the server counts them.
+export function ageOf(birthday) {
+  const [year, month, date] = birthday.split("-").map(Number);
+  const now = new Date();
+  const isBefore = now.getMonth() + 1 < month || (now.getMonth() + 1 === month && now.getDate() < date);
+  return now.getFullYear() - year - (isBefore ? 1 : 0);
+}
+
+// A level that an operator has named is called so; the names that come with Swiper are Chinese.
+export function levelName({ level, name }) {
+  const isSeeded = /^\u4f1a\u5458-\d+$/.test(name);
+  return isSeeded ? t("vip.level_name", { level }) : name;
+}

@@ -1,0 +1,29 @@
+// Where somebody stands between phone and code, so that a reload changes nothing.
+import { read, remove, write } from "./storage.js";
+
+const NAME = "login";
+const GUESSES = 5;
+const HOUR_MS = 3_600_000;
+
+// `{phone, region, resendAt, total, guesses}`, or null. Nobody comes back to a code after an hour.
+export function readState() {
+  const kept = read(NAME);
+  return kept && kept.sentAt > Date.now() - HOUR_MS ? kept : null;
+}
+
+export function codeSent({ phone, region, resendIn }) {
+  return keep({ phone, region, sentAt: Date.now(), resendAt: Date.now() + resendIn * 1000, total: resendIn, guesses: GUESSES });
+}
+
+// The server allows five guesses for a code and answers all failures alike, so they are counted here.
+export const guessedWrong = (state) => keep({ ...state, guesses: Math.max(0, state.guesses - 1) });
+
+export const waitUntil = (state, seconds) =>
+  keep({ ...state, resendAt: Date.now() + seconds * 1000, total: seconds });
+
+export const forget = () => remove(NAME);
+
+function keep(state) {
+  write(NAME, state);
+  return state;
+}

@@ -1,0 +1,45 @@
+// A phone number with its country; the names of the countries are the browser's own.
+import { language, t } from "../catalogue.js";
+import { html, useEffect, useState } from "../html.js";
+import { Field } from "./form.js";
+
+let loading = null;
+
+function loadRegions() {
+  loading ??= fetch(new URL("../../regions.json", import.meta.url)).then((answer) => answer.json());
+  return loading;
+}
+
+// In international form. Whoever types a plus has said the country already.
+export async function international(region, number) {
+  const digits = number.trim();
+  if (digits.startsWith("+") || digits.startsWith("\uff0b")) return digits;
+  const regions = await loadRegions();
+  return `+${regions[region]} ${digits}`;
+}
+
+function named(regions) {
+  const names = new Intl.DisplayNames(language.value === "zh" ? "zh-CN" : "en", { type: "region" });
+  const all = Object.entries(regions).map(([code, dial]) => ({ code, dial, name: names.of(code) }));
+  return all.sort((one, other) => one.name.localeCompare(other.name, language.value));
+}
+
+export function PhoneField({ region, number, onRegion, onNumber, error }) {
+  const [regions, setRegions] = useState({});
+  useEffect(() => {
+    loadRegions().then(setRegions);
+  }, []);
+  const options = named(regions);
+  return html`<div class="phone">
+    <${Field} label=${t("login.country")}>
+      ${(ties) => html`<select ...${ties} name="country" autocomplete="country" value=${region}
+        onChange=${(event) => onRegion(event.target.value)}>
+        ${options.map(({ code, dial, name }) => html`<option key=${code} value=${code}>${name} +${dial}</option>`)}
+      </select>`}
+    <//>
+    <${Field} label=${t("login.phone")} errors=${error ? [error] : []}>
+      ${(ties) => html`<input ...${ties} name="phone" type="tel" inputmode="tel" autocomplete="tel-national" required
+        maxlength="32" value=${number} onInput=${(event) => onNumber(event.target.value)} />`}
+    <//>
+  </div>`;
+}

@@ -1,0 +1,36 @@
+// What stands in the place of contents: they are on their way, could not be had, or there are none.
+import { t } from "../catalogue.js";
+import { html } from "../html.js";
+import { wordsOf } from "../tidings.js";
+import { Icon } from "./icon.js";
+
+export function Loading({ rows = 3, kind = "rows" }) {
+  const places = Array.from({ length: rows }, (_, index) => html`<span key=${index} class="bone"></span>`);
+  return html`<div class=${`skeleton skeleton-${kind}`} role="status">
+    <span class="hidden">${t("app.loading")}</span>${places}
+  </div>`;
+}
+
+export function Failed({ error, retry }) {
+  return html`<div class="state" role="alert">
+    <${Icon} name="wifi-off" />
+    <p>${wordsOf(error)}</p>
+    <button class="button" onClick=${retry}><${Icon} name="refresh-cw" />${t("app.retry")}</button>
+  </div>`;
+}
+
+export function Empty({ icon, title, text, children }) {
+  return html`<div class="state">
+    <span class="state-icon"><${Icon} name=${icon} /></span>
+    <h2>${title}</h2>
+    <p>${text}</p>
+    ${children}
+  </div>`;
+}
+
+// `loaded` from useLoaded, `children` a function of its data.
+export function Loaded({ loaded, kind, rows, children }) {
+  if (loaded.error) return html`<${Failed} error=${loaded.error} retry=${loaded.reload} />`;
+  if (!loaded.data) return html`<${Loading} kind=${kind} rows=${rows} />`;
+  return children(loaded.data);
+}

@@ -1,0 +1,74 @@
+// Who is logged in, and what their VIP level lets them do.
+import * as api from "./api.js";
+import { t } from "./catalogue.js";
+import { arrive, depart, onOtherPerson, whoIsHere } from "./person.js";
+import { showToast } from "./toasts.js";
+import { Store } from "./store.js";
+
+// state: "unknown" while we ask, "out", "in", or "away" while the server does not answer.
+export const session = new Store({ state: "unknown", me: null, vip: null });
+
+const needed = ["sex", "birthday", "location"];
+
+export const isComplete = (me) => needed.every((name) => me[name]);
+export const has = (permission) => session.value.vip?.permissions.includes(permission) ?? false;
+export const quotaLeft = (kind) => session.value.vip?.quotas[kind].left ?? null;
+
+// A page that was kept for later may be older than the login.
+export async function open() {
+  if (document.documentElement.dataset.hasCookie !== "yes" && !whoIsHere()) {
+    session.set({ state: "out" });
+    return;
+  }
+  try {
+    const [me, vip] = await Promise.all([api.get("/api/user/profile"), api.get("/api/vip/me")]);
+    arrive(me.id);
+    session.set({ state: "in", me, vip });
+  } catch (error) {
+    if (error.code === api.CODE.LOGIN) session.set({ state: "out" });
+    else session.set({ state: "away", error });
+  }
+}
+
+export function enter() {
+  document.documentElement.dataset.hasCookie = "yes";
+  return open();
+}
+
+export const setMe = (me) => session.set({ me });
+export const reloadMe = async () => session.set({ me: await api.get("/api/user/profile") });
+export const reloadVip = async () => session.set({ vip: await api.get("/api/vip/me") });
+
+// A used or returned swipe is counted here at once; the server's figures replace this whenever they are read.
+export function countLocally(kind, change) {
+  const { vip } = session.value;
+  const quota = vip?.quotas[kind];
+  if (!quota || quota.left === null) return;
+  const counted = { ...quota, used: quota.used + change, left: Math.max(0, quota.left - change) };
+  session.set({ vip: { ...vip, quotas: { ...vip.quotas, [kind]: counted } } });
+}
+
+export function leave() {
+  document.documentElement.dataset.hasCookie = "no";
+  depart(session.value.me?.id);
+  session.set({ state: "out", me: null, vip: null });
+}
+
+api.onSessionEnd(() => {
+  if (session.value.state === "in") showToast(t("login.session_ended"), { kind: "bad" });
+  leave();
+});
+
+// What this tab does is done in the name of whoever the cookie belongs to now, so it begins anew with them.
+onOtherPerson(() => {
+  if (whoIsHere() !== (session.value.me?.id ?? null)) location.reload();
+});
+
+// A page of this site that sent its visitor here to log in; never an address of anybody else's.
+export function nextPage() {
+  const wanted = new URLSearchParams(location.search).get("next");
+  if (!wanted?.startsWith("/admin")) return null;
+  const url = new URL(wanted, location.origin);
+  const isDesk = url.pathname === "/admin" || url.pathname.startsWith("/admin/");
+  return url.origin === location.origin && isDesk ? url.pathname + url.search : null;
+}
