@@ -23,7 +23,14 @@ from swiper.robots import CITIES
 from swiper.social.models import Swipe
 
 # The tables that a person is in, with the column that has the id.
-TABLES = {"users": "id", "phones": "uid", "nicknames": "uid", "preferences": "uid", "discovery": "uid"}
+TABLES = {
+    "users": "id",
+    "phones": "uid",
+    "nicknames": "uid",
+    "preferences": "uid",
+    "discovery": "uid",
+    "memberships": "uid",
+}
 SCRATCH = "plain_copy"
 CHUNK = 1 << 16
 SEED = 1

@@ -1,8 +1,9 @@
 """One line of the table for each thing that was measured."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from chaos import tables
 
 COLUMNS = {
     "what": 34,
@@ -53,27 +54,10 @@ def _number(value: float | None) -> str:
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """The table for a terminal, long cells wrapped."""
-    rule = "-+-".join("-" * width for width in COLUMNS.values())
-    lines = [_wrapped(tuple(COLUMNS)), rule]
-    for row in rows:
-        lines += [_wrapped(row.cells), rule]
-    return "\n".join(lines)
-
-
-def _wrapped(cells: Sequence[str]) -> str:
-    columns = [textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, COLUMNS.values(), strict=True)]
-    height = max(len(lines) for lines in columns)
-    lines = []
-    for number in range(height):
-        parts = [column[number] if number < len(column) else "" for column in columns]
-        padded = [part.ljust(width) for part, width in zip(parts, COLUMNS.values(), strict=True)]
-        lines.append(" | ".join(padded).rstrip())
-    return "\n".join(lines)
+    """The table for a terminal."""
+    return tables.as_text(COLUMNS, [row.cells for row in rows])
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
     """The table of docs/performance.md."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row.cells) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
+    return tables.as_markdown(COLUMNS, [row.cells for row in rows])

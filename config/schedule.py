@@ -21,6 +21,8 @@ BEAT_SCHEDULE = {
     "finish deletions": every(60.0, "social.sweep_deleted"),
     "end VIP levels that have run out": every(300.0, "vip.expire_levels"),
     "rebuild the ranking": every(600.0, "social.rebuild_ranking"),
+    "admit the people whose suspension is over": every(60.0, "auth.lift_suspensions"),
+    "keep the figures of the operator's desk": every(60.0, "desk.keep_figures"),
     "drop bans that have run out": {"task": "bans.purge", "schedule": crontab(minute=17)},
     "drop codes that have run out": {"task": "auth.purge_codes", "schedule": crontab(minute=27)},
 }

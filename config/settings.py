@@ -92,6 +92,7 @@ class Settings(BaseSettings):
 
     sms_providers: CommaList = ["console"]
     sms_timeout_seconds: float = 4.0
+    sms_price_yuan: float = Field(0.045, ge=0)
     aliyun_access_key_id: str = ""
     aliyun_access_key_secret: str = ""
     aliyun_sms_sign_name: str = ""
@@ -130,6 +131,8 @@ class Settings(BaseSettings):
     payment_secret: str = ""
     payment_checkout_url: str = ""
     order_ttl_seconds: int = 900
+
+    figures_flush_seconds: float = Field(5.0, ge=0)
 
     log_level: str = "INFO"
     log_dir: Path | None = None

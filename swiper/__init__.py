@@ -19,6 +19,9 @@ from swiper import celery, cli, document, engines, hooks, responses, sms, storag
 from swiper.auth import sessions
 from swiper.auth.routes import blueprint as auth_blueprint
 from swiper.bans import tasks as bans_tasks
+from swiper.desk import gathering
+from swiper.desk import tasks as desk_tasks
+from swiper.desk.routes import blueprint as desk_blueprint
 from swiper.extensions import cache, db, limiter, migrate, redis
 from swiper.ids import MAX_ID
 from swiper.schemas import EnvelopeOut
@@ -27,7 +30,7 @@ from swiper.vip import payments
 from swiper.vip.routes import blueprint as vip_blueprint
 from swiper.web.routes import blueprint as web_blueprint
 
-__all__ = ["bans_tasks", "create_app"]
+__all__ = ["bans_tasks", "create_app", "desk_tasks"]
 
 VERSION = "1.0.0"
 CACHE_CLASSES = {
@@ -96,9 +99,9 @@ def _init_parts(app: APIFlask) -> None:
     # Decorated views look at their limits themselves; the hooks that this spares would run around every other view.
     app.extensions["limiter"] = {limiter}
     limiter.init_app(app)
-    for part in (sessions, responses, sms, storage, payments, hooks, document, cli, celery):
+    for part in (sessions, responses, sms, storage, payments, hooks, document, cli, celery, gathering):
         part.init_app(app)
-    for blueprint in (auth_blueprint, social_blueprint, vip_blueprint, web_blueprint):
+    for blueprint in (auth_blueprint, social_blueprint, vip_blueprint, web_blueprint, desk_blueprint):
         app.register_blueprint(blueprint)
 
 

@@ -54,13 +54,17 @@ def celery_settings(config: Any) -> dict[str, Any]:
         "redis_socket_timeout": 2.0,
         "redis_socket_connect_timeout": 1.0,
         "result_expires": 3600,
+        # By default each thread makes a backend of its own; under gevent that would be each request, at a millisecond.
+        "result_backend_thread_safe": True,
         "task_ignore_result": True,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "task_time_limit": 600,
         "task_default_queue": QUEUE,
         "task_queues": [Queue(name, routing_key=name) for name in (QUEUE, CODES_QUEUE)],
-        "task_routes": {name: {"queue": CODES_QUEUE} for name in ("auth.send_code", "auth.sweep_codes")},
+        "task_routes": {
+            name: {"queue": CODES_QUEUE} for name in ("auth.send_code", "auth.send_codes", "auth.sweep_codes")
+        },
         # The work is waiting for others. With prefork on two cores, two providers that hang would stop everything.
         "worker_pool": "threads",
         "worker_concurrency": 8,

@@ -7,18 +7,20 @@ import click
 from flask import Flask
 from flask.cli import with_appcontext
 
-from swiper.auth.accounts import find_by_phone, set_status
-from swiper.auth.models import Preferences, Status, User
+from swiper.auth.accounts import find_by_phone
+from swiper.auth.models import Preferences, User
+from swiper.auth.operators import list_operators
 from swiper.auth.phones import parse_phone
-from swiper.bans.services import ban_network, list_bans, unban_network
+from swiper.bans.services import list_bans
+from swiper.desk import changes
+from swiper.desk.people import masked
 from swiper.dialect import now
-from swiper.errors import ApiError
+from swiper.errors import ApiError, NotFoundError
 from swiper.extensions import db, redis
 from swiper.robots import is_robot_phone, seed_robots
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from swiper.vip.levels import find_level, seed_levels
 from swiper.vip.models import FlashSale, Membership, Order, VipLevel
-from swiper.vip.sales import add_sale
 
 
 class OperatorError(click.ClickException):
@@ -57,7 +59,7 @@ def seed_robots_command(count: int, seed: int | None) -> None:
 def ban_ip(network: str, reason: str, hours: float | None) -> None:
     """Refuse an address or a network such as 203.0.113.0/24."""
     try:
-        banned = ban_network(network, reason, now() + timedelta(hours=hours) if hours else None)
+        banned = changes.ban(None, network, reason, now() + timedelta(hours=hours) if hours else None)
     except ApiError as error:
         raise OperatorError(error) from error
     click.echo(f"{banned} is banned.")
@@ -69,7 +71,7 @@ def ban_ip(network: str, reason: str, hours: float | None) -> None:
 def unban_ip(network: str) -> None:
     """Lift the ban of exactly this address or network."""
     try:
-        was_banned = unban_network(network)
+        was_banned = changes.lift_ban(None, network)
     except ApiError as error:
         raise OperatorError(error) from error
     if not was_banned:
@@ -86,13 +88,9 @@ def list_bans_command() -> None:
         click.echo(f"{ban.network}\t{until}\t{ban.reason}")
 
 
-def _set_status(phone: str, status: Status) -> None:
-    try:
-        # Robots' numbers are none that could be parsed.
-        stored = phone if is_robot_phone(phone) else parse_phone(phone)
-        set_status(find_by_phone(stored), status)
-    except ApiError as error:
-        raise OperatorError(error) from error
+def _find(phone: str) -> int:
+    # Robots' numbers are none that could be parsed.
+    return find_by_phone(phone if is_robot_phone(phone) else parse_phone(phone))
 
 
 @click.command("suspend")
@@ -100,7 +98,10 @@ def _set_status(phone: str, status: Status) -> None:
 @with_appcontext
 def suspend(phone: str) -> None:
     """Lock the account of PHONE out and hide it from everybody."""
-    _set_status(phone, Status.SUSPENDED)
+    try:
+        changes.suspend(None, _find(phone), "", None)
+    except ApiError as error:
+        raise OperatorError(error) from error
     click.echo("The account is suspended.")
 
 
@@ -109,8 +110,49 @@ def suspend(phone: str) -> None:
 @with_appcontext
 def unsuspend(phone: str) -> None:
     """Admit the account of PHONE again."""
-    _set_status(phone, Status.ACTIVE)
+    try:
+        changes.resume(None, _find(phone))
+    except ApiError as error:
+        raise OperatorError(error) from error
     click.echo("The account is active.")
+
+
+@click.command("grant-operator")
+@click.argument("phone")
+@with_appcontext
+def grant_operator(phone: str) -> None:
+    """Let the person with PHONE use the operator's desk."""
+    try:
+        is_new = changes.grant_role(None, phone)
+    except NotFoundError as error:
+        raise click.ClickException("Nobody has this number; its owner has to log in once first.") from error
+    except ApiError as error:
+        raise OperatorError(error) from error
+    click.echo("The role is granted." if is_new else "This person is an operator already.")
+
+
+@click.command("revoke-operator")
+@click.argument("phone")
+@with_appcontext
+def revoke_operator(phone: str) -> None:
+    """Take the operator's desk from the person with PHONE."""
+    try:
+        was_held = changes.revoke_role(None, phone)
+    except NotFoundError as error:
+        raise click.ClickException("Nobody has this number.") from error
+    except ApiError as error:
+        raise OperatorError(error) from error
+    if not was_held:
+        raise click.ClickException("This person is no operator.")
+    click.echo("The role is revoked.")
+
+
+@click.command("list-operators")
+@with_appcontext
+def list_operators_command() -> None:
+    """Show who may use the operator's desk, phones masked."""
+    for operator, user in list_operators():
+        click.echo(f"{user.id}\t{masked(user.phone)}\t{user.nickname}\t{operator.granted_at.isoformat()}")
 
 
 @click.command("add-sale")
@@ -129,7 +171,8 @@ def add_sale_command(
     if not find_level(level).permissions:
         raise click.ClickException(f"There is no VIP level {level}; run flask seed-vip first.")
     starts_at = starts.replace(tzinfo=now().tzinfo) if starts else now()
-    sale = add_sale(
+    sale = changes.add_sale(
+        None,
         name,
         level=level,
         months=months,
@@ -149,6 +192,9 @@ COMMANDS = (
     list_bans_command,
     suspend,
     unsuspend,
+    grant_operator,
+    revoke_operator,
+    list_operators_command,
     add_sale_command,
 )
 SHELL_MODELS = (User, Preferences, Swipe, LikeIn, Pair, Friend, VipLevel, Membership, Order, FlashSale)

@@ -1,6 +1,5 @@
 """Database engines that never freeze a worker: SQLite's locks, and servers that do not answer."""
 
-import functools
 import logging
 import random
 import sqlite3
@@ -19,7 +18,7 @@ from sqlalchemy.exc import DisconnectionError
 
 from swiper.dialect import COPIED_ROWS, NO_ANSWER, is_in_transaction
 from swiper.extensions import db
-from swiper.quick_postgres import QuickLane
+from swiper.quick_postgres import QuickLane, leave_out_row
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +79,7 @@ def _quick_lane(engine: Engine, config: dict[str, Any], size: int) -> QuickLane:
         size=size,
         wait_seconds=config["DATABASE_POOL_TIMEOUT_SECONDS"],
         is_preparing=not config["DATABASE_BEHIND_PGBOUNCER"],
-        limit=functools.partial(_run_limited, engine.dialect, config["DATABASE_STATEMENT_SECONDS"]),
+        limit=partial(_run_limited, engine.dialect, config["DATABASE_STATEMENT_SECONDS"]),
         is_closed=_is_readable,
     )
     event.listen(engine, "engine_disposed", lane.close_idle)
@@ -146,7 +145,7 @@ def _prepare_server(engine: Engine, seconds: float) -> None:
 
         @event.listens_for(engine, "do_connect")
         def connect(_dialect: Any, _record: Any, args: Any, parameters: Any) -> Any:
-            return QuickConnection(*args, **parameters)
+            return SharedTlsConnection(*args, **parameters)
 
     @event.listens_for(engine, "checkout")
     def refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
@@ -189,7 +188,7 @@ def _keep_rows_out_of_errors(engine: Engine) -> None:
         diagnosis = getattr(context.original_exception, "diag", None)
         if diagnosis is not None and diagnosis.message_detail and context.sqlalchemy_exception is not None:
             kind = type(context.original_exception)
-            context.original_exception.args = (diagnosis.message_primary,)
+            leave_out_row(context.original_exception)
             context.sqlalchemy_exception.args = (f"({kind.__module__}.{kind.__name__}) {diagnosis.message_primary}",)
 
 
@@ -219,7 +218,7 @@ def _limited_ending(dialect: Any, seconds: float, name: str) -> Callable[[Any], 
     return end_limited
 
 
-class QuickConnection(PyMySQLConnection):
+class SharedTlsConnection(PyMySQLConnection):
     """PyMySQL's connection. Those that take TLS where the server offers it share one context.
 
     PyMySQL makes one for each, which reads all certificates of the system: 40 ms (measured with 1.2) in which a worker

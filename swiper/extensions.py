@@ -8,10 +8,8 @@ from flask_caching import Cache
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_migrate import Migrate
-from flask_session import Session as ServerSession
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as BoundSession
-from redis import Redis
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
@@ -56,9 +54,9 @@ class RedisClient:
         app.extensions["redis"] = QuickRedis(connection_pool=pool)
 
     @property
-    def client(self) -> Redis:
+    def client(self) -> QuickRedis:
         """The current application's client."""
-        client: Redis = current_app.extensions["redis"]
+        client: QuickRedis = current_app.extensions["redis"]
         return client
 
 
@@ -73,6 +71,5 @@ else:
     Model = db.Model
 migrate = Migrate()
 cache = Cache()
-server_session = ServerSession()
 limiter = Limiter(key_func=get_remote_address)
 redis = RedisClient()

@@ -20,7 +20,7 @@ from flask import Flask, Response, current_app, g, request, session
 from swiper.auth import profiles
 from swiper.auth import routes as auth_routes
 from swiper.auth.models import Status
-from swiper.auth.sessions import UnreachableSession
+from swiper.auth.sessions import PERSONAL_PATHS, UnreachableSession
 from swiper.bans.services import is_banned
 from swiper.errors import BannedError, CrossSiteError, LoginError, UnavailableError
 from swiper.extensions import db
@@ -46,10 +46,18 @@ SECURITY_HEADERS = {
 }
 TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 PRIVATE_HEADERS = {"Cache-Control": "no-store"}
+# By whether the answer goes over TLS and whether it may know its caller.
+STRICT_HEADERS = {
+    (is_tls, is_private): list(
+        (SECURITY_HEADERS | (TLS_HEADERS if is_tls else {}) | (PRIVATE_HEADERS if is_private else {})).items()
+    )
+    for is_tls in (False, True)
+    for is_private in (False, True)
+}
 
 
 class StrictHeaders:
-    """Adds the strict headers to every answer; of the API's, nobody keeps any unless the view says so.
+    """Adds the strict headers to every answer; nobody keeps any that may know its caller, unless the view says so.
 
     Here they are a few tuples more in a list; as an after_request hook they cost as much as a view.
     """
@@ -62,12 +70,9 @@ class StrictHeaders:
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             present = {name.lower() for name, _ in headers}
-            strict = SECURITY_HEADERS
-            if environ["wsgi.url_scheme"] == "https":
-                strict = SECURITY_HEADERS | TLS_HEADERS
-            if environ["PATH_INFO"].startswith("/api/"):
-                strict = strict | PRIVATE_HEADERS
-            headers += [(name, value) for name, value in strict.items() if name.lower() not in present]
+            is_private = environ["PATH_INFO"].startswith(PERSONAL_PATHS)
+            strict = STRICT_HEADERS[environ["wsgi.url_scheme"] == "https", is_private]
+            headers += [header for header in strict if header[0].lower() not in present]
             return start_response(status, headers, *exc_info)
 
         return self.wsgi_app(environ, start)
@@ -96,17 +101,22 @@ def open_request() -> None:
 
     Only uploads may be large; nothing else is worth reading, let alone parsing, beyond `SMALL_BODY_BYTES`.
     """
-    offered = request.headers.get("X-Request-Id", "") if current_app.config["TRUSTED_PROXIES"] else ""
-    g.request_id = offered if REQUEST_ID.fullmatch(offered) else os.urandom(8).hex()
-    request_id_var.set(g.request_id)
+    # Each look at one of Flask's proxies costs as much as a look into a few dictionaries.
+    own = request._get_current_object()  # type: ignore[attr-defined]
+    environ = own.environ
+    offered = environ.get("HTTP_X_REQUEST_ID", "") if current_app.config["TRUSTED_PROXIES"] else ""
+    request_id = offered if REQUEST_ID.fullmatch(offered) else os.urandom(8).hex()
+    g.request_id = request_id
+    request_id_var.set(request_id)
     # `request.mimetype` parses more of the header than its first word.
-    if request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != "multipart/form-data":
-        request.max_content_length = SMALL_BODY_BYTES
+    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != "multipart/form-data":
+        own.max_content_length = SMALL_BODY_BYTES
 
 
 def refuse_banned() -> None:
     """Refuse a banned address, health checks excepted: the load balancer asks those."""
-    if request.path not in ("/healthz", "/readyz") and is_banned(request.remote_addr or ""):
+    own = request._get_current_object()  # type: ignore[attr-defined]
+    if own.path not in ("/healthz", "/readyz") and is_banned(own.remote_addr or ""):
         raise BannedError()
     _give_back_connection()
 
@@ -122,12 +132,13 @@ def _give_back_connection() -> None:
 
 def answer_preflight() -> Response | None:
     """Answer a browser's preflight, and refuse changes that a page of an unknown origin asks for."""
-    origin = request.headers.get("Origin")
-    if request.method == "OPTIONS" and origin and "Access-Control-Request-Method" in request.headers:
+    own = request._get_current_object()  # type: ignore[attr-defined]
+    origin = own.headers.get("Origin")
+    if own.method == "OPTIONS" and origin and "Access-Control-Request-Method" in own.headers:
         return Response(status=204)
-    if request.method in SAFE_METHODS and request.endpoint not in CHANGING_GETS:
+    if own.method in SAFE_METHODS and own.endpoint not in CHANGING_GETS:
         return None
-    if request.endpoint != "vip.receive_payment" and _is_foreign(origin):
+    if own.endpoint != "vip.receive_payment" and _is_foreign(origin):
         raise CrossSiteError()
     return None
 
@@ -158,12 +169,13 @@ def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
     """The hook of one blueprint: load the caller's account, unless the view is on the blueprint's whitelist."""
 
     def check() -> None:
-        view = str(request.endpoint).rpartition(".")[2]
-        if view in whitelist or request.method == "OPTIONS":
+        own = request._get_current_object()  # type: ignore[attr-defined]
+        if str(own.endpoint).rpartition(".")[2] in whitelist or own.method == "OPTIONS":
             return
-        if isinstance(session, UnreachableSession):
+        caller: Any = session._get_current_object()  # type: ignore[attr-defined]
+        if isinstance(caller, UnreachableSession):
             raise UnavailableError()
-        uid = session.get("uid")
+        uid = caller.get("uid")
         account = profiles.find_account(uid) if uid else None
         if account is None:
             raise LoginError()
@@ -184,9 +196,9 @@ def add_request_id(response: Response) -> Response:
 
 
 def add_cors_headers(response: Response) -> Response:
-    """Let pages of the configured origins read the answer."""
+    """Let pages of the configured origins read the answer, but for the operator's desk, which is for its own pages."""
     origins = current_app.config["CORS_ORIGINS"]
-    if not origins:
+    if not origins or request.blueprint == "desk":
         return response
     response.vary.add("Origin")
     origin = request.headers.get("Origin")

@@ -3,6 +3,7 @@
 import secrets
 import threading
 import time
+from datetime import datetime
 
 EPOCH_MS = 1_735_689_600_000  # 2025-01-01 UTC
 RANDOM_BITS = 22
@@ -23,3 +24,8 @@ def new_id() -> int:
         fresh = (int(time.time() * 1000) - EPOCH_MS) << RANDOM_BITS | secrets.randbits(RANDOM_BITS)
         _last = fresh if fresh > _last else _last + 1 + secrets.randbits(4)
         return _last
+
+
+def first_id_at(moment: datetime) -> int:
+    """The lowest id that can have been made at `moment` or later, so that a day's ids are a range of the key."""
+    return max(0, int(moment.timestamp() * 1000) - EPOCH_MS) << RANDOM_BITS

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import current_app, g
+from flask import Flask, current_app, g
 
 from swiper.extensions import cache
 
@@ -82,12 +82,19 @@ def _take_read_along(key: str) -> Any:
 
 def shared_key(key: str) -> str | None:
     """The name under which Redis itself has `key`; None where another backend keeps it."""
-    return f"{current_app.config['CACHE_KEY_PREFIX']}{key}" if is_in_redis() else None
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    return f"{app.config['CACHE_KEY_PREFIX']}{key}" if _is_in_redis_of(app) else None
 
 
 def is_in_redis() -> bool:
     """True where the cache is the application's own Redis."""
-    return current_app.extensions.get("redis") is getattr(cache.cache, "_write_client", None)
+    return _is_in_redis_of(current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+def _is_in_redis_of(app: Flask) -> bool:
+    # Flask-Caching keeps the backends by extension; its own property goes through two proxies.
+    backend = app.extensions["cache"][cache]
+    return app.extensions.get("redis") is getattr(backend, "_write_client", None)
 
 
 def offer(key: str, stored: bytes) -> None:

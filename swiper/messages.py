@@ -53,6 +53,13 @@ ZH: Mapping[str, str] = {
     "The album is full.": "相册已满。",
     "The amount differs.": "金额不符。",
     "The currency differs.": "币种不符。",
+    "This form has expired; load its page again.": "表单已过期，请重新加载页面。",
+    "You cannot suspend yourself.": "不能封禁自己。",
+    "This ban would lock you out.": "此封禁会把您自己挡在门外。",
+    "The end must be in the future.": "结束时间必须在将来。",
+    "The end must come after the beginning.": "结束时间必须晚于开始时间。",
+    "Not a valid date and time.": "必须是日期和时间。",
+    "Not a valid amount.": "无效的金额。",
     "There is no such order.": "没有此订单。",
     "The signature is wrong.": "签名错误。",
 }

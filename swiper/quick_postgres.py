@@ -67,6 +67,12 @@ def _as_text(value: Any) -> bytes | None:
     raise TypeError(f"no rule for {type(value).__name__}")
 
 
+def leave_out_row(error: psycopg.Error) -> None:
+    """Shorten an error to its first sentence: PostgreSQL quotes a row that it refuses, and errors are logged."""
+    if error.diag.message_primary:
+        error.args = (error.diag.message_primary,)
+
+
 class QuickConnection:
     """One of the driver's connections, with what is prepared on it."""
 
@@ -151,9 +157,7 @@ class QuickConnection:
 
     def fail(self, statement: Statement, error: psycopg.Error) -> NoReturn:
         """Raise `error` as SQLAlchemy would."""
-        # A row that is refused is quoted whole, birthday and all, and errors are logged.
-        if error.diag.message_primary:
-            error.args = (error.diag.message_primary,)
+        leave_out_row(error)
         is_lost = error.sqlstate == STALE_PLAN or self.libpq.status != psycopg.pq.ConnStatus.OK
         raise _as_sqlalchemys(error, self.engine, statement.sql, is_lost=is_lost) from error
 

@@ -5,7 +5,8 @@ than the round trip itself. Here a connection is taken as it is, and a command t
 new one, as the client's `Retry` asks for in any case.
 """
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from flask import Flask
 from flask_caching.backends.rediscache import RedisCache
@@ -13,6 +14,8 @@ from redis import Redis
 from redis.connection import ConnectionInterface, ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
+
+T = TypeVar("T")
 
 
 class QuickPool(ConnectionPool):
@@ -36,16 +39,21 @@ class QuickRedis(Redis):
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """The answer to a command; a lost connection is tried once more. Raises RedisError."""
+        return self._with_connection(lambda connection: self._ask(connection, *args, **options))
+
+    def execute_together(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """The answers to several commands that are sent at once; one that failed stands there as its ResponseError."""
+        return self._with_connection(lambda connection: self._ask_together(connection, commands))
+
+    def _with_connection(self, ask: Callable[[ConnectionInterface], T]) -> T:
         pool = self.connection_pool
         connection = pool.get_connection()
         try:
             try:
-                connection.send_command(*args)
-                return self.parse_response(connection, args[0], **options)
+                return ask(connection)
             except RedisConnectionError:
                 connection.disconnect()
-                connection.send_command(*args)
-                return self.parse_response(connection, args[0], **options)
+                return ask(connection)
         except ResponseError:
             raise
         except BaseException:
@@ -54,6 +62,20 @@ class QuickRedis(Redis):
             raise
         finally:
             pool.release(connection)
+
+    def _ask(self, connection: ConnectionInterface, *args: Any, **options: Any) -> Any:
+        connection.send_command(*args)
+        return self.parse_response(connection, args[0], **options)
+
+    def _ask_together(self, connection: ConnectionInterface, commands: tuple[tuple[Any, ...], ...]) -> list[Any]:
+        connection.send_packed_command(connection.pack_commands(commands))
+        answers: list[Any] = []
+        for command in commands:
+            try:
+                answers.append(self.parse_response(connection, command[0]))
+            except ResponseError as error:
+                answers.append(error)
+        return answers
 
 
 class SharedRedisCache(RedisCache):

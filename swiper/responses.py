@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from apiflask.exceptions import HTTPError
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, current_app, jsonify, request
 from flask_limiter import RateLimitExceeded
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -114,17 +114,22 @@ def _http_error(error: Any) -> ApiError:
     return ParamError("The request body is not valid JSON." if status == 400 else None, status=status)
 
 
+def explain(error: Exception) -> ApiError:
+    """Any exception in the words of the envelope, logged where it is a fault of ours."""
+    known = as_api_error(error)
+    cause = getattr(error, "original_exception", None) or error
+    if known.status == 503:
+        log.warning("unavailable: %s", in_short(cause), exc_info=cause if current_app.debug else None)
+    elif known.status >= 500:
+        log.error("unexpected error in %s %s", request.method, request.path, exc_info=cause)
+    return known
+
+
 def init_app(app: Flask) -> None:
     """Register the one handler through which every exception becomes an answer."""
 
     def handle(error: Exception) -> Response:
-        known = as_api_error(error)
-        cause = getattr(error, "original_exception", None) or error
-        if known.status == 503:
-            log.warning("unavailable: %s", in_short(cause), exc_info=cause if app.debug else None)
-        elif known.status >= 500:
-            log.error("unexpected error in %s %s", request.method, request.path, exc_info=cause)
-        return error_response(known)
+        return error_response(explain(error))
 
     # APIFlask registers handlers for these two subclasses; ours replaces them.
     for kind in (Exception, HTTPError, HTTPException):

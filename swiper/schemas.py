@@ -170,15 +170,6 @@ class PageIn(InputSchema):
     per_page = WholeNumber(load_default=20, validate=in_range(1, 100))
 
 
-class ErrorOut(Schema):
-    """The envelope of an error."""
-
-    code = fields.Integer(required=True)
-    data = fields.Raw(required=True, allow_none=True)
-    message = fields.String(required=True)
-    errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
-
-
 class EnvelopeOut(Schema):
     """The envelope of a success; APIFlask puts each answer's own schema in the place of `data`."""
 

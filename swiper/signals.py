@@ -5,6 +5,8 @@ from blinker import Namespace
 _signals = Namespace()
 
 code_issued = _signals.signal("code-issued", "A login code waits to be sent: outbox_id.")
+sms_sent = _signals.signal("sms-sent", "A provider has taken a message: provider.")
+sms_failed = _signals.signal("sms-failed", "No provider has taken a message.")
 swiped = _signals.signal("swiped", "A swipe was stored: uid, sid, kind.")
 rewound = _signals.signal("rewound", "A swipe was taken back: uid, sid.")
 matched = _signals.signal("matched", "Two people became friends: uid, sid.")

@@ -7,14 +7,19 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import gevent
 from celery import Task
+from flask import Flask, current_app
+from gevent.monkey import is_module_patched
 
 from swiper.extensions import redis
+from swiper.logs import request_id_var
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+GATHER_SECONDS = 0.02
 # A sweep ends after this time and goes on at its next turn, so that a provider that hangs cannot keep the workers.
 SWEEP_SECONDS = 30.0
 # A sweep that has said nothing for so long is dead. Each item renews it, so it is longer than any item takes.
@@ -24,13 +29,47 @@ RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIR
 GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 0"
 
 
-def enqueue(task: Task, *args: Any) -> None:
-    """Queue `task`. Where the broker is away the beat's sweep finds the work in the database, so this never fails."""
+def enqueue(task: Task, *args: Any, delay_seconds: float = 0) -> None:
+    """Queue `task`, to be run after the delay. Where the broker is away a sweep finds the work; this never fails."""
     try:
-        task.apply_async(args=args)
+        task.apply_async(args=args, countdown=delay_seconds or None)
     except Exception as error:
         # Broker libraries raise errors of many families; the work itself is safe in the database.
         log.warning("%s waits for the sweep: the broker is away (%s)", task.name, type(error).__name__)
+
+
+def enqueue_soon(one: Task, many: Task, item: int) -> None:
+    """Queue `one(item)`; or where more come within `GATHER_SECONDS`, `many` with the pairs of item and request id.
+
+    Handing a task to Celery costs a gevent worker more than most views do. `many` queues `one` for each, in a process
+    where nobody waits. Those that a kill takes with it are left to the beat's sweep, like those of a lost broker.
+    """
+    if not is_module_patched("socket"):
+        enqueue(one, item)
+        return
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    gathered: list[tuple[int, str]] = app.extensions.setdefault(("gathered", one.name), [])
+    if not gathered:
+        gevent.spawn_later(GATHER_SECONDS, _enqueue_gathered, app, one, many, gathered)
+    gathered.append((item, request_id_var.get()))
+
+
+def _enqueue_gathered(app: Flask, one: Task, many: Task, gathered: list[tuple[int, str]]) -> None:
+    items = gathered[:]
+    gathered.clear()
+    with app.app_context():
+        if len(items) > 1:
+            enqueue(many, items)
+        else:
+            request_id_var.set(items[0][1])
+            enqueue(one, items[0][0])
+
+
+def enqueue_each(task: Task, items: Iterable[tuple[int, str]]) -> None:
+    """Queue `task` for each item, as if the request with the id beside it did."""
+    for item, request_id in items:
+        request_id_var.set(request_id)
+        enqueue(task, item)
 
 
 class Turn:

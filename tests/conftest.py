@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import flask_migrate
 import pytest
@@ -77,6 +78,8 @@ def settings(instance: Path, redis_url: str, database_url: str) -> Settings:
         database_url=database_url,
         local_refresh_seconds=0,
         robots_answer_percent=0,
+        # Tests that want the figures send them themselves.
+        figures_flush_seconds=0,
         log_level="INFO",
     )
 
@@ -161,3 +164,14 @@ def make_app(settings: Settings) -> Iterator[Callable[..., Flask]]:
             db.session.remove()
             for engine in db.engines.values():
                 engine.dispose()
+
+
+@pytest.fixture
+def build(app: Flask, make_app: Callable[..., Flask], tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """Builds an application on a cache of the given kind; its copies of other processes' values are looked up anew."""
+
+    def make(kind: str, **changes: Any) -> Flask:
+        return make_app(**{"cache_type": kind, "cache_dir": tmp_path / "cache"} | changes)
+
+    yield make
+    app.extensions["celery"].set_default()

@@ -23,6 +23,8 @@ from swiper.vip.levels import grant, standing_of
 
 T = TypeVar("T")
 
+SESSION_COOKIE = "swiper_session"
+
 
 @dataclass
 class Person:
@@ -151,3 +153,17 @@ class Clock:
     def advance(self, **delta: float) -> None:
         """Move on by a timedelta."""
         self.moment += timedelta(**delta)
+
+
+def sid_of(client: FlaskClient) -> str:
+    """The session id that a client holds."""
+    cookie = client.get_cookie(SESSION_COOKIE)
+    assert cookie is not None
+    return cookie.value
+
+
+def client_holding(app: Flask, sid: str) -> FlaskClient:
+    """A client that holds a session id, wherever it is from."""
+    client = app.test_client()
+    client.set_cookie(SESSION_COOKIE, sid)
+    return client

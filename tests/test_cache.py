@@ -40,17 +40,6 @@ with create_app().app_context():
 """
 
 
-@pytest.fixture
-def build(app: Flask, make_app: MakeApp, tmp_path: Path) -> Iterator[MakeApp]:
-    """Builds an application on a cache of the given kind; its copies of other processes' values are looked up anew."""
-
-    def make(kind: str, **changes: Any) -> Flask:
-        return make_app(**{"cache_type": kind, "cache_dir": tmp_path / "cache"} | changes)
-
-    yield make
-    app.extensions["celery"].set_default()
-
-
 class Queries:
     """Counts the statements that an application sends to its database."""
 

@@ -169,7 +169,7 @@ def test_page_of_our_own_origin_may_change_things(front: Front, visitor: Visitor
 
 
 def test_security_headers_come_once(visitor: Visitor) -> None:
-    for path in ("/", "/healthz", "/api/vip/levels", "/api/user/profile", "/assets/page.css", "/api/nowhere"):
+    for path in ("/", "/healthz", "/api/vip/levels", "/api/user/profile", "/assets/tokens.css", "/api/nowhere"):
         answer = visitor.get(path)
         for name, value in SECURITY_HEADERS.items():
             assert header_lines(answer, name) == [value], (path, name)
@@ -187,7 +187,7 @@ def test_upload_and_assets_are_served_by_nginx_itself(front: Front, people: Peop
             program.send(signal.SIGSTOP)
         try:
             shown = visitor.get(url, timeout=10)
-            asset = visitor.get("/assets/page.css", timeout=10)
+            asset = visitor.get("/assets/tokens.css", timeout=10)
             missing = visitor.get("/media/ab/" + "0" * 32 + ".jpg", timeout=10)
             partial = visitor.get("/media/../swiper.db", timeout=10)
         finally:
@@ -376,7 +376,7 @@ def test_tls_is_ready_to_be_switched_on(front: Front, settings: Settings, tmp_pa
         visitor.verify = False
         nginx.wait_for(lambda: is_up(plain), "nginx does not serve")
         with pytest.warns(Warning, match="certificate"):
-            page, asset = visitor.get("/healthz"), visitor.get("/assets/page.css")
+            page, asset = visitor.get("/healthz"), visitor.get("/assets/tokens.css")
         assert page.status_code == asset.status_code == 200
         for answer in (page, asset):
             assert header_lines(answer, "Strict-Transport-Security") == ["max-age=31536000"]

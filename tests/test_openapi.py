@@ -112,6 +112,7 @@ def test_every_answer_has_the_documented_shape(app: Flask, people: People, docum
     check("/api/social/users", me.get("/api/social/users", group_num=9))
     others[0].like(me)
     check("/api/social/liked_me", me.get("/api/social/liked_me"))
+    check("/api/social/liked_me/count", me.get("/api/social/liked_me/count"))
     assert check("/api/social/like", me.like(others[0]))["is_matched"]
     check("/api/social/superlike", me.superlike(others[1]))
     check("/api/social/dislike", me.dislike(others[2]))

@@ -17,11 +17,11 @@ from sqlalchemy.engine import make_url
 
 from chaos.volley import Shot, volley
 from config.settings import Settings
-from swiper.engines import QuickConnection
+from swiper.engines import SharedTlsConnection
 from swiper.extensions import db
 from swiper.social.models import MATCHED, Friend, LikeIn, Pair, Swipe
 from swiper.vip.quotas import Quota
-from tests.factories import People, Person
+from tests.factories import People, Person, sid_of
 from tests.processes import Program, Visitor, answers_at, environment_of, free_port, gunicorn
 from tests.proxy import FreezableProxy
 
@@ -35,12 +35,6 @@ COMMIT = rb"COMMIT(\0|$)"
 PORTS = {"postgresql": 5432, "mysql": 3306}
 PROFILE, READY, ALIVE, LEVELS = "/api/user/profile", "/readyz", "/healthz", "/api/vip/levels"
 LIKE = "/api/social/like"
-
-
-def session_of(person: Person) -> str:
-    cookie = person.client.get_cookie("swiper_session")
-    assert cookie
-    return cookie.value
 
 
 def like(visitor: Visitor, target: Person) -> Any:
@@ -81,7 +75,7 @@ def freeze_and_thaw(
 
     `ask` is answered before and, after a while, again afterwards.
     """
-    with Visitor(base, session_of(person)) as visitor:
+    with Visitor(base, sid_of(person.client)) as visitor:
         assert ask(visitor).json()["code"] == 0
         proxy.freeze()
         started = time.monotonic()
@@ -161,7 +155,7 @@ def test_a_swipe_whose_commit_meets_silence_is_told_in_time_and_stored_wholly_or
     with (
         proxied_database(settings) as (proxy, through),
         serving(settings, tmp_path, DATABASE_URL=through) as (base, _),
-        Visitor(base, session_of(person)) as visitor,
+        Visitor(base, sid_of(person.client)) as visitor,
     ):
         assert ask_for_profile(visitor).json()["code"] == 0
         proxy.freeze_at(COMMIT, is_sent=is_sent)
@@ -194,12 +188,12 @@ def test_silence_at_any_step_of_a_connections_life_is_given_up_in_time(
 
 def test_tls_that_is_offered_is_prepared_once_and_not_for_each_connection(app: Flask) -> None:
     """Reading all certificates of the system for each would keep a worker busy just when it must connect anew."""
-    one, other = QuickConnection(defer_connect=True), QuickConnection(defer_connect=True)
+    one, other = SharedTlsConnection(defer_connect=True), SharedTlsConnection(defer_connect=True)
     assert one.ctx is other.ctx
-    assert QuickConnection(defer_connect=True, ssl_verify_cert=True).ctx is not one.ctx
+    assert SharedTlsConnection(defer_connect=True, ssl_verify_cert=True).ctx is not one.ctx
     with app.app_context(), db.engine.connect() as connection:
         used = connection.connection.dbapi_connection
-        assert isinstance(used, QuickConnection) is (db.engine.dialect.name == "mysql")
+        assert isinstance(used, SharedTlsConnection) is (db.engine.dialect.name == "mysql")
 
 
 def test_a_busy_process_does_not_take_its_own_lateness_for_the_servers(
@@ -208,7 +202,7 @@ def test_a_busy_process_does_not_take_its_own_lateness_for_the_servers(
     """The worker is stopped while it waits, connecting or for an answer, and goes on when its limit has long passed."""
     limit = 3.0
     target = people.woman()
-    likes = [Shot("POST", LIKE, {"sid": str(target.id)}, session_of(people.add())) for _ in range(6)]
+    likes = [Shot("POST", LIKE, {"sid": str(target.id)}, sid_of(people.add().client)) for _ in range(6)]
     with (
         proxied_database(settings) as (proxy, through),
         serving(settings, tmp_path, DATABASE_URL=through, DATABASE_STATEMENT_SECONDS=limit) as (base, server),

@@ -3,6 +3,7 @@
 Collected where the tests run on PostgreSQL alone (`tests/conftest.py`).
 """
 
+import re
 import sys
 import threading
 import traceback
@@ -24,13 +25,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from config.settings import Settings
 from deploy.processes import wait_until
 from swiper.auth.accounts import delete_account
-from swiper.dialect import again_on_conflict
+from swiper.dialect import again_on_conflict, bulk_insert
 from swiper.errors import AlreadySwipedError, NotFoundError, RateLimitedError
 from swiper.extensions import db
 from swiper.quick_postgres import BEGIN, COMMIT, QuickConnection, QuickLane, Statement, Step, _as_text
 from swiper.responses import is_outage
-from swiper.social.models import SwipeKind
+from swiper.social import quick
+from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import Outcome, swipe
+from swiper.social.walks import unseen
 from swiper.vip.levels import standing_of
 from tests.factories import People, at_once
 from tests.processes import Program, environment_of, free_port
@@ -531,3 +534,24 @@ def test_a_swipe_whose_connection_is_lost_at_its_commit_is_stored_once(
     assert len(lost) == 1
     assert whole_swipe(app, man, woman) == [True] * 5
     assert is_idle(app)
+
+
+def test_whom_a_caller_has_swiped_is_looked_up_without_reading_all_their_swipes(app: Flask, people: People) -> None:
+    """With the plan that is made once for all callers: among people with few swipes, one who has very many."""
+    busy, others, swiped_at = people.add().id, range(10**6, 10**6 + 20_000), datetime.now(UTC)
+    with app.app_context():
+        rows = [(busy, sid, SwipeKind.LIKE, swiped_at) for sid in others]
+        rows += [(uid, uid + 1, SwipeKind.LIKE, swiped_at) for uid in range(20_000)]
+        bulk_insert(Swipe, ("uid", "sid", "kind", "swiped_at"), rows)
+        db.session.commit()
+        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE swipes")
+            connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+            connection.exec_driver_sql(f"PREPARE swiped (int8, int8[]) AS {quick.SWIPED.sql}")
+            asked = "ARRAY[1, 2, 3, 1000000, 1019999]::int8[]"
+            told = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) EXECUTE swiped ({busy}, {asked})").scalars()
+            plan = "\n".join(told)
+            connection.exec_driver_sql("RESET plan_cache_mode")
+        assert "Rows Removed by Filter: 20000" not in plan
+        assert int(re.search(r"Buffers: shared hit=(\d+)", plan)[1]) < 40, plan  # type: ignore[index]
+        assert sorted(unseen(busy, [1, 10**6, 2, 10**6 + 19_999])) == [1, 2]

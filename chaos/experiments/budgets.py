@@ -187,7 +187,7 @@ def _come_back(budgets: Budgets, phone: str, address: str) -> Finding:
         budgets.come_back("an address", "sms:ip:*", request_code(second, address)),
         budgets.come_back("a number in a day", "{p:*}:day", request_code(phone, "127.0.4.1")),
         budgets.come_back("a number in a minute", "{p:*}:lock", request_code(phone, "127.0.4.1")),
-        budgets.come_back("guesses", "LIMIT*", enter_code(third, "000000", "127.0.3.1"), admitted=CODE_WRONG),
+        budgets.come_back("guesses", "login:ip:*", enter_code(third, "000000", "127.0.3.1"), admitted=CODE_WRONG),
     ]
     return budgets.finding(
         "whoever waits as Retry-After says",

@@ -7,27 +7,31 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
+from swiper.auth import quick
 from swiper.auth.codes import redeem_code, restore_code
 from swiper.auth.models import (
     DatingSex,
     Discovery,
     FileRemoval,
     Nickname,
+    Operator,
     Phone,
     Preferences,
     SmsOutbox,
     Status,
+    Suspension,
     Tombstone,
     Upload,
     User,
 )
 from swiper.auth.phones import parse_phone
-from swiper.auth.profiles import forget_account, modify_profile
+from swiper.auth.profiles import Account, forget_account, modify_profile, own_account
 from swiper.auth.sessions import count_sessions, end_all_sessions
-from swiper.dialect import after_commit, insert_if_absent, now, transactional
+from swiper.dialect import after_commit, again_on_conflict, insert_if_absent, now, quick_lane, transactional
 from swiper.errors import BannedError, CodeError, NotFoundError
 from swiper.extensions import db
 from swiper.ids import new_id
+from swiper.quick_postgres import QuickLane
 from swiper.signals import account_deleted, account_exporting, status_changed
 from swiper.vip.levels import Standing
 from swiper.vip.models import Membership, Order, Ticket
@@ -37,29 +41,49 @@ from swiper.vip.quotas import Quota
 log = logging.getLogger(__name__)
 
 
-def log_in(phonenum: str, code: str) -> int:
-    """The id of the account that a right code opens; the account is made at the first login.
+def log_in(phonenum: str, code: str) -> Account:
+    """The account that a right code opens; it is made at the first login.
 
     Raises ParamError for a bad number, CodeError for a wrong, expired, used or locked code, BannedError for a suspended
-    account. When the database fails after the code was consumed, the code becomes valid again.
+    account, LoginError for one that is deleted at this moment. When the account cannot be read after the code was
+    consumed, the code becomes valid again.
     """
     phone = parse_phone(phonenum)
     rest_ms = redeem_code(phone, code)
     if not rest_ms:
         raise CodeError()
     try:
-        uid, status = find_or_create(phone)
+        uid, _ = find_or_create(phone)
+        account = own_account(uid)
     except Exception:
         restore_code(phone, code, rest_ms)
         raise
-    if status is Status.SUSPENDED:
+    if account.status is Status.SUSPENDED:
         raise BannedError()
-    return uid
+    return account
+
+
+def find_or_create(phone: str) -> tuple[int, Status]:
+    """Id and status of the account of a number (E.164). Two first logins at once make one account."""
+    lane = quick_lane()
+    if lane is None:
+        return _find_or_create(phone)
+    return again_on_conflict("find_or_create", lambda: (_find_or_create_quickly(lane, phone), []))
+
+
+def _find_or_create_quickly(lane: QuickLane, phone: str) -> tuple[int, Status]:
+    uid = new_id()
+    find = (quick.FIND_BY_PHONE, [phone])
+    (found,) = lane.ask(find)
+    if not found:
+        # Where somebody else is quicker this makes nothing, and what they have made is found.
+        lane.ask((quick.CREATE, [phone, uid, first_nickname(uid), now()]))
+        (found,) = lane.ask(find)
+    return found[0]
 
 
 @transactional
-def find_or_create(phone: str) -> tuple[int, Status]:
-    """Id and status of the account of a number (E.164). Two first logins at once make one account."""
+def _find_or_create(phone: str) -> tuple[int, Status]:
     uid = db.session.scalar(select(Phone.uid).where(Phone.phone == phone))
     if uid is None:
         fresh = new_id()
@@ -71,8 +95,13 @@ def find_or_create(phone: str) -> tuple[int, Status]:
     return uid, user.status
 
 
+def first_nickname(uid: int) -> str:
+    """What somebody is called until they choose a name."""
+    return f"swiper-{to_base36(uid)[-9:]}"
+
+
 def _add_user(uid: int, phone: str) -> None:
-    nickname = f"swiper-{to_base36(uid)[-9:]}"
+    nickname = first_nickname(uid)
     db.session.add(User(id=uid, phone=phone, nickname=nickname))
     db.session.flush()
     db.session.add_all([Preferences(uid=uid), Nickname(folded=nickname, uid=uid)])
@@ -174,7 +203,19 @@ def remove_owned(uid: int) -> None:
     if keys:
         insert_if_absent(FileRemoval, [{"key": key, "created_at": now()} for key in keys], ["key"])
     release_orders_of(uid)
-    for owned in (Discovery, Upload, Preferences, Phone, Nickname, Membership, Order, Ticket, Quota):
+    for owned in (
+        Discovery,
+        Upload,
+        Preferences,
+        Phone,
+        Nickname,
+        Operator,
+        Suspension,
+        Membership,
+        Order,
+        Ticket,
+        Quota,
+    ):
         db.session.execute(delete(owned).where(owned.uid == uid))
     db.session.execute(delete(User).where(User.id == uid))
     after_commit(lambda: forget_account(uid))
@@ -191,6 +232,7 @@ def export_account(uid: int) -> dict[str, Any]:
         "orders": rows_of(select(Order).where(Order.uid == uid)),
         "tickets": rows_of(select(Ticket).where(Ticket.uid == uid)),
         "quotas": rows_of(select(Quota).where(Quota.uid == uid)),
+        "operator": rows_of(select(Operator).where(Operator.uid == uid)),
         "open_sessions": count_sessions(uid),
     }
     for _, part in account_exporting.send(None, uid=uid):

@@ -4,20 +4,23 @@ Redis decides which code is valid; the database only remembers, encrypted, what 
 """
 
 import base64
+import functools
 import hashlib
 import logging
 import secrets
 from datetime import timedelta
+from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 from flask import current_app
 from sqlalchemy import delete, select, update
 
 from swiper import sms
+from swiper.auth import quick
 from swiper.auth.models import SmsOutbox
 from swiper.auth.phones import keyed_digest, parse_phone
 from swiper.bans.services import client_network
-from swiper.dialect import now, transactional
+from swiper.dialect import again_on_conflict, insert_if_absent, now, quick_lane, transactional
 from swiper.errors import RateLimitedError
 from swiper.extensions import db, redis
 from swiper.ids import new_id
@@ -25,7 +28,7 @@ from swiper.signals import code_issued
 
 log = logging.getLogger(__name__)
 
-HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 # What a claim allows beside the waiting for the providers.
 CLAIM_MARGIN_SECONDS = 4.0
@@ -116,13 +119,25 @@ def issue_code(phonenum: str, remote_addr: str) -> int:
 def _budgets(remote_addr: str) -> list[tuple[str, int]]:
     config = current_app.config
     return [
-        (f"sms:ip:{keyed_digest('ip', client_network(remote_addr))[:32]}", config["SMS_PER_IP_PER_DAY"]),
+        (f"sms:ip:{_address_digest(remote_addr)}", config["SMS_PER_IP_PER_DAY"]),
         ("sms:all", config["SMS_GLOBAL_PER_DAY"]),
     ]
 
 
+def count_guess(remote_addr: str) -> None:
+    """Count one attempt at a login against its address. Raises RateLimitedError when the minute's are used up."""
+    key = f"login:ip:{_address_digest(remote_addr)}"
+    waits = redis.client.eval(COUNT_WITHIN, 1, key, current_app.config["LOGIN_PER_IP_PER_MINUTE"], MINUTE_MS)
+    if waits:
+        raise RateLimitedError(int(waits) / 1000)
+
+
+def _address_digest(remote_addr: str) -> str:
+    return keyed_digest("ip", client_network(remote_addr))[:32]
+
+
 def _reserve(phone: str, remote_addr: str) -> None:
-    """Count this request against the number, then the address, then everybody; all or nothing."""
+    """Count this request against the number, then the address and everybody; all or nothing."""
     config = current_app.config
     limits = (
         config["CODE_RESEND_SECONDS"] * 1000,
@@ -133,12 +148,16 @@ def _reserve(phone: str, remote_addr: str) -> None:
     if waits:
         raise RateLimitedError(int(waits) / 1000)
     counted: list[str] = []
+    budgets = _budgets(remote_addr)
     try:
-        for key, limit in _budgets(remote_addr):
-            waits = redis.client.eval(COUNT_WITHIN, 1, key, limit, DAY_MS)
-            if waits:
-                raise RateLimitedError(int(waits) / 1000)
-            counted.append(key)
+        counts = [("EVAL", COUNT_WITHIN, 1, key, limit, DAY_MS) for key, limit in budgets]
+        answers = redis.client.execute_together(*counts)
+        counted = [key for (key, _), answer in zip(budgets, answers, strict=True) if answer == 0]
+        for refused in answers:
+            if isinstance(refused, Exception):
+                raise refused
+            if refused:
+                raise RateLimitedError(refused / 1000)
     except Exception:
         _take_back(phone, counted)
         raise
@@ -156,23 +175,35 @@ def _take_back(phone: str, counters: list[str], *, is_stored: bool = False) -> N
         log.warning("a reservation for a code could not be taken back: %s", type(error).__name__)
 
 
-@transactional
 def _put_into_outbox(phone: str, code: str) -> int:
-    moment = now()
-    row = SmsOutbox(
-        id=new_id(),
-        phone=phone,
-        sealed_code=_vault().encrypt(code.encode()).decode(),
-        claimed_until=moment,
-        expires_at=moment + timedelta(seconds=current_app.config["CODE_TTL_SECONDS"]),
-    )
-    db.session.add(row)
-    return row.id
+    moment, lifetime = now(), timedelta(seconds=current_app.config["CODE_TTL_SECONDS"])
+    row: dict[str, Any] = {
+        "id": new_id(),
+        "phone": phone,
+        "sealed_code": _vault().encrypt(code.encode()).decode(),
+        "claimed_until": moment,
+        "expires_at": moment + lifetime,
+    }
+    lane = quick_lane()
+    if lane is None:
+        _add_to_outbox(row)
+    else:
+        again_on_conflict("put_into_outbox", lambda: (lane.ask((quick.PUT_INTO_OUTBOX, [*row.values()])), []))
+    return int(row["id"])
+
+
+@transactional
+def _add_to_outbox(row: dict[str, Any]) -> None:
+    insert_if_absent(SmsOutbox, [row], ["id"])
 
 
 def _vault() -> Fernet:
-    key = hashlib.sha256(b"sms outbox:" + str(current_app.config["SECRET_KEY"]).encode()).digest()
-    return Fernet(base64.urlsafe_b64encode(key))
+    return _vault_of(str(current_app.config["SECRET_KEY"]))
+
+
+@functools.lru_cache(maxsize=4)
+def _vault_of(secret_key: str) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"sms outbox:" + secret_key.encode()).digest()))
 
 
 def redeem_code(phone: str, code: str) -> int:

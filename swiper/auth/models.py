@@ -80,7 +80,10 @@ class Nickname(Model):
 
     __tablename__ = "nicknames"
 
-    folded: Mapped[str] = mapped_column(String(160), primary_key=True)
+    # Ordered by code point on every database, so that a prefix is a range of the key.
+    folded: Mapped[str] = mapped_column(
+        String(160).with_variant(String(160, collation="C"), "postgresql"), primary_key=True
+    )
     uid: Mapped[int] = mapped_column(BigInteger)
 
 
@@ -159,6 +162,26 @@ class SmsOutbox(Model):
     sealed_code: Mapped[str] = mapped_column(Text)
     claimed_until: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Suspension(Model):
+    """Why an account is suspended and until when; it has none where the command line suspended it for good."""
+
+    __tablename__ = "suspensions"
+    __table_args__ = (Index(None, "until"), TABLE_OPTIONS)
+
+    uid: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    reason: Mapped[str] = mapped_column(String(200))
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Operator(Model):
+    """Somebody who may use the operator's desk."""
+
+    __tablename__ = "operators"
+
+    uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    granted_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class Tombstone(Model):

@@ -1,6 +1,5 @@
 """Phone numbers, parsed to E.164 before anything is keyed by them."""
 
-import hashlib
 import hmac
 import re
 import unicodedata
@@ -27,7 +26,8 @@ def parse_phone(text: str) -> str:
         number = phonenumbers.parse(plain, current_app.config["DEFAULT_REGION"])
     except phonenumbers.NumberParseException as error:
         raise _not_valid() from error
-    if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) not in SENDABLE:
+    # A number that is not valid has no type.
+    if phonenumbers.number_type(number) not in SENDABLE:
         raise _not_valid()
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
@@ -40,4 +40,4 @@ def keyed_digest(purpose: str, text: str) -> str:
     """A digest of `text` that cannot be reversed without the application's key."""
     key = str(current_app.config["SECRET_KEY"]).encode()
     # JSON admits half of a surrogate pair, which plain UTF-8 has no bytes for.
-    return hmac.new(key, f"{purpose}:{text}".encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
+    return hmac.digest(key, f"{purpose}:{text}".encode(errors="surrogatepass"), "sha256").hex()

@@ -2,14 +2,15 @@
 
 import unicodedata
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from flask import current_app
 from sqlalchemy import delete, select
 
+from swiper.auth import quick
 from swiper.auth.models import (
     DatingSex,
     Nickname,
@@ -20,10 +21,11 @@ from swiper.auth.models import (
     UploadKind,
     User,
 )
-from swiper.dialect import after_commit, insert_if_absent, transactional
+from swiper.dialect import after_commit, insert_if_absent, quick_lane, transactional
 from swiper.errors import LoginError, PermissionDeniedError, ProfileError
 from swiper.extensions import db
 from swiper.memo import forget, recall
+from swiper.quick_postgres import QuickLane
 from swiper.signals import vip_changed
 from swiper.vip.levels import Standing, standing, standings_of
 from swiper.vip.models import Membership, Permission
@@ -148,6 +150,10 @@ def own_account(uid: int) -> Account:
 
 def load_account(uid: int) -> Account | None:
     """The Account from the database."""
+    lane = quick_lane()
+    if lane is not None:
+        accounts, photos = lane.ask((quick.ACCOUNT, [uid]), (quick.ALBUMS, [[uid]]))
+        return _assemble(*accounts[0], photos=_by_owner(photos).get(uid, [])) if accounts else None
     row = db.session.execute(
         select(User, Preferences, Membership)
         .join(Preferences, Preferences.uid == User.id)
@@ -167,13 +173,25 @@ def load_account(uid: int) -> Account | None:
     )
 
 
+def _assemble(*values: Any, photos: list[Any]) -> Account:
+    """The Account of its fields' values in their order, but for the photos, which stand before the VIP state."""
+    *own, vip_level, vip_expires_at = values
+    return Account(*own, tuple(photos), vip_level, vip_expires_at)  # type: ignore[call-arg]
+
+
 def photos_of(uids: Collection[int]) -> dict[int, list[tuple[int, str]]]:
     """By user id: `(id, address)` of the album's photos, oldest first."""
+    if not uids:
+        return {}
+    query = select(Upload.uid, Upload.id, Upload.url).where(Upload.uid.in_(uids), Upload.kind == UploadKind.PHOTO)
+    return _by_owner(db.session.execute(query.order_by(Upload.id)))
+
+
+def _by_owner(photos: Iterable[Any]) -> dict[int, list[tuple[int, str]]]:
+    """Rows of user id, photo id and address, as albums by user id."""
     albums: dict[int, list[tuple[int, str]]] = {}
-    if uids:
-        query = select(Upload.uid, Upload.id, Upload.url).where(Upload.uid.in_(uids), Upload.kind == UploadKind.PHOTO)
-        for uid, photo_id, url in db.session.execute(query.order_by(Upload.id)):
-            albums.setdefault(uid, []).append((photo_id, url))
+    for uid, photo_id, url in photos:
+        albums.setdefault(uid, []).append((photo_id, url))
     return albums
 
 
@@ -213,6 +231,9 @@ def cards_of(uids: Sequence[int], friends: Collection[int] = ()) -> list[dict[st
 
 def dated_cards(uids: Sequence[int], friends: Collection[int] = ()) -> list[tuple[dict[str, Any], datetime | None]]:
     """The same, each with the moment at which its badge ends."""
+    lane = quick_lane()
+    if lane is not None and uids:
+        return _dated_cards_quickly(lane, uids, friends)
     rows = db.session.execute(
         select(User, Preferences.only_match)
         .join(Preferences, Preferences.uid == User.id)
@@ -228,7 +249,33 @@ def dated_cards(uids: Sequence[int], friends: Collection[int] = ()) -> list[tupl
     ]
 
 
-def _card(user: User, photos: list[tuple[int, str]], current: Standing) -> dict[str, Any]:
+def _dated_cards_quickly(
+    lane: QuickLane, uids: Sequence[int], friends: Collection[int]
+) -> list[tuple[dict[str, Any], datetime | None]]:
+    rows, photos = lane.ask((quick.CARDS, [list(uids)]), (quick.ALBUMS, [list(uids)]))
+    albums = _by_owner(photos)
+    made = {}
+    for uid, nickname, sex, birthday, location, bio, avatar, only_match, level, expires_at in rows:
+        shown = albums.get(uid, []) if uid in friends or not only_match else []
+        current = standing(level, expires_at)
+        user = _Face(uid, nickname, sex, birthday, location, bio, avatar)
+        made[uid] = _card(user, shown, current), current.expires_at
+    return [made[uid] for uid in uids if uid in made]
+
+
+class _Face(NamedTuple):
+    """What a card shows of a user's row."""
+
+    id: int
+    nickname: str
+    sex: Sex | None
+    birthday: date | None
+    location: str | None
+    bio: str
+    avatar: str
+
+
+def _card(user: User | _Face, photos: list[tuple[int, str]], current: Standing) -> dict[str, Any]:
     return {
         "id": user.id,
         "nickname": user.nickname,

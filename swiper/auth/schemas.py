@@ -211,6 +211,7 @@ class ExportOut(Schema):
         **{"uid": "id", "id": "id", "kind": "text", "key": "text", "url": "text", "is_pushed": "flag"},
         created_at="moment",
     )
+    operator = rows("OperatorRow", uid="id", granted_at="moment")
     membership = rows("MembershipRow", uid="id", level="number", expires_at="moment")
     orders = rows(
         "OrderRow",

@@ -9,10 +9,11 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, cast
 
 import msgspec
-from flask import Flask, Request, current_app, g
+from flask import Flask, Request, g
 from flask_session.base import ServerSideSession
 from flask_session.redis.redis import RedisSessionInterface
 from redis.exceptions import RedisError
@@ -25,8 +26,18 @@ log = logging.getLogger(__name__)
 
 # The user's id and 256 random bits.
 SID = re.compile(r"([1-9][0-9]{0,18})\.([A-Za-z0-9_-]{43})")
+# Below these a session is looked up, and answers are kept by nobody; nothing else knows its caller.
+PERSONAL_PATHS = ("/api/", "/admin")
 # By path: the key of what a view reads of its caller, for `taken_along`.
 READ_ALONG: dict[str, Callable[[int], str]] = {}
+# KEYS: session, list of the user's sessions. ARGV: packed session, lifetime in seconds, session id, this moment.
+STORE = """
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], 0, ARGV[4])
+redis.call('ZADD', KEYS[2], ARGV[4] + ARGV[2], ARGV[3])
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+return 0
+"""
 # What the interface's own serializer writes; its decoder would try pickle on anything else.
 _decode = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
@@ -38,10 +49,16 @@ class UnreachableSession(ServerSideSession):
 class SessionInterface(RedisSessionInterface):
     """Flask-Session's Redis interface, which lets requests that need no login live without Redis."""
 
+    def __init__(self, app: Flask, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.cookie = re.compile(rf"(?:^|;) *{re.escape(app.config['SESSION_COOKIE_NAME'])}=([^; ]*)")
+
     def open_session(self, app: Flask, request: Request) -> ServerSideSession:
         """The stored session; an UnreachableSession where Redis does not answer."""
-        known = SID.fullmatch(request.cookies.get(app.config["SESSION_COOKIE_NAME"], ""))
-        if not known or not request.path.startswith("/api/"):
+        # Werkzeug would look through all headers, and then read all cookies.
+        sent = self.cookie.search(request.environ.get("HTTP_COOKIE", ""))
+        known = SID.fullmatch(sent[1]) if sent else None
+        if not known or not request.path.startswith(PERSONAL_PATHS):
             return self._stranger()
         try:
             stored = self._read(int(known[1]), known[0], READ_ALONG.get(request.path))
@@ -86,9 +103,12 @@ class SessionInterface(RedisSessionInterface):
                 response.headers.add("Vary", "Cookie")
             return
         super().save_session(app, session, response)
-        if session.get("uid"):
-            # A logout everywhere that came since `start_session` has crossed it off the list, before it was stored.
-            _list_session(session["uid"], session.sid)
+
+    def _upsert_session(self, session_lifetime: timedelta, session: ServerSideSession, store_id: str) -> None:
+        """Store a session and list it among its user's own in one step: no logout everywhere comes in between."""
+        seconds, moment = int(session_lifetime.total_seconds()), time.time()
+        keys = (store_id, _index(session["uid"]))
+        redis.client.eval(STORE, 2, *keys, self.serializer.encode(session), seconds, session.sid, moment)
 
 
 def init_app(app: Flask) -> None:
@@ -118,24 +138,13 @@ def _index(uid: int) -> str:
 
 
 def start_session(session: Any, uid: int) -> None:
-    """Log `uid` in: new session id, nothing taken over from before, listed among the user's sessions."""
+    """Log `uid` in: new session id, nothing taken over from before. Stored and listed when the answer is sent."""
     if session.get("uid"):
         redis.client.zrem(_index(session["uid"]), session.sid)
         redis.client.delete(key_of(session.sid))
     session.clear()
     session["uid"] = uid
     session.sid = new_sid(uid)
-    _list_session(uid, session.sid)
-
-
-def _list_session(uid: int, sid: str) -> None:
-    """Note a session among the user's own, where a logout everywhere finds it."""
-    lifetime = current_app.config["PERMANENT_SESSION_LIFETIME"].total_seconds()
-    pipe = redis.client.pipeline()
-    pipe.zremrangebyscore(_index(uid), 0, time.time())
-    pipe.zadd(_index(uid), {sid: time.time() + lifetime})
-    pipe.expire(_index(uid), int(lifetime))
-    pipe.execute()
 
 
 def end_session(session: Any, uid: int) -> None:

@@ -4,10 +4,10 @@ from threading import BoundedSemaphore
 
 from celery import Task, shared_task
 
-from swiper.auth import codes, uploads
+from swiper.auth import codes, suspensions, uploads
 from swiper.sms import SmsError
 from swiper.storage import StorageError
-from swiper.tasking import sweep
+from swiper.tasking import enqueue_each, sweep
 
 # So many threads of a worker may wait for the object store at a time; the others are left for what cannot wait.
 PUSHES_AT_ONCE = 3
@@ -21,6 +21,12 @@ def send_code(self: Task, outbox_id: int) -> None:
         codes.deliver_code(outbox_id)
     except SmsError as error:
         raise self.retry(exc=error, countdown=2 ** (self.request.retries + 1)) from error
+
+
+@shared_task(name="auth.send_codes", ignore_result=True)
+def send_codes(outbox_ids: list[tuple[int, str]]) -> None:
+    """Give each of several codes (row and request id) a task of its own: one provider's delay is not theirs."""
+    enqueue_each(send_code, outbox_ids)
 
 
 @shared_task(name="auth.sweep_codes")
@@ -58,3 +64,9 @@ def sweep_files() -> None:
     """Push what is still local, remove what nobody needs."""
     sweep("push_files", uploads.unpushed_uploads, uploads.push_upload, StorageError)
     sweep("remove_files", lambda: zip(uploads.pending_removals()), uploads.remove_file, StorageError)
+
+
+@shared_task(name="auth.lift_suspensions")
+def lift_suspensions() -> None:
+    """Admit the people whose suspension is over."""
+    sweep("lift_suspensions", lambda: zip(suspensions.over_suspensions()), suspensions.lift_if_over)

@@ -6,6 +6,7 @@ from threading import Lock
 from flask import Flask, current_app
 from werkzeug.utils import import_string
 
+from swiper.signals import sms_failed, sms_sent
 from swiper.sms.base import SmsAwayError, SmsError, SmsProvider
 
 __all__ = ["SmsAwayError", "SmsError", "SmsProvider", "init_app", "send_sms"]
@@ -45,7 +46,9 @@ def send_sms(phone: str, code: str) -> str:
             failures.append(f"{provider.name}: {error}")
         else:
             provider.away_until = 0.0
+            sms_sent.send(None, provider=provider.name)
             return str(provider.name)
+    sms_failed.send(None)
     raise SmsError("; ".join(failures) or "no provider is configured")
 
 

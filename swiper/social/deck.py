@@ -110,7 +110,11 @@ def bring_back(_sender: Any, *, uid: int, sid: int) -> None:
     held = _unpack(redis.client.get(pass_key(uid)))
     if held and sid not in held.rest:
         held.rest.append(sid)
-        redis.client.set(pass_key(uid), _pack(held), ex=PASS_SECONDS)
+        _keep(uid, _pack(held))
+
+
+def _keep(uid: int, packed: bytes) -> None:
+    redis.client.set(pass_key(uid), packed, ex=PASS_SECONDS)
 
 
 account_deleted.connect(forget_pass)
@@ -135,7 +139,7 @@ def _group_ids(wish: Wish, group: int, stored: Any) -> list[int]:
     # Only what has changed is written, so that a page fetched ahead cannot undo a pass that begins meanwhile.
     packed = _pack(current)
     if packed != stored:
-        redis.client.set(pass_key(wish.uid), packed, ex=PASS_SECONDS)
+        _keep(wish.uid, packed)
     return shown
 
 

@@ -19,6 +19,8 @@ from swiper.social.ranking import POINTS, add_all, drop_from_ranking
 
 # How many of each side are taken at a time when a deleted user is forgotten.
 FORGET_BATCH = 300
+# A number beyond this tells nobody more, and everyone's count stays as cheap as a page.
+COUNT_AT_MOST = 99
 
 
 def are_friends(uid: int, others: list[int]) -> set[int]:
@@ -83,6 +85,15 @@ def list_likers(uid: int, page: int, per_page: int) -> dict[str, Any]:
         for card in cards
     ]
     return page_of(items, total, page, per_page)
+
+
+def count_waiting(uid: int) -> dict[str, Any]:
+    """How many active people like the caller and wait for an answer: `waiting`, and whether there are more."""
+    active = (User.id == LikeIn.uid) & (User.status == Status.ACTIVE)
+    waits = (LikeIn.sid == uid) & (LikeIn.is_answered == 0)
+    found = select(LikeIn.uid).join(User, active).where(waits).limit(COUNT_AT_MOST + 1).subquery()
+    count = db.session.scalar(select(func.count()).select_from(found)) or 0
+    return {"waiting": min(count, COUNT_AT_MOST), "has_more": count > COUNT_AT_MOST}
 
 
 def _is_ended(uid: int, other: Any) -> ColumnElement[bool]:

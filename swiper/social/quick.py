@@ -57,4 +57,10 @@ FITTING = Statement(
     AND dating_sex IN ($6::text, 'any') AND birthday > $7::date AND birthday <= $8::date""",
     int,
 )
-SWIPED = Statement("SELECT sid FROM swipes WHERE uid = $1::int8 AND sid = ANY($2::int8[])", int)
+# One look into the primary key for each. Asked as `sid = ANY($2)`, a plan made for all callers reads every swipe of the
+# caller's, since most have few, and filters: 5 ms for those with 20,000.
+SWIPED = Statement(
+    """SELECT asked.sid FROM unnest($2::int8[]) AS asked (sid)
+    WHERE (SELECT true FROM swipes WHERE uid = $1::int8 AND swipes.sid = asked.sid)""",
+    int,
+)

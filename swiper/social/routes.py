@@ -7,13 +7,13 @@ from flask import current_app, g, request
 
 from swiper.auth import sessions
 from swiper.auth.profiles import cards_of
-from swiper.blueprints import Blueprint
+from swiper.blueprints import FORM, JSON, Blueprint, quick_match
 from swiper.errors import NotFoundError
 from swiper.ids import MAX_ID
 from swiper.pages import cached_page
 from swiper.responses import ok
 from swiper.schemas import PageIn, page_schema
-from swiper.social import deck, friends, ranking, schemas, swipes, tasks
+from swiper.social import answers, deck, friends, ranking, schemas, swipes, tasks
 from swiper.social.models import SwipeKind
 from swiper.tasking import enqueue
 from swiper.vip.models import Permission
@@ -26,8 +26,8 @@ sessions.READ_ALONG["/api/social/users"] = deck.pass_key
 # What nearly all clients send; anything else is read by the schemas.
 GROUP = re.compile(rb"(?:group_num=(0|[1-9][0-9]{0,3}))?")
 SID_IN = {
-    "application/json": re.compile(rb'\{"sid": ?"([1-9][0-9]{0,18})"\}'),
-    "application/x-www-form-urlencoded": re.compile(rb"sid=([1-9][0-9]{0,18})"),
+    JSON: re.compile(rb'\{"sid": ?"([1-9][0-9]{0,18})"\}'),
+    FORM: re.compile(rb"sid=([1-9][0-9]{0,18})"),
 }
 
 
@@ -37,8 +37,7 @@ def _quick_group() -> dict[str, int] | None:
 
 
 def _quick_sid() -> dict[str, int] | None:
-    form = SID_IN.get(request.environ.get("CONTENT_TYPE", ""))
-    found = form.fullmatch(request.get_data()) if form else None
+    found = quick_match(request, SID_IN)
     return {"sid": int(found[1])} if found and int(found[1]) <= MAX_ID else None
 
 
@@ -64,7 +63,11 @@ def show_deck(wanted: dict[str, int]) -> dict[str, Any]:
 
 
 def _swipe(sid: int, kind: SwipeKind) -> dict[str, Any]:
-    return ok({"is_matched": swipes.swipe(g.uid, sid, kind, g.standing).is_matched})
+    is_matched = swipes.swipe(g.uid, sid, kind, g.standing).is_matched
+    delay = answers.answer_delay(sid, g.uid) if kind.is_like and not is_matched else None
+    if delay is not None:
+        enqueue(tasks.answer_like, g.uid, sid, delay_seconds=delay)
+    return ok({"is_matched": is_matched})
 
 
 @blueprint.post("/social/like")
@@ -125,6 +128,13 @@ def unfriend(given: dict[str, int]) -> dict[str, Any]:
 def show_likers(wanted: dict[str, int]) -> dict[str, Any]:
     """Who liked the caller, newest first."""
     return ok(friends.list_likers(g.uid, **wanted))
+
+
+@blueprint.get("/social/liked_me/count")
+@blueprint.output(schemas.WaitingOut)
+def count_likers() -> dict[str, Any]:
+    """How many wait for the caller's answer; who they are takes the permission."""
+    return ok(friends.count_waiting(g.uid))
 
 
 @blueprint.get("/social/hot")

@@ -73,6 +73,13 @@ class LikerOut(CardOut):
     answer = fields.String(required=True, allow_none=True, validate=validate.OneOf([kind.value for kind in SwipeKind]))
 
 
+class WaitingOut(Schema):
+    """How many like the caller and have no answer yet, counted up to 99."""
+
+    waiting = fields.Integer(required=True)
+    has_more = fields.Boolean(required=True)
+
+
 class RankOut(Schema):
     """One place of the ranking."""
 

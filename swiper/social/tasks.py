@@ -42,3 +42,9 @@ def sweep_deleted() -> None:
 def answer_as_robots(uid: int, met: list[int]) -> int:
     """Let some of the robots that a user has met like them."""
     return answers.answer_as_robots(uid, met)
+
+
+@shared_task(name="social.answer_like", ignore_result=True)
+def answer_like(uid: int, sid: int) -> bool:
+    """Let `sid`, if it is a robot that `uid` has liked, like them back."""
+    return answers.answer_like(sid, uid)

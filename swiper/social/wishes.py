@@ -29,7 +29,7 @@ class Wish:
     born_until: date
     day: date
 
-    @property
+    @functools.cached_property
     def pivot(self) -> int:
         """Where in the mixed order this caller starts today."""
         digest = hashlib.sha256(f"{self.uid}:{self.day}".encode()).digest()
@@ -38,7 +38,8 @@ class Wish:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Changes with anything that changes who belongs into the deck."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+        fields = (self.uid, self.sex, *self.sexes, self.location, self.born_after, self.born_until, self.day)
+        return hashlib.sha256("|".join(map(str, fields)).encode()).hexdigest()[:16]
 
     def admits(self) -> Any:
         """The condition that somebody's row in `discovery` fits, but for sex and city, which an index leads by."""

@@ -90,6 +90,7 @@ class Order(Model):
         CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
         Index(None, "uid"),
         Index(None, "state", "created_at"),
+        Index(None, "paid_at"),
         TABLE_OPTIONS,
     )
 

@@ -50,7 +50,16 @@ def day_of(moment: datetime) -> date:
 
 def resets_at() -> datetime:
     """The coming midnight in the service's time zone, told in UTC."""
-    return datetime.combine(today() + timedelta(days=1), time.min, _zone()).astimezone(UTC)
+    return span_of(today())[1]
+
+
+def span_of(day: date) -> tuple[datetime, datetime]:
+    """Beginning and end of a calendar day of the service's time zone, told in UTC."""
+    return _midnight(day), _midnight(day + timedelta(days=1))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, _zone()).astimezone(UTC)
 
 
 def _zone() -> ZoneInfo:

@@ -38,6 +38,20 @@ def add_sale(
     return sale
 
 
+@transactional
+def close_sale(sale_id: int) -> FlashSale:
+    """End a sale now; who has queued up by then is still served. Raises NotFoundError, ParamError where it is over."""
+    sale = db.session.get(FlashSale, sale_id, with_for_update=True, populate_existing=True)
+    if sale is None:
+        raise NotFoundError()
+    if sale.ends_at <= now():
+        raise ParamError("The sale is not open.")
+    sale.ends_at = now()
+    # Of a sale that was still to come nothing is left but an empty moment: a window cannot end before it begins.
+    sale.starts_at = min(sale.starts_at, sale.ends_at - timedelta(seconds=1))
+    return sale
+
+
 def list_sales() -> list[FlashSale]:
     """The sales that are open or still to come, the next to end first."""
     return list(db.session.scalars(select(FlashSale).where(FlashSale.ends_at > now()).order_by(FlashSale.ends_at)))

@@ -5,17 +5,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from redis.exceptions import RedisError
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from config.settings import Settings
-from swiper.auth import accounts
+from swiper.auth import accounts, codes
 from swiper.auth.codes import claim_seconds, deliver_code, issue_code, purge_outbox, unsent_codes
 from swiper.auth.models import SmsOutbox, User
 from swiper.celery import CODES_QUEUE
@@ -55,17 +56,16 @@ def broken_provider(app: Flask) -> Iterator[BrokenProvider]:
 
 
 @contextmanager
-def failing_inserts(model: Any) -> Iterator[None]:
-    """The database goes away whenever a row of `model` is inserted."""
+def failing(module: ModuleType, name: str, then: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """The database goes away whenever a function of `module` is called that writes to it."""
 
     def fail(*_: Any) -> None:
+        then()
         raise OperationalError("INSERT", {}, Exception("the server went away"))
 
-    event.listen(model, "before_insert", fail)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, fail)
         yield
-    finally:
-        event.remove(model, "before_insert", fail)
 
 
 def ask(client: FlaskClient, phone: str = PHONE, **kwargs: Any) -> Any:
@@ -326,7 +326,7 @@ def test_an_address_refused_for_everybody_keeps_its_budget(make_app: Callable[..
 
 
 def test_nothing_is_counted_and_no_code_is_valid_when_the_database_fails(app: Flask, client: FlaskClient) -> None:
-    with failing_inserts(SmsOutbox):
+    with failing(codes, "_put_into_outbox"):
         answer = ask(client)
     assert (answer.status_code, answer.json["code"]) == (503, 1011)
     assert counters(app) == {}
@@ -336,15 +336,8 @@ def test_nothing_is_counted_and_no_code_is_valid_when_the_database_fails(app: Fl
 
 
 def test_a_counter_that_ran_out_is_not_revived_without_an_end(app: Flask, client: FlaskClient) -> None:
-    def run_out(*_: Any) -> None:
-        drop(app, "sms:*")
-        raise OperationalError("INSERT", {}, Exception("the server went away"))
-
-    event.listen(SmsOutbox, "before_insert", run_out)
-    try:
+    with failing(codes, "_put_into_outbox", lambda: drop(app, "sms:*")):
         assert ask(client).json["code"] == 1011
-    finally:
-        event.remove(SmsOutbox, "before_insert", run_out)
     assert ask(client).status_code == 200
     with app.app_context():
         assert all(redis.client.ttl(key) > 0 for key in redis.client.keys("sms:*"))
@@ -354,7 +347,7 @@ def test_a_counter_that_ran_out_is_not_revived_without_an_end(app: Flask, client
 def test_a_login_that_the_database_fails_gives_the_code_back(app: Flask, client: FlaskClient, people: People) -> None:
     ask(client)
     code = people.sent_code()
-    with failing_inserts(User):
+    with failing(accounts, "find_or_create"):
         assert enter(client, code).json["code"] == 1011
     [key] = keys(app, "{p:*}:code")
     with app.app_context():

@@ -7,10 +7,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
+from werkzeug.test import TestResponse
 
-from swiper.auth.models import Phone, User
+from swiper.auth import accounts
+from swiper.auth.models import Phone, Status, User
 from swiper.auth.phones import parse_phone
-from swiper.errors import ParamError
+from swiper.errors import ParamError, UnavailableError
 from swiper.extensions import db
 from tests.factories import People
 
@@ -168,3 +170,46 @@ def test_a_login_counts_against_the_address(make_app: Callable[..., Flask]) -> N
     assert 1 <= int(answer.headers["Retry-After"]) <= 61
     other = client.post("/api/user/login", json=guess, environ_base={"REMOTE_ADDR": "203.0.113.7"})
     assert other.json["code"] == 1000
+
+
+def ask_and_log_in(people: People, client: FlaskClient) -> TestResponse:
+    client.post("/api/user/verify", json={"phonenum": "13800138000"})
+    return client.post("/api/user/login", json={"phonenum": "13800138000", "vcode": people.sent_code()})
+
+
+def test_a_login_that_could_not_be_completed_brings_no_session_and_spares_the_code(
+    people: People, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(uid: int) -> None:
+        raise UnavailableError()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, "own_account", fail)
+        answer = ask_and_log_in(people, client)
+        assert answer.json["code"] == 1011
+        assert "Set-Cookie" not in answer.headers
+    again = client.post("/api/user/login", json={"phonenum": "13800138000", "vcode": people.sent_code()})
+    assert again.json["code"] == 0
+
+
+def test_an_account_that_is_deleted_during_its_login_leaves_no_session(
+    app: Flask, people: People, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = people.log_in("13800138000")
+    wait_is_over(app)
+    find = accounts.find_or_create
+
+    def find_and_lose(phone: str) -> tuple[int, Status]:
+        found = find(phone)
+        accounts.delete_account(found[0])
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, "find_or_create", find_and_lose)
+        answer = ask_and_log_in(people, client)
+    assert answer.json["code"] == 1001
+    assert "Set-Cookie" not in answer.headers
+    assert app.extensions["redis"].keys("*:session*") == []
+    again = client.post("/api/user/login", json={"phonenum": "13800138000", "vcode": people.sent_code()})
+    assert again.json["code"] == 0
+    assert again.json["data"]["id"] != str(former.id)

@@ -19,7 +19,7 @@ from swiper.extensions import db, redis
 from swiper.memo import shared_key
 from swiper.social.deck import pass_key
 from swiper.vip.levels import grant, standing_of
-from tests.factories import People, Person
+from tests.factories import People, Person, sid_of
 
 COOKIE = "swiper_session"
 PATHS = ("/api/user/profile", "/api/social/users", "/api/social/users?group_num=2", "/api/vip/me")
@@ -45,12 +45,6 @@ GARBAGE = [
 ]
 
 
-def sid_of(person: Person) -> str:
-    cookie = person.client.get_cookie(COOKIE)
-    assert cookie is not None
-    return cookie.value
-
-
 def status_with(app: Flask, sid: str, path: str = PATHS[0]) -> int:
     client = app.test_client()
     client.set_cookie(COOKIE, sid)
@@ -59,7 +53,7 @@ def status_with(app: Flask, sid: str, path: str = PATHS[0]) -> int:
 
 def test_a_session_id_holds_for_its_own_user_alone(app: Flask, people: People) -> None:
     person, other = people.add(), people.add()
-    uid, _, token = sid_of(person).partition(".")
+    uid, _, token = sid_of(person.client).partition(".")
     assert status_with(app, f"{uid}.{token}") == 200
     changed = [
         f"{other.id}.{token}",
@@ -125,7 +119,7 @@ def port(app: Flask) -> Iterator[int]:
 
 
 def ask(connection: http.client.HTTPConnection, person: Person, path: str) -> Any:
-    connection.request("GET", path, headers={"Cookie": f"{COOKIE}={sid_of(person)}"})
+    connection.request("GET", path, headers={"Cookie": f"{COOKIE}={sid_of(person.client)}"})
     answer = connection.getresponse()
     return answer.status, json.loads(answer.read())["data"]
 
@@ -209,7 +203,7 @@ def test_an_account_that_cannot_be_read_is_read_from_the_database(garbage: bytes
 def test_a_session_that_cannot_be_read_is_nobodys(garbage: bytes, app: Flask, people: People) -> None:
     man = people.add()
     with app.app_context():
-        redis.client.set(key_of(sid_of(man)), garbage)
+        redis.client.set(key_of(sid_of(man.client)), garbage)
     for path in PATHS:
         answer = man.client.get(path)
         assert (answer.status_code, answer.json["code"]) == (401, 1001)

@@ -12,23 +12,10 @@ from swiper.auth.accounts import set_status
 from swiper.auth.models import Status
 from swiper.auth.sessions import count_sessions, key_of
 from swiper.extensions import redis
-from tests.factories import People, Person
+from tests.factories import SESSION_COOKIE as COOKIE
+from tests.factories import People, Person, client_holding, sid_of
 
 pytestmark = pytest.mark.usefixtures("app")
-
-COOKIE = "swiper_session"
-
-
-def sid_of(client: FlaskClient) -> str:
-    cookie = client.get_cookie(COOKIE)
-    assert cookie is not None
-    return cookie.value
-
-
-def with_cookie(app: Flask, sid: str) -> FlaskClient:
-    client = app.test_client()
-    client.set_cookie(COOKIE, sid)
-    return client
 
 
 def log_in_with(client: FlaskClient, people: People, phone: str) -> Any:
@@ -44,10 +31,10 @@ def is_logged_in(client: FlaskClient) -> bool:
 
 def test_a_planted_session_id_is_not_taken_over(app: Flask, people: People) -> None:
     planted = "1." + "A" * 43
-    victim = with_cookie(app, planted)
+    victim = client_holding(app, planted)
     log_in_with(victim, people, "13800138000")
     assert sid_of(victim) != planted
-    assert not is_logged_in(with_cookie(app, planted))
+    assert not is_logged_in(client_holding(app, planted))
     assert is_logged_in(victim)
 
 
@@ -57,7 +44,7 @@ def test_a_login_on_a_live_session_gets_a_new_id_and_ends_the_old_one(app: Flask
     first = sid_of(client)
     log_in_with(client, people, "13900139000")
     assert sid_of(client) != first
-    assert not is_logged_in(with_cookie(app, first))
+    assert not is_logged_in(client_holding(app, first))
     assert client.get("/api/user/profile").json["data"]["phone"] == "+8613900139000"
 
 
@@ -111,8 +98,8 @@ def test_after_logout_the_old_cookie_is_dead(app: Flask, people: People) -> None
     sid = sid_of(person.client)
     answer = person.post("/api/user/logout")
     assert answer.json == {"code": 0, "data": {}}
-    assert not is_logged_in(with_cookie(app, sid))
-    answer = with_cookie(app, sid).post("/api/user/logout")
+    assert not is_logged_in(client_holding(app, sid))
+    answer = client_holding(app, sid).post("/api/user/logout")
     assert (answer.status_code, answer.json["code"]) == (401, 1001)
 
 
@@ -147,12 +134,12 @@ def test_a_slow_request_in_flight_does_not_revive_a_session(make_app: Callable[.
         assert person.post("/api/user/logout").status_code == 200
         return {"code": 0}
 
-    answer = with_cookie(app, sid).get("/api/slow")
+    answer = client_holding(app, sid).get("/api/slow")
     assert answer.status_code == 200
     assert "Set-Cookie" not in answer.headers
     with app.app_context():
         assert redis.client.exists(key_of(sid)) == 0
-    assert not is_logged_in(with_cookie(app, sid))
+    assert not is_logged_in(client_holding(app, sid))
 
 
 @pytest.mark.parametrize(
@@ -215,7 +202,7 @@ def test_the_cookie_of_a_deleted_account_is_dead(app: Flask, people: People) -> 
     person = people.log_in("13800138000")
     sid, other = sid_of(person.client), people.client_of(person.id)
     assert person.client.delete("/api/user/account").status_code == 200
-    assert not is_logged_in(with_cookie(app, sid))
+    assert not is_logged_in(client_holding(app, sid))
     assert not is_logged_in(other)
     # Even a session that nobody listed does not bring the account back.
     assert not is_logged_in(people.client_of(person.id))

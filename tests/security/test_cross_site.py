@@ -146,7 +146,9 @@ OVERRIDES: list[dict[str, Any]] = [
 
 def test_a_get_stays_a_get(app: Flask, me: Person, other: Person) -> None:
     before = snapshot(app)
-    paths = {path for _, path, _ in changing_routes(app)} - {"/api/user/verify"}
+    # tests/desk asks the operator's desk, whose pages have the addresses of its changes.
+    api = {path for _, path, _ in changing_routes(app) if path.startswith("/api/")}
+    paths = api - {"/api/user/verify"}
     for trick in OVERRIDES:
         for path in paths:
             query = body_of(path, me, other) | trick.get("query_string", {})
@@ -257,7 +259,7 @@ def test_every_kind_of_answer_has_the_security_headers(app: Flask, me: Person, o
         (413, me.client.post("/api/social/like", data="x" * 70_000, content_type="application/json")),
         (422, me.post("/api/social/like")),
         (200, me.get("/")),
-        (200, me.get("/assets/page.css")),
+        (200, me.get("/assets/tokens.css")),
         (200, me.get("/docs/assets/swagger-ui.css")),
         (200, me.get(photo.json["data"]["url"])),
         (200, me.get("/portraits/male/5.svg")),
@@ -322,6 +324,10 @@ ELSEWHERE = [
 ]
 
 
+# Where the operator's desk sends strangers, whatever they have asked it for: to this very site.
+TO_THE_LOGIN = "/?next=/admin"
+
+
 def test_no_path_sends_anybody_elsewhere(app: Flask, client: FlaskClient) -> None:
     """Nor to a host that the client has named."""
     paths = {("GET", path) for path in ELSEWHERE} | {("POST", path) for path in ELSEWHERE}
@@ -334,8 +340,10 @@ def test_no_path_sends_anybody_elsewhere(app: Flask, client: FlaskClient) -> Non
         # Straight into the environment: the test client would take `//evil.example` for a host.
         environ = {"PATH_INFO": plain, "QUERY_STRING": query}
         with client.open("/", method=method, headers={"Host": "evil.example"}, environ_overrides=environ) as answer:
-            assert not 300 <= answer.status_code < 400, f"{method} {path!r}"
-            assert not {"Location", "Refresh"} & set(answer.headers.keys())
+            if answer.headers.get("Location") != TO_THE_LOGIN:
+                assert not 300 <= answer.status_code < 400, f"{method} {path!r}"
+                assert "Location" not in answer.headers
+            assert "Refresh" not in answer.headers
 
 
 FORGED_HOSTS: list[dict[str, str]] = [
@@ -406,9 +414,9 @@ def test_nobody_gets_a_cookie_without_a_login(app: Flask, client: FlaskClient) -
 
 def test_a_page_that_caches_may_keep_sets_no_cookie(people: People) -> None:
     person, fresh = people.log_in("13800138000"), people.app.test_client()
-    for path in ("/api/vip/levels", "/api/social/hot", "/", "/docs", "/openapi.json", "/assets/page.css"):
+    for path in ("/api/vip/levels", "/api/social/hot", "/", "/docs", "/openapi.json", "/assets/tokens.css"):
         for client in (person.client, fresh, person.client):
             with client.get(path) as answer:
                 assert cookies_of(answer) == [], path
                 is_shared = "public" in answer.headers.get("Cache-Control", "")
-                assert not is_shared or path in ("/api/vip/levels", "/assets/page.css")
+                assert not is_shared or path in ("/api/vip/levels", "/assets/tokens.css")

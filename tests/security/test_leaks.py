@@ -344,7 +344,8 @@ class Life:
         assert self.ada.client.delete("/api/user/account").status_code == 200
         with self.app.app_context():
             forget_user(self.ada.id)
-        for path in (f"/api/user/{self.ada.id}", "/api/social/hot", "/api/social/liked_me", "/api/user/export"):
+        own = ("/api/social/liked_me", "/api/social/liked_me/count", "/api/user/export")
+        for path in (f"/api/user/{self.ada.id}", "/api/social/hot", *own):
             self.eve.get(path)
 
 

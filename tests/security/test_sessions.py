@@ -16,25 +16,12 @@ from swiper.auth.models import Status
 from swiper.auth.sessions import count_sessions, end_all_sessions, key_of
 from swiper.extensions import db, redis
 from swiper.logs import MaskingFormatter
-from tests.factories import People, Person
+from tests.factories import SESSION_COOKIE as COOKIE
+from tests.factories import People, Person, client_holding, sid_of
 
 pytestmark = pytest.mark.usefixtures("app")
 
-COOKIE = "swiper_session"
 CODE = "123456"
-
-
-def sid_of(client: FlaskClient) -> str:
-    cookie = client.get_cookie(COOKIE)
-    assert cookie is not None
-    return cookie.value
-
-
-def holding(app: Flask, sid: str) -> FlaskClient:
-    """A client that holds a session id, wherever it is from."""
-    client = app.test_client()
-    client.set_cookie(COOKIE, sid)
-    return client
 
 
 def log_in(client: FlaskClient, phone: str) -> Any:
@@ -67,10 +54,10 @@ def test_of_a_hundred_planted_sessions_none_is_the_victim_s(app: Flask, people: 
     made: set[str] = set()
     for number in range(100):
         planted = sid_of(people.client_of(attacker.id)) if number % 2 else f"{pick.getrandbits(250):x}"
-        victim = holding(app, planted)
+        victim = client_holding(app, planted)
         answer = log_in(victim, f"+86{13_900_000_000 + number % 5}")
         assert sid_of(victim) != planted
-        assert whose(holding(app, planted)) is None
+        assert whose(client_holding(app, planted)) is None
         made.add(sid_of(victim))
     assert whose(victim) == answer.json["data"]["id"]
     assert len(made) == 100
@@ -80,7 +67,7 @@ def test_of_a_hundred_planted_sessions_none_is_the_victim_s(app: Flask, people: 
 
 def test_a_planted_session_is_not_filled_by_anything_but_a_login(app: Flask, people: People) -> None:
     planted = "1." + "A" * 43
-    client = holding(app, planted)
+    client = client_holding(app, planted)
     for method, path in (
         ("POST", "/api/user/verify"),
         ("POST", "/api/user/login"),
@@ -101,7 +88,7 @@ def test_a_login_as_somebody_else_leaves_nothing_of_the_former_session(app: Flas
     stolen = sid_of(client)
     later = int(log_in(client, "+8613900139000").json["data"]["id"])
     assert whose(client) == str(later)
-    assert whose(holding(app, stolen)) is None
+    assert whose(client_holding(app, stolen)) is None
     # The former user's other sessions go on, and only those are told to them.
     assert whose(elsewhere) == str(former)
     assert (listed(app, former), listed(app, later)) == (1, 1)
@@ -118,7 +105,7 @@ def test_what_was_stolen_before_a_logout_opens_nothing_after_it(
     victim = people.add()
     stolen = sid_of(victim.client)
     assert victim.client.post("/api/user/logout", json=body).status_code == 200
-    thief = holding(app, stolen)
+    thief = client_holding(app, stolen)
     for rule in app.url_map.iter_rules():
         path = rule.rule.partition("<")[0]
         if not rule.rule.startswith("/api/") or "<" in rule.rule or "/vip/levels" in path:
@@ -281,7 +268,7 @@ def test_a_new_account_of_the_same_number_is_not_open_to_old_sessions(app: Flask
     assert client.delete("/api/user/account").status_code == 200
     fresh = app.test_client()
     assert log_in(fresh, "+8613800138000").json["data"]["id"] != str(former)
-    for stale in (holding(app, old), other, people.client_of(former)):
+    for stale in (client_holding(app, old), other, people.client_of(former)):
         assert whose(stale) is None
     assert listed(app, former) <= 1
 
@@ -300,7 +287,7 @@ def test_suspending_ends_sessions_for_good(app: Flask, people: People) -> None:
     late = people.client_of(person.id)
     assert late.get("/api/user/profile").json["code"] == 1010
     suspend(app, person, Status.ACTIVE)
-    assert whose(holding(app, stolen)) is None
+    assert whose(client_holding(app, stolen)) is None
     client = app.test_client()
     log_in(client, person.phone)
     assert whose(client) == str(person.id)

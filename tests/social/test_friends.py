@@ -219,6 +219,32 @@ def test_liked_me_needs_the_permission(vip: int, people: People) -> None:
     assert (answer.status_code, answer.json["code"]) == (403, 1004)
 
 
+def test_everyone_learns_how_many_wait_for_their_answer_and_nothing_else(people: People, app: Flask) -> None:
+    man, women = people.add(), [people.woman() for _ in range(5)]
+    for woman in women[:4]:
+        woman.like(man)
+    women[4].dislike(man)
+    man.dislike(women[0])
+    man.like(women[1])
+    with app.app_context():
+        set_status(women[2].id, Status.SUSPENDED)
+        db.session.remove()
+    assert man.get("/api/social/liked_me/count").json["data"] == {"waiting": 1, "has_more": False}
+    assert women[4].get("/api/social/liked_me/count").json["data"] == {"waiting": 0, "has_more": False}
+
+
+def test_the_count_of_likers_ends_where_it_says_so(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swiper.social.friends.COUNT_AT_MOST", 2)
+    man = people.add()
+    for expected in (
+        {"waiting": 1, "has_more": False},
+        {"waiting": 2, "has_more": False},
+        {"waiting": 2, "has_more": True},
+    ):
+        people.woman().like(man)
+        assert man.get("/api/social/liked_me/count").json["data"] == expected
+
+
 def test_the_repair_gives_a_match_its_missing_friendship_once(people: People, app: Flask) -> None:
     pairs = [(people.add(), people.woman()) for _ in range(3)]
     for man, woman in pairs:

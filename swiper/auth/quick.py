@@ -1,0 +1,62 @@
+"""Statements of accounts and codes for PostgreSQL's short way; each does what SQLAlchemy does elsewhere."""
+
+from datetime import UTC, date, datetime
+
+from swiper.auth.models import DatingSex, Sex, Status
+from swiper.quick_postgres import Statement
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _flag(text: str) -> bool:
+    return text == "t"
+
+
+# The row's own columns in their order. A repeat after a lost connection finds it there.
+PUT_INTO_OUTBOX = Statement(
+    """INSERT INTO sms_outbox (id, phone, sealed_code, claimed_until, expires_at)
+    VALUES ($1::int8, $2::text, $3::text, $4::timestamptz, $5::timestamptz) ON CONFLICT (id) DO NOTHING"""
+)
+FIND_BY_PHONE = Statement(
+    "SELECT users.id, users.status FROM phones JOIN users ON users.id = phones.uid WHERE phones.phone = $1::text",
+    int,
+    Status,
+)
+# $1 phone, $2 uid, $3 nickname, $4 this moment. Everything hangs on `claimed`, which decides whose the number is.
+CREATE = Statement(
+    """WITH claimed AS (
+      INSERT INTO phones (phone, uid) VALUES ($1::text, $2::int8) ON CONFLICT (phone) DO NOTHING RETURNING uid
+    ), made AS (
+      INSERT INTO users (id, phone, nickname, bio, avatar, status, is_robot, created_at)
+      SELECT uid, $1, $3::text, '', '', 'active', false, $4::timestamptz FROM claimed
+    ), wishes AS (
+      INSERT INTO preferences (uid, min_distance, max_distance, min_dating_age, max_dating_age, vibration, only_match,
+        auto_play)
+      SELECT uid, 1, 10, 18, 45, true, true, true FROM claimed
+    )
+    INSERT INTO nicknames (folded, uid) SELECT $3, uid FROM claimed"""
+)
+# The fields of `profiles.Account` in their order, but for the photos.
+ACCOUNT = Statement(
+    """SELECT users.id, phone, nickname, sex, birthday, location, bio, avatar, status, is_robot, dating_sex,
+      dating_location, min_distance, max_distance, min_dating_age, max_dating_age, vibration, only_match, auto_play,
+      coalesce(memberships.level, 0), memberships.expires_at
+    FROM users JOIN preferences ON preferences.uid = users.id LEFT JOIN memberships ON memberships.uid = users.id
+    WHERE users.id = $1::int8""",
+    *(int, str, str, Sex, date.fromisoformat, str, str, str, Status, _flag, DatingSex),
+    *(str, int, int, int, int, _flag, _flag, _flag),
+    *(int, _moment),
+)
+# $1 ids. The fields of a card as in `profiles._Face`, whether the album is for friends only, and the VIP state.
+CARDS = Statement(
+    """SELECT users.id, nickname, sex, birthday, location, bio, avatar, only_match, coalesce(memberships.level, 0),
+      memberships.expires_at
+    FROM users JOIN preferences ON preferences.uid = users.id LEFT JOIN memberships ON memberships.uid = users.id
+    WHERE users.id = ANY($1::int8[]) AND status = 'active'""",
+    *(int, str, Sex, date.fromisoformat, str, str, str, _flag, int, _moment),
+)
+ALBUMS = Statement(
+    "SELECT uid, id, url FROM uploads WHERE uid = ANY($1::int8[]) AND kind = 'photo' ORDER BY id", int, int, str
+)

@@ -1,0 +1,101 @@
+"""PostgreSQL's short way makes of accounts what SQLAlchemy makes of them; elsewhere there is only one way."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from swiper.auth import accounts, profiles
+from swiper.auth.accounts import find_or_create, first_nickname, rows_of, set_status
+from swiper.auth.models import DatingSex, Nickname, Phone, Preferences, Status, Upload, UploadKind, User
+from swiper.auth.profiles import dated_cards, load_account
+from swiper.dialect import transactional
+from swiper.extensions import db
+from tests.factories import People, Person
+
+
+@contextmanager
+def long_way() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (accounts, profiles):
+            patch.setattr(module, "quick_lane", lambda: None)
+        yield
+
+
+@transactional
+def fill_in(person: Person) -> None:
+    user, preferences = db.session.get_one(User, person.id), db.session.get_one(Preferences, person.id)
+    user.nickname, user.bio, user.avatar = "名字 'quoted' \\", "line\nline", "https://example.org/a.jpg"
+    user.birthday = date(1996, 2, 29)
+    preferences.dating_sex, preferences.dating_location = DatingSex.ANY, "深圳"
+    preferences.max_distance, preferences.vibration = 77, False
+    for number, kind in enumerate((UploadKind.PHOTO, UploadKind.AVATAR, UploadKind.PHOTO), 1):
+        db.session.add(Upload(uid=person.id, id=number, kind=kind, key=f"{number}", url=f"/media/{number}"))
+
+
+@transactional
+def fill_in_album(person: Person) -> None:
+    db.session.get_one(Preferences, person.id).only_match = False
+    db.session.add(Upload(uid=person.id, id=9, kind=UploadKind.PHOTO, key="9", url="/media/9"))
+
+
+@pytest.mark.parametrize("vip", [0, 3])
+def test_an_account_is_the_same_by_either_way(app: Flask, people: People, vip: int) -> None:
+    person = people.add(vip=vip)
+    with app.app_context():
+        fill_in(person)
+        found = load_account(person.id)
+        with long_way():
+            assert found == load_account(person.id)
+        assert found is not None
+        assert found.photos == ((1, "/media/1"), (3, "/media/3"))
+        assert (found.vip_level, found.vip_expires_at is not None) == (vip, bool(vip))
+
+
+def test_an_account_with_nothing_filled_in_is_the_same_by_either_way(app: Flask) -> None:
+    with app.app_context():
+        uid, _ = find_or_create("+8613800138000")
+        found = load_account(uid)
+        with long_way():
+            assert found == load_account(uid)
+        assert load_account(uid + 1) is None
+
+
+def test_cards_are_the_same_by_either_way(app: Flask, people: People) -> None:
+    """One with everything, whose album is for friends; one whose album is for all; one with nothing; one suspended."""
+    shy, open_one, gone = people.add(vip=3), people.woman(vip=1), people.woman()
+    with app.app_context():
+        fill_in(shy)
+        fill_in_album(open_one)
+        bare, _ = find_or_create("+8613800138000")
+        set_status(gone.id, Status.SUSPENDED)
+        asked = [open_one.id, bare, gone.id, shy.id, 5]
+        for friends in ((), {shy.id}):
+            found = dated_cards(asked, friends)
+            with long_way():
+                assert found == dated_cards(asked, friends)
+            assert [card["id"] for card, _ in found] == [open_one.id, bare, shy.id]
+            assert [len(card["photos"]) for card, _ in found] == [1, 0, 2 if friends else 0]
+
+
+def made_for(phone: str) -> dict[str, Any]:
+    uid, status = find_or_create(phone)
+    assert find_or_create(phone) == (uid, status), "a second login finds the first one's account"
+    own = {model: rows_of(select(model).where(model.uid == uid))[0] for model in (Preferences, Phone, Nickname)}
+    (user,) = rows_of(select(User).where(User.id == uid))
+    assert user.pop("nickname") == own[Nickname].pop("folded") == first_nickname(uid)
+    assert user.pop("phone") == own[Phone].pop("phone") == phone
+    assert {str(user.pop("id")), *(str(row.pop("uid")) for row in own.values())} == {str(uid)}
+    assert user.pop("created_at")
+    return {"user": user, "status": status, "own": {model.__name__: row for model, row in own.items()}}
+
+
+def test_a_first_login_makes_the_same_rows_by_either_way(app: Flask) -> None:
+    with app.app_context():
+        made = made_for("+8613800138000")
+        with long_way():
+            assert made == made_for("+8613800138001")
