@@ -7,7 +7,7 @@ from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify, make_response, render_template, request, send_from_directory
 
 from swiper.errors import UnavailableError
-from swiper.web.assets import find_asset, make_asset, serve_asset
+from swiper.web.assets import find_asset, serve_asset
 from swiper.web.health import check_parts
 from swiper.web.portraits import draw_portrait
 from swiper.web.shell import (
@@ -73,7 +73,7 @@ def show_service_worker() -> Response:
 @blueprint.get(STYLESHEET)
 def show_stylesheet() -> Response:
     """The web client's stylesheets in one."""
-    return serve_asset(make_asset(stylesheet(), "text/css"), request)
+    return serve_asset(stylesheet(), request)
 
 
 @blueprint.get(f"{ASSETS}/<path:filename>", endpoint="static")

@@ -8,6 +8,8 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+from swiper.web.assets import Asset, make_asset
+
 STATIC = Path(__file__).parent / "static"
 ASSETS = "/assets"
 STYLESHEET = "/shell.css"
@@ -40,15 +42,15 @@ def modules_behind(*entries: str) -> list[str]:
 
 
 @functools.cache
-def stylesheet() -> bytes:
+def stylesheet() -> Asset:
     """All the client's stylesheets as one: nine requests less before anything is painted."""
-    return b"\n".join((STATIC / name).read_bytes() for name in STYLES)
+    return make_asset(b"\n".join((STATIC / name).read_bytes() for name in STYLES), "text/css")
 
 
 @functools.cache
 def shell_files() -> dict[str, str]:
     """Every file that the service worker keeps, by its path on the site: its digest for `integrity`."""
-    kept = {STYLESHEET: _digest(stylesheet())}
+    kept = {STYLESHEET: _digest(stylesheet().body)}
     for path in sorted(STATIC.rglob("*")):
         name = path.relative_to(STATIC).as_posix()
         if path.suffix in KEPT_KINDS and not name.startswith(UNKEPT):

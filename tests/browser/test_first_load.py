@@ -13,9 +13,21 @@ pytestmark = pytest.mark.browser
 
 MOST_BYTES = 150_000
 PHOTOS = ("/portraits/", "/media/")
-# On loopback it takes a fraction of the wanted second; the bound only catches what is broken on a busy machine.
+# On loopback it takes less than the wanted second; the bound only catches what is broken on a busy machine.
 SLOWEST_MS = 5_000
-SINCE_START = "() => performance.now()"
+# The page's own clock: a driver's questions come in steps of up to a second.
+WATCH = """
+(() => {
+  const look = () => {
+    const front = document.querySelector("article");
+    const like = document.querySelector(".action-like:enabled");
+    if (front?.getBoundingClientRect().height && like) window.usableAt = performance.now();
+    else requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+})();
+"""
+USABLE_AT = "() => window.usableAt"
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -24,9 +36,10 @@ def test_a_cold_first_load_is_small_and_quick(
 ) -> None:
     guest = open_guest(site, Look(device), site.person(location="成都"))
     wire = Wire(guest)
+    guest.page.add_init_script(WATCH)
     deck = Deck(guest)
     deck.open()
-    usable_ms = guest.page.evaluate(SINCE_START)
+    usable_ms = guest.page.evaluate(USABLE_AT)
     guest.page.wait_for_load_state("networkidle")
     figures = (
         f"{wire.total():,} bytes without photos in {len(wire.by_size())} answers, deck usable after {usable_ms:.0f} ms"
