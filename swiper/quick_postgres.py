@@ -45,7 +45,6 @@ class Statement:
 
 BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 COMMIT = Statement("COMMIT")
-ROLLBACK = Statement("ROLLBACK")
 
 
 def _as_text(value: Any) -> bytes | None:

@@ -494,6 +494,36 @@ def test_a_swipe_beyond_the_quota_leaves_nothing(
     assert swipe(uid, other, SwipeKind.DISLIKE, standing) == Outcome(False)
 
 
+def test_a_like_that_meets_the_last_of_the_quota_being_spent_leaves_nothing(app: Flask, people: People) -> None:
+    """It has seen that one is left, and waits for whoever counts that one."""
+    man, first, woman = people.add(), people.woman(), people.woman()
+    assert man.like(first).status_code == 200
+    limit = app.config["LIKES_PER_DAY"]
+    refused: list[Any] = []
+    count = text("UPDATE quotas SET used = :used WHERE uid = :uid AND kind = 'like'")
+    execute(app, count.text, used=limit - 1, uid=man.id)
+    with app.app_context(), db.engine.connect() as connection:
+        connection.execute(count, {"used": limit, "uid": man.id})
+        late = threading.Thread(target=lambda: refused.append(man.like(woman)))
+        late.start()
+        wait_until(
+            lambda: execute(app, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"),
+            20,
+            "it does not wait",
+        )
+        before = state_of(app)
+        connection.commit()
+        late.join(20)
+    assert [answer.status_code for answer in refused] == [429]
+    after = state_of(app)
+    assert {name: rows for name, rows in after.items() if name != "quotas"} == {
+        name: rows for name, rows in before.items() if name != "quotas"
+    }
+    assert execute(app, "SELECT used FROM quotas WHERE uid = :uid", uid=man.id) == limit
+    assert man.like(woman).status_code == 429
+    assert man.like(first).status_code == 200
+
+
 @pytest.mark.usefixtures("context")
 @pytest.mark.parametrize("kind", SwipeKind)
 @pytest.mark.parametrize("is_own", [False, True])
@@ -520,10 +550,9 @@ def test_a_swipe_whose_connection_is_lost_at_its_commit_is_stored_once(
     real, lost = lane.within, []
 
     def lose_once(connection: QuickConnection, *steps: Step) -> Any:
-        if steps[0][0] is COMMIT and not lost:
+        if steps[-1][0] is COMMIT and not lost:
             lost.append(connection)
-            if is_committed:
-                real(connection, *steps)
+            real(connection, *(steps if is_committed else steps[:-1]))
             terminate(app, connection.libpq.backend_pid)
             wait_until(lambda: lane.is_closed(connection), 20, "the server did not hang up")
         return real(connection, *steps)
@@ -539,6 +568,7 @@ def test_a_swipe_whose_connection_is_lost_at_its_commit_is_stored_once(
 def test_whom_a_caller_has_swiped_is_looked_up_without_reading_all_their_swipes(app: Flask, people: People) -> None:
     """With the plan that is made once for all callers: among people with few swipes, one who has very many."""
     busy, others, swiped_at = people.add().id, range(10**6, 10**6 + 20_000), datetime.now(UTC)
+    fits = people.woman(location="北京").id
     with app.app_context():
         rows = [(busy, sid, SwipeKind.LIKE, swiped_at) for sid in others]
         rows += [(uid, uid + 1, SwipeKind.LIKE, swiped_at) for uid in range(20_000)]
@@ -547,11 +577,18 @@ def test_whom_a_caller_has_swiped_is_looked_up_without_reading_all_their_swipes(
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE swipes")
             connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+            types = "int8, int8[], text, text, text, text, date, date"
             connection.exec_driver_sql(f"PREPARE swiped (int8, int8[]) AS {quick.SWIPED.sql}")
-            asked = "ARRAY[1, 2, 3, 1000000, 1019999]::int8[]"
-            told = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) EXECUTE swiped ({busy}, {asked})").scalars()
-            plan = "\n".join(told)
+            connection.exec_driver_sql(f"PREPARE fitting ({types}) AS {quick.FITTING.sql}")
+            asked = f"{busy}, ARRAY[1, 2, 3, 1000000, 1019999, {fits}]::int8[]"
+            wanted = "'北京', 'female', 'female', 'male', '1900-01-01', '2020-01-01'"
+            plans = []
+            for call in (f"swiped ({asked})", f"fitting ({asked}, {wanted})"):
+                told = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) EXECUTE {call}").scalars()
+                plans.append("\n".join(told))
             connection.exec_driver_sql("RESET plan_cache_mode")
-        assert "Rows Removed by Filter: 20000" not in plan
-        assert int(re.search(r"Buffers: shared hit=(\d+)", plan)[1]) < 40, plan  # type: ignore[index]
+        assert "rows=1 " in plans[1].splitlines()[0], plans[1]
+        for plan in plans:
+            assert "Rows Removed by Filter: 20000" not in plan
+            assert int(re.search(r"Buffers: shared hit=(\d+)", plan)[1]) < 40, plan  # type: ignore[index]
         assert sorted(unseen(busy, [1, 10**6, 2, 10**6 + 19_999])) == [1, 2]

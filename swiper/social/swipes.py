@@ -7,12 +7,13 @@ from datetime import timedelta
 
 from flask import current_app
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import DBAPIError
 
 from swiper.auth.models import Status, User
 from swiper.dialect import after_commit, again_on_conflict, insert_if_absent, now, quick_lane, transactional
 from swiper.errors import AlreadySwipedError, NotFoundError, NothingToRewindError, ParamError
 from swiper.extensions import db
-from swiper.quick_postgres import BEGIN, COMMIT, ROLLBACK, QuickLane
+from swiper.quick_postgres import BEGIN, COMMIT, QuickLane
 from swiper.signals import matched, rewound, swiped
 from swiper.social import quick
 from swiper.social.models import LikeIn, Swipe, SwipeKind
@@ -44,7 +45,7 @@ def swipe(uid: int, sid: int, kind: SwipeKind, current: Standing) -> Outcome:
     if lane is None:
         return _swipe(uid, sid, kind, limit)
     outcome = again_on_conflict("swipe", lambda: _swipe_quickly(lane, uid, sid, kind, limit))
-    # A swipe that is there already is rare, and answered from its row.
+    # What changes nothing is rare, and answered from the rows that are there.
     return outcome or _swipe(uid, sid, kind, limit)
 
 
@@ -71,29 +72,22 @@ def _swipe(uid: int, sid: int, kind: SwipeKind, limit: int | None) -> Outcome:
 def _swipe_quickly(
     lane: QuickLane, uid: int, sid: int, kind: SwipeKind, limit: int | None
 ) -> tuple[Outcome | None, list[Callable[[], object]]]:
-    """What `_swipe` does, by one statement and its commit; None where the swipe is there already."""
+    """What `_swipe` does, in one round trip; None where that did nothing, and `_swipe` knows why."""
     pair, quota = pair_of(uid, sid), QUOTA_OF.get(kind)
     bits = pair.own_swipe | pair.own_like * kind.is_like
     values = [uid, sid, pair.uid1, pair.uid2, bits, pair.own_swipe, pair.other_like, now(), kind]
     if kind.is_like:
-        values += [pair.other_swipe, int(kind is SwipeKind.SUPERLIKE), quota, today()]
-    connection = lane.take()
+        values += [pair.other_swipe, int(kind is SwipeKind.SUPERLIKE), quota, today(), limit]
+    statement = quick.LIKE if kind.is_like else quick.DISLIKE
     try:
-        _, rows = lane.within(connection, (BEGIN, ()), (quick.LIKE if kind.is_like else quick.DISLIKE, values))
-        pair.mask, active, used = rows[0] if rows else (0, 0, 0)
-        is_beyond = limit is not None and used > limit
-        is_good = active == 2 and not is_beyond
-        lane.within(connection, (COMMIT if is_good else ROLLBACK, ()))
-    except BaseException:
-        lane.give_up(connection)
+        _, rows, _ = lane.ask((BEGIN, ()), (statement, values), (COMMIT, ()))
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == quick.BEYOND_QUOTA:
+            raise used_up() from error
         raise
-    lane.give_back(connection)
     if not rows:
         return None, []
-    if active != 2:
-        raise NotFoundError()
-    if is_beyond:
-        raise used_up()
+    pair.mask = rows[0][0]
     return Outcome(pair.is_matched), [lambda: _tell(uid, sid, kind, pair.is_matched)]
 
 

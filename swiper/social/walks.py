@@ -28,8 +28,8 @@ def look_again(wish: Wish, uids: list[int]) -> tuple[list[int], list[int]]:
     if lane is None:
         return waiting_likers(wish), still_fitting(wish, uids)
     waiting = [(quick.WAITING, (wish.uid, is_super, LIKERS)) for is_super in (1, 0)]
-    fits, swiped, *likers = lane.ask(*_checks(wish, uids), *waiting)
-    return [uid for rows in likers for (uid,) in rows], _left(uids, fits, swiped)
+    fitting, *likers = lane.ask(_check(wish, uids), *waiting)
+    return [uid for rows in likers for (uid,) in rows], _left(uids, fitting)
 
 
 def waiting_likers(wish: Wish) -> list[int]:
@@ -47,16 +47,17 @@ def still_fitting(wish: Wish, uids: list[int]) -> list[int]:
     if lane is None:
         fitting = set(db.session.scalars(select(Discovery.uid).where(Discovery.uid.in_(uids), wish.fits())))
         return unseen(wish.uid, [uid for uid in uids if uid in fitting])
-    return _left(uids, *lane.ask(*_checks(wish, uids)))
+    (fitting,) = lane.ask(_check(wish, uids))
+    return _left(uids, fitting)
 
 
-def _checks(wish: Wish, uids: list[int]) -> tuple[Step, Step]:
+def _check(wish: Wish, uids: list[int]) -> Step:
     wanted = (wish.location, wish.sexes[0], wish.sexes[-1], DatingSex(wish.sex), wish.born_after, wish.born_until)
-    return (quick.FITTING, (wish.uid, uids, *wanted)), (quick.SWIPED, (wish.uid, uids))
+    return quick.FITTING, (wish.uid, uids, *wanted)
 
 
-def _left(uids: list[int], fits: list[Row], swiped: list[Row]) -> list[int]:
-    shown = {uid for (uid,) in fits} - {uid for (uid,) in swiped}
+def _left(uids: list[int], fitting: list[Row]) -> list[int]:
+    shown = {uid for (uid,) in fitting}
     return [uid for uid in uids if uid in shown]
 
 

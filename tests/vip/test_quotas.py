@@ -131,7 +131,7 @@ def test_a_like_that_fails_half_way_costs_nothing(people: People, app: Flask, mo
 
     monkeypatch.setattr("swiper.social.swipes._add_like", fail)
     # PostgreSQL's short way has nothing between its one statement and this.
-    monkeypatch.setattr("swiper.social.swipes.COMMIT", Statement("SELECT 1 / 0"))
+    monkeypatch.setattr("swiper.social.swipes.COMMIT", Statement("SELECT 'x'::int8"))
     with app.app_context(), pytest.raises((RuntimeError, DataError)):
         swipe(man.id, woman.id, SwipeKind.LIKE, standing_of(man.id))
     assert left(man)["like"]["used"] == 0
