@@ -45,11 +45,12 @@ def recall_many(
 ) -> dict[str, T]:
     """What `read` makes of the cached values of `keys`; where it makes None, and for the missing, of `load`'s.
 
-    Marks are looked at as in `recall`.
+    Marks are looked at as in `recall`; they come with the values, since asking for them takes a way of its own.
     """
     if not keys:
         return {}
-    cached = quietly("get_many", *keys) or []
+    marks = [f"{key}:mark" for key in keys]
+    cached = quietly("get_many", *keys, *marks) or []
     found = {
         key: value
         for key, kept in zip(keys, cached, strict=False)
@@ -57,12 +58,8 @@ def recall_many(
     }
     missing = [key for key in keys if key not in found]
     if missing:
-        marks = [f"{key}:mark" for key in missing]
-        before = quietly("get_many", *marks)
         loaded = load(missing)
-        quietly("set_many", loaded, timeout=seconds)
-        after = quietly("get_many", *marks)
-        if before != after:
+        if quietly("set_many", loaded, timeout=seconds) and quietly("get_many", *marks) != cached[len(keys) :]:
             quietly("delete_many", *missing)
         found |= {key: value for key, kept in loaded.items() if (value := read(kept)) is not None}
     return found

@@ -6,6 +6,7 @@ new one, as the client's `Retry` asks for in any case.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from flask import Flask
@@ -79,10 +80,25 @@ class QuickRedis(Redis):
 
 
 class SharedRedisCache(RedisCache):
-    """Flask-Caching's Redis backend on the application's own client."""
+    """Flask-Caching's Redis backend on the application's own client, which reads and writes many the short way."""
 
     @classmethod
     def factory(cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]) -> "SharedRedisCache":
         """See Flask-Caching."""
         options = kwargs | {"host": app.extensions["redis"], "key_prefix": config["CACHE_KEY_PREFIX"]}
         return cls(*args, **options)
+
+    def get_many(self, *keys: str) -> list[Any]:
+        """The values of `keys`, None for those that are not there."""
+        prefix, read = self._get_prefix(), self.serializer.loads
+        return [read(found) for found in self._read_client.execute_command("MGET", *[prefix + key for key in keys])]
+
+    def set_many(self, mapping: dict[str, Any], timeout: int | timedelta | None = None) -> list[Any]:
+        """Store values for `timeout` seconds, without end for 0; which keys were stored is returned."""
+        if not mapping:
+            return []
+        prefix, seconds = self._get_prefix(), self._normalize_timeout(timeout)
+        end = ("EX", seconds) if seconds > 0 else ()
+        commands = [("SET", prefix + key, self.serializer.dumps(value), *end) for key, value in mapping.items()]
+        answers = self._write_client.execute_together(*commands)
+        return [key for key, answer in zip(mapping, answers, strict=True) if not isinstance(answer, Exception)]

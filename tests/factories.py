@@ -76,7 +76,7 @@ class People:
         """A user with a complete profile, by default a man of 1995 in 上海, on VIP level `vip`."""
         phone = f"+86{next(self.numbers)}"
         with self.app.app_context():
-            uid, _ = find_or_create(phone)
+            uid = find_or_create(phone).id
             if vip:
                 grant(uid, vip, 1)
             if is_complete or profile:

@@ -24,9 +24,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from config.settings import Settings
 from deploy.processes import wait_until
+from swiper.auth import accounts
 from swiper.auth.accounts import delete_account
 from swiper.dialect import again_on_conflict, bulk_insert
-from swiper.errors import AlreadySwipedError, NotFoundError, RateLimitedError
+from swiper.errors import AlreadySwipedError, LoginError, NotFoundError, RateLimitedError
 from swiper.extensions import db
 from swiper.quick_postgres import BEGIN, COMMIT, QuickConnection, QuickLane, Statement, Step, _as_text
 from swiper.responses import is_outage
@@ -149,6 +150,8 @@ def test_what_is_asked_together_is_one_round_trip(make_lane: MakeLane, settings:
         lane.ask(*steps)
         before = proxy.answers
         lane.ask(*steps)
+        # The proxy counts an answer when it has passed it on.
+        wait_until(lambda: proxy.answers > before, 20, "no answer is counted")
         assert proxy.answers == before + 1
         lane.close_idle()
 
@@ -457,6 +460,16 @@ def test_the_end_of_the_engines_pool_closes_those_that_nobody_uses(app: Flask, m
     assert pid_of(lane) == pids[0]
 
 
+# --- logins ---
+
+
+@pytest.mark.usefixtures("context")
+def test_a_login_whose_account_is_gone_again_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "assemble", lambda *_: None)
+    with pytest.raises(LoginError):
+        accounts.find_or_create("+8613800138000")
+
+
 # --- swipes ---
 
 
@@ -577,13 +590,13 @@ def test_whom_a_caller_has_swiped_is_looked_up_without_reading_all_their_swipes(
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE swipes")
             connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
-            types = "int8, int8[], text, text, text, text, date, date"
+            types = "int8, text, text, text, text, date, date, int8[]"
             connection.exec_driver_sql(f"PREPARE swiped (int8, int8[]) AS {quick.SWIPED.sql}")
             connection.exec_driver_sql(f"PREPARE fitting ({types}) AS {quick.FITTING.sql}")
-            asked = f"{busy}, ARRAY[1, 2, 3, 1000000, 1019999, {fits}]::int8[]"
+            asked = f"ARRAY[1, 2, 3, 1000000, 1019999, {fits}]::int8[]"
             wanted = "'北京', 'female', 'female', 'male', '1900-01-01', '2020-01-01'"
             plans = []
-            for call in (f"swiped ({asked})", f"fitting ({asked}, {wanted})"):
+            for call in (f"swiped ({busy}, {asked})", f"fitting ({busy}, {wanted}, {asked})"):
                 told = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) EXECUTE {call}").scalars()
                 plans.append("\n".join(told))
             connection.exec_driver_sql("RESET plan_cache_mode")

@@ -25,7 +25,7 @@ def against(what: str, yardstick: Figures, name: str, swiper: Figures, target: f
     ratio = swiper.cpu_us() / yardstick.cpu_us()
     return Row(
         what,
-        f"{name}: {yardstick.cpu_us():.0f} µs",
+        f"{name}: {yardstick.cpu_us():.0f} µs; p99 {yardstick.p99_ms:.0f} ms",
         f"{swiper.cpu_us():.0f} µs; p99 {swiper.p99_ms:.0f} ms"
         + (f"; {swiper.refused} refused" if swiper.refused else ""),
         ratio,

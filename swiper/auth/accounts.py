@@ -25,10 +25,10 @@ from swiper.auth.models import (
     User,
 )
 from swiper.auth.phones import parse_phone
-from swiper.auth.profiles import Account, forget_account, modify_profile, own_account
+from swiper.auth.profiles import Account, assemble, forget_account, modify_profile, own_account
 from swiper.auth.sessions import count_sessions, end_all_sessions
 from swiper.dialect import after_commit, again_on_conflict, insert_if_absent, now, quick_lane, transactional
-from swiper.errors import BannedError, CodeError, NotFoundError
+from swiper.errors import BannedError, CodeError, LoginError, NotFoundError
 from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.quick_postgres import QuickLane
@@ -53,8 +53,7 @@ def log_in(phonenum: str, code: str) -> Account:
     if not rest_ms:
         raise CodeError()
     try:
-        uid, _ = find_or_create(phone)
-        account = own_account(uid)
+        account = find_or_create(phone)
     except Exception:
         restore_code(phone, code, rest_ms)
         raise
@@ -63,27 +62,33 @@ def log_in(phonenum: str, code: str) -> Account:
     return account
 
 
-def find_or_create(phone: str) -> tuple[int, Status]:
-    """Id and status of the account of a number (E.164). Two first logins at once make one account."""
+def find_or_create(phone: str) -> Account:
+    """The account of a number (E.164). Two first logins at once make one account.
+
+    Raises LoginError when it is deleted at this moment.
+    """
     lane = quick_lane()
     if lane is None:
-        return _find_or_create(phone)
-    return again_on_conflict("find_or_create", lambda: (_find_or_create_quickly(lane, phone), []))
+        return own_account(_find_or_create(phone))
+    found = again_on_conflict("find_or_create", lambda: (_find_or_create_quickly(lane, phone), []))
+    if found is None:
+        raise LoginError()
+    return found
 
 
-def _find_or_create_quickly(lane: QuickLane, phone: str) -> tuple[int, Status]:
-    uid = new_id()
-    find = (quick.FIND_BY_PHONE, [phone])
-    (found,) = lane.ask(find)
-    if not found:
+def _find_or_create_quickly(lane: QuickLane, phone: str) -> Account | None:
+    find = (quick.ACCOUNT_OF_PHONE, [phone]), (quick.ALBUM_OF_PHONE, [phone])
+    found = assemble(*lane.ask(*find))
+    if found is None:
+        uid = new_id()
         # Where somebody else is quicker this makes nothing, and what they have made is found.
-        lane.ask((quick.CREATE, [phone, uid, first_nickname(uid), now()]))
-        (found,) = lane.ask(find)
-    return found[0]
+        _, *rows = lane.ask((quick.CREATE, [phone, uid, first_nickname(uid), now()]), *find)
+        found = assemble(*rows)
+    return found
 
 
 @transactional
-def _find_or_create(phone: str) -> tuple[int, Status]:
+def _find_or_create(phone: str) -> int:
     uid = db.session.scalar(select(Phone.uid).where(Phone.phone == phone))
     if uid is None:
         fresh = new_id()
@@ -91,8 +96,7 @@ def _find_or_create(phone: str) -> tuple[int, Status]:
         uid = db.session.scalars(select(Phone.uid).where(Phone.phone == phone)).one()
         if uid == fresh:
             _add_user(uid, phone)
-    user = db.session.get_one(User, uid, populate_existing=True)
-    return uid, user.status
+    return uid
 
 
 def first_nickname(uid: int) -> str:

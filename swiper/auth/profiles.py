@@ -25,7 +25,7 @@ from swiper.dialect import after_commit, insert_if_absent, quick_lane, transacti
 from swiper.errors import LoginError, PermissionDeniedError, ProfileError
 from swiper.extensions import db
 from swiper.memo import forget, recall
-from swiper.quick_postgres import QuickLane
+from swiper.quick_postgres import QuickLane, Row
 from swiper.signals import vip_changed
 from swiper.vip.levels import Standing, standing, standings_of
 from swiper.vip.models import Membership, Permission
@@ -152,8 +152,7 @@ def load_account(uid: int) -> Account | None:
     """The Account from the database."""
     lane = quick_lane()
     if lane is not None:
-        accounts, photos = lane.ask((quick.ACCOUNT, [uid]), (quick.ALBUMS, [[uid]]))
-        return _assemble(*accounts[0], photos=_by_owner(photos).get(uid, [])) if accounts else None
+        return assemble(*lane.ask((quick.ACCOUNT, [uid]), (quick.ALBUMS, [[uid]])))
     row = db.session.execute(
         select(User, Preferences, Membership)
         .join(Preferences, Preferences.uid == User.id)
@@ -173,10 +172,14 @@ def load_account(uid: int) -> Account | None:
     )
 
 
-def _assemble(*values: Any, photos: list[Any]) -> Account:
-    """The Account of its fields' values in their order, but for the photos, which stand before the VIP state."""
-    *own, vip_level, vip_expires_at = values
-    return Account(*own, tuple(photos), vip_level, vip_expires_at)  # type: ignore[call-arg]
+def assemble(accounts: list[Row], photos: list[Row]) -> Account | None:
+    """The Account of the rows that `quick.OWN` and an album's statement give; None where there is nobody."""
+    if not accounts:
+        return None
+    # The photos stand before the VIP state.
+    ((*own, vip_level, vip_expires_at),) = accounts
+    album = _by_owner(photos).get(own[0], [])
+    return Account(*own, tuple(album), vip_level, vip_expires_at)  # type: ignore[call-arg]
 
 
 def photos_of(uids: Collection[int]) -> dict[int, list[tuple[int, str]]]:

@@ -19,11 +19,6 @@ PUT_INTO_OUTBOX = Statement(
     """INSERT INTO sms_outbox (id, phone, sealed_code, claimed_until, expires_at)
     VALUES ($1::int8, $2::text, $3::text, $4::timestamptz, $5::timestamptz) ON CONFLICT (id) DO NOTHING"""
 )
-FIND_BY_PHONE = Statement(
-    "SELECT users.id, users.status FROM phones JOIN users ON users.id = phones.uid WHERE phones.phone = $1::text",
-    int,
-    Status,
-)
 # $1 phone, $2 uid, $3 nickname, $4 this moment. Everything hangs on `claimed`, which decides whose the number is.
 CREATE = Statement(
     """WITH claimed AS (
@@ -39,16 +34,17 @@ CREATE = Statement(
     INSERT INTO nicknames (folded, uid) SELECT $3, uid FROM claimed"""
 )
 # The fields of `profiles.Account` in their order, but for the photos.
-ACCOUNT = Statement(
-    """SELECT users.id, phone, nickname, sex, birthday, location, bio, avatar, status, is_robot, dating_sex,
-      dating_location, min_distance, max_distance, min_dating_age, max_dating_age, vibration, only_match, auto_play,
-      coalesce(memberships.level, 0), memberships.expires_at
-    FROM users JOIN preferences ON preferences.uid = users.id LEFT JOIN memberships ON memberships.uid = users.id
-    WHERE users.id = $1::int8""",
+OWN = """SELECT users.id, users.phone, nickname, sex, birthday, location, bio, avatar, status, is_robot, dating_sex,
+    dating_location, min_distance, max_distance, min_dating_age, max_dating_age, vibration, only_match, auto_play,
+    coalesce(memberships.level, 0), memberships.expires_at
+  FROM users JOIN preferences ON preferences.uid = users.id LEFT JOIN memberships ON memberships.uid = users.id"""
+OWN_COLUMNS = (
     *(int, str, str, Sex, date.fromisoformat, str, str, str, Status, _flag, DatingSex),
     *(str, int, int, int, int, _flag, _flag, _flag),
     *(int, _moment),
 )
+ACCOUNT = Statement(f"{OWN} WHERE users.id = $1::int8", *OWN_COLUMNS)
+ACCOUNT_OF_PHONE = Statement(f"{OWN} JOIN phones ON phones.uid = users.id WHERE phones.phone = $1::text", *OWN_COLUMNS)
 # $1 ids. The fields of a card as in `profiles._Face`, whether the album is for friends only, and the VIP state.
 CARDS = Statement(
     """SELECT users.id, nickname, sex, birthday, location, bio, avatar, only_match, coalesce(memberships.level, 0),
@@ -59,4 +55,9 @@ CARDS = Statement(
 )
 ALBUMS = Statement(
     "SELECT uid, id, url FROM uploads WHERE uid = ANY($1::int8[]) AND kind = 'photo' ORDER BY id", int, int, str
+)
+ALBUM_OF_PHONE = Statement(
+    """SELECT uploads.uid, id, url FROM uploads JOIN phones ON phones.uid = uploads.uid
+    WHERE phones.phone = $1::text AND kind = 'photo' ORDER BY id""",
+    *(int, int, str),
 )

@@ -148,13 +148,13 @@ def _start(wish: Wish, current: Pass, group: int) -> tuple[list[int], Pass]:
     wanted = (max(0, group - current.base) + 1) * GROUP_SIZE
     candidates = current.ids()[:HEAD]
     likers, fitting = look_again(wish, candidates)
+    current.drop(set(candidates) - set(fitting))
     if likers == current.likers:
-        # As nearly always; the right people were looked at together with who likes the caller.
-        current.drop(set(candidates) - set(fitting))
+        # As nearly always: the right people were looked at together with who likes the caller.
         good = len(fitting)
     else:
         current.likers = likers
-        good = 0
+        good = len(likers)
     _fill(wish, current, good, wanted)
     return current.ids()[wanted - GROUP_SIZE : wanted], current
 

@@ -43,34 +43,42 @@ LIKE_PARTS = """, quota AS (
 ), friend AS (
   INSERT INTO friends (uid1, uid2, matched_at) SELECT $3, $4, $8 FROM pair WHERE pair.mask = {matched}
   ON CONFLICT (uid1, uid2) DO NOTHING
-)"""
-WITHIN_QUOTA = "quota.used / (quota.used <= $14)::int"
-LIKE = Statement(
-    PAIR.format(and_quota=AND_QUOTA)
-    + LIKE_PARTS.format(matched=MATCHED)
-    + f"SELECT pair.mask, {WITHIN_QUOTA} FROM pair, quota",
-    int,
-    int,
-)
-DISLIKE = Statement(PAIR.format(and_quota="") + "SELECT mask FROM pair", int)
+) SELECT pair.mask, quota.used / (quota.used <= $14)::int FROM pair, quota"""
+DISLIKE_PARTS = " SELECT mask FROM pair"
+LIKE = Statement(PAIR.format(and_quota=AND_QUOTA) + LIKE_PARTS.format(matched=MATCHED), int, int)
+DISLIKE = Statement(PAIR.format(and_quota="") + DISLIKE_PARTS, int)
 # The SQLSTATE of a division by zero.
 BEYOND_QUOTA = "22012"
 
-# $1 uid, $2 is_super, $3 how many.
-WAITING = Statement(
-    """SELECT uid FROM likes_in WHERE sid = $1::int8 AND is_answered = 0 AND is_super = $2::int2
-    ORDER BY liked_at, uid LIMIT $3::int8""",
+# $1 uid, $2 city, $3 sex, $4 the caller's own as others look for it, $5 and $6 the bounds of the birthday, $7 and $8
+# those of the place, $9 behind whom to begin in the first place, $10 how many. The index of the deck holds all of it.
+WALK = Statement(
+    """SELECT shuffle, uid FROM discovery
+    WHERE location = $2::text AND sex = $3::text AND uid <> $1::int8 AND dating_sex IN ($4::text, 'any')
+    AND birthday > $5::date AND birthday <= $6::date AND shuffle >= $7::int8 AND shuffle < $8::int8
+    AND (shuffle > $7 OR uid > $9::int8)
+    ORDER BY shuffle, uid LIMIT $10::int8""",
+    int,
     int,
 )
 # One look into the primary key for each. Asked as `sid = ANY($2)`, a plan made for all callers reads every swipe of the
 # caller's, since most have few, and filters: 5 ms for those with 20,000.
 IS_SWIPED = "(SELECT true FROM swipes WHERE swipes.uid = $1::int8 AND swipes.sid = {sid})"
-# $1 uid, $2 ids, $3 city, $4 and $5 the wanted sexes, $6 the caller's own as others look for it, $7 and $8 the bounds.
+# $1 uid, $2 city, $3 and $4 the wanted sexes, $5 the caller's own as others look for it, $6 and $7 the bounds.
+FITS = """location = $2::text AND discovery.uid <> $1::int8 AND sex IN ($3::text, $4::text)
+    AND dating_sex IN ($5::text, 'any') AND birthday > $6::date AND birthday <= $7::date"""
+# Also $8 ids.
 FITTING = Statement(
-    f"""SELECT uid FROM discovery
-    WHERE location = $3::text AND uid = ANY($2::int8[]) AND uid <> $1 AND sex IN ($4::text, $5::text)
-    AND dating_sex IN ($6::text, 'any') AND birthday > $7::date AND birthday <= $8::date
-    AND {IS_SWIPED.format(sid="discovery.uid")} IS NULL""",
+    f"SELECT uid FROM discovery WHERE uid = ANY($8::int8[]) AND {FITS}"  # noqa: S608
+    f" AND {IS_SWIPED.format(sid='discovery.uid')} IS NULL",
+    int,
+)
+# Also $8 is_super, $9 how many.
+WAITING = Statement(
+    f"""SELECT waiting.uid FROM (
+      SELECT uid, liked_at FROM likes_in WHERE sid = $1 AND is_answered = 0 AND is_super = $8::int2
+      ORDER BY liked_at, uid LIMIT $9::int8
+    ) AS waiting JOIN discovery ON discovery.uid = waiting.uid WHERE {FITS} ORDER BY liked_at, uid""",  # noqa: S608
     int,
 )
 SWIPED = Statement(

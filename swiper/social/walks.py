@@ -3,18 +3,20 @@
 import heapq
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import Select, and_, or_, select
 
 from swiper.auth.models import DatingSex, Discovery, Sex
 from swiper.dialect import quick_lane
 from swiper.extensions import db
-from swiper.quick_postgres import Row, Step
+from swiper.quick_postgres import Row
 from swiper.social import quick
 from swiper.social.models import LikeIn, Swipe
 from swiper.social.wishes import FULL_CIRCLE, Wish
 
-CHUNK = 200
+# A pass grows by 100 people; so many are read at once that some of them may be swiped already.
+CHUNK = 120
 MAX_CHUNK = 2_000
 # So many superlikers, and as many likers, are looked at when a pass begins; whoever waits behind them is in the rest.
 LIKERS = 100
@@ -27,16 +29,22 @@ def look_again(wish: Wish, uids: list[int]) -> tuple[list[int], list[int]]:
     lane = quick_lane()
     if lane is None:
         return waiting_likers(wish), still_fitting(wish, uids)
-    waiting = [(quick.WAITING, (wish.uid, is_super, LIKERS)) for is_super in (1, 0)]
-    fitting, *likers = lane.ask(_check(wish, uids), *waiting)
+    waiting = [(quick.WAITING, (*_wanted(wish), is_super, LIKERS)) for is_super in (1, 0)]
+    fitting, *likers = lane.ask((quick.FITTING, (*_wanted(wish), uids)), *waiting)
     return [uid for rows in likers for (uid,) in rows], _left(uids, fitting)
 
 
 def waiting_likers(wish: Wish) -> list[int]:
-    """Those who wait for the caller's answer: superlikers, then likers, the longest waiting first."""
-    query = select(LikeIn.uid).where(LikeIn.sid == wish.uid, LikeIn.is_answered == 0)
-    query = query.order_by(LikeIn.liked_at, LikeIn.uid).limit(LIKERS)
-    return [uid for is_super in (1, 0) for uid in db.session.scalars(query.where(LikeIn.is_super == is_super))]
+    """Those who wait for the caller's answer and fit: superlikers, then likers, the longest waiting first."""
+    found: list[int] = []
+    for is_super in (1, 0):
+        query = select(LikeIn.uid, LikeIn.liked_at).where(
+            LikeIn.sid == wish.uid, LikeIn.is_answered == 0, LikeIn.is_super == is_super
+        )
+        waiting = query.order_by(LikeIn.liked_at, LikeIn.uid).limit(LIKERS).subquery()
+        fitting = select(waiting.c.uid).join(Discovery, Discovery.uid == waiting.c.uid).where(wish.fits())
+        found += db.session.scalars(fitting.order_by(waiting.c.liked_at, waiting.c.uid))
+    return found
 
 
 def still_fitting(wish: Wish, uids: list[int]) -> list[int]:
@@ -47,17 +55,18 @@ def still_fitting(wish: Wish, uids: list[int]) -> list[int]:
     if lane is None:
         fitting = set(db.session.scalars(select(Discovery.uid).where(Discovery.uid.in_(uids), wish.fits())))
         return unseen(wish.uid, [uid for uid in uids if uid in fitting])
-    (fitting,) = lane.ask(_check(wish, uids))
-    return _left(uids, fitting)
+    (rows,) = lane.ask((quick.FITTING, (*_wanted(wish), uids)))
+    return _left(uids, rows)
 
 
-def _check(wish: Wish, uids: list[int]) -> Step:
-    wanted = (wish.location, wish.sexes[0], wish.sexes[-1], DatingSex(wish.sex), wish.born_after, wish.born_until)
-    return quick.FITTING, (wish.uid, uids, *wanted)
+def _wanted(wish: Wish) -> tuple[Any, ...]:
+    """The values of `quick.FITS`."""
+    sexes = (wish.sexes[0], wish.sexes[-1])
+    return wish.uid, wish.location, *sexes, DatingSex(wish.sex), wish.born_after, wish.born_until
 
 
-def _left(uids: list[int], fitting: list[Row]) -> list[int]:
-    shown = {uid for (uid,) in fitting}
+def _left(uids: list[int], rows: list[Row]) -> list[int]:
+    shown = {uid for (uid,) in rows}
     return [uid for uid in uids if uid in shown]
 
 
@@ -91,12 +100,23 @@ def _walk(wish: Wish, sex: Sex, after: Place | None) -> Iterator[Place]:
     for is_second_half in halves:
         last = after if is_second_half == halves[0] else None
         while True:
-            rows = db.session.execute(_walk_query(wish, sex, is_second_half, last))
-            chunk = [(row.shuffle, row.uid) for row in rows]
+            chunk = _read_chunk(wish, sex, is_second_half, last)
             yield from chunk
             if len(chunk) < CHUNK:
                 break
             last = chunk[-1]
+
+
+def _read_chunk(wish: Wish, sex: Sex, is_second_half: bool, last: Place | None) -> list[Place]:
+    lane = quick_lane()
+    if lane is None:
+        rows = db.session.execute(_walk_query(wish, sex, is_second_half, last))
+        return [(row.shuffle, row.uid) for row in rows]
+    low, high = (0, wish.pivot) if is_second_half else (wish.pivot, FULL_CIRCLE)
+    place, uid = last or (low, 0)
+    admitted = (DatingSex(wish.sex), wish.born_after, wish.born_until)
+    (found,) = lane.ask((quick.WALK, (wish.uid, wish.location, sex, *admitted, place, high, uid, CHUNK)))
+    return [(place, uid) for place, uid in found]
 
 
 def _walk_query(wish: Wish, sex: Sex, is_second_half: bool, last: Place | None) -> Select[int, int]:

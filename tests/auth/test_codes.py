@@ -157,7 +157,7 @@ def test_two_first_logins_of_one_number_make_one_account(app: Flask) -> None:
     def find() -> None:
         with app.app_context():
             start.wait()
-            found.append(accounts.find_or_create(STORED)[0])
+            found.append(accounts.find_or_create(STORED).id)
             db.session.remove()
 
     threads = [threading.Thread(target=find) for _ in range(8)]

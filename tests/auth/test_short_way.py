@@ -58,7 +58,7 @@ def test_an_account_is_the_same_by_either_way(app: Flask, people: People, vip: i
 
 def test_an_account_with_nothing_filled_in_is_the_same_by_either_way(app: Flask) -> None:
     with app.app_context():
-        uid, _ = find_or_create("+8613800138000")
+        uid = find_or_create("+8613800138000").id
         found = load_account(uid)
         with long_way():
             assert found == load_account(uid)
@@ -71,7 +71,7 @@ def test_cards_are_the_same_by_either_way(app: Flask, people: People) -> None:
     with app.app_context():
         fill_in(shy)
         fill_in_album(open_one)
-        bare, _ = find_or_create("+8613800138000")
+        bare = find_or_create("+8613800138000").id
         set_status(gone.id, Status.SUSPENDED)
         asked = [open_one.id, bare, gone.id, shy.id, 5]
         for friends in ((), {shy.id}):
@@ -83,15 +83,16 @@ def test_cards_are_the_same_by_either_way(app: Flask, people: People) -> None:
 
 
 def made_for(phone: str) -> dict[str, Any]:
-    uid, status = find_or_create(phone)
-    assert find_or_create(phone) == (uid, status), "a second login finds the first one's account"
+    account = find_or_create(phone)
+    uid = account.id
+    assert find_or_create(phone) == account == load_account(uid), "a second login finds the first one's account"
     own = {model: rows_of(select(model).where(model.uid == uid))[0] for model in (Preferences, Phone, Nickname)}
     (user,) = rows_of(select(User).where(User.id == uid))
     assert user.pop("nickname") == own[Nickname].pop("folded") == first_nickname(uid)
     assert user.pop("phone") == own[Phone].pop("phone") == phone
     assert {str(user.pop("id")), *(str(row.pop("uid")) for row in own.values())} == {str(uid)}
     assert user.pop("created_at")
-    return {"user": user, "status": status, "own": {model.__name__: row for model, row in own.items()}}
+    return {"user": user, "status": account.status, "own": {model.__name__: row for model, row in own.items()}}
 
 
 def test_a_first_login_makes_the_same_rows_by_either_way(app: Flask) -> None:

@@ -114,7 +114,7 @@ class Service(RuleBasedStateMachine):
         """A first login, and a profile that fits everyone else's wishes."""
         profile = {"sex": Sex.MALE, "birthday": datetime(2000, 1, 1, tzinfo=UTC).date(), "location": "上海"}
         with self.app.app_context():
-            uid, _ = find_or_create(phone)
+            uid = find_or_create(phone).id
             assert uid not in self.world.members
             change_profile(uid, profile | {"dating_sex": DatingSex.MALE}, standing_of(uid))
         self.world.members[uid] = Member()
