@@ -217,7 +217,16 @@ class QuickLane:
         self.is_closed = is_closed
 
     def ask(self, *steps: Step) -> list[list[Row]]:
-        """The rows of each of several reads, in one round trip. Raises DBAPIError, or PoolTimeoutError."""
+        """The rows of each of several statements, in one round trip. Raises DBAPIError, or PoolTimeoutError."""
+        try:
+            return self._ask(*steps)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != STALE_PLAN:
+                raise
+            # Nothing was done, and what lay idle is closed: the next connection prepares for the tables of today.
+            return self._ask(*steps)
+
+    def _ask(self, *steps: Step) -> list[list[Row]]:
         connection = self.take()
         try:
             found = self.within(connection, *steps)

@@ -127,9 +127,14 @@ def _budgets(remote_addr: str) -> list[tuple[str, int]]:
 def count_guess(remote_addr: str) -> None:
     """Count one attempt at a login against its address. Raises RateLimitedError when the minute's are used up."""
     key = f"login:ip:{_address_digest(remote_addr)}"
-    waits = redis.client.eval(COUNT_WITHIN, 1, key, current_app.config["LOGIN_PER_IP_PER_MINUTE"], MINUTE_MS)
-    if waits:
-        raise RateLimitedError(int(waits) / 1000)
+    limit = current_app.config["LOGIN_PER_IP_PER_MINUTE"]
+    _require_no_wait(redis.client.eval(COUNT_WITHIN, 1, key, limit, MINUTE_MS))
+
+
+def _require_no_wait(milliseconds: int) -> None:
+    """Raise RateLimitedError where a budget's script has answered that there is a time to wait."""
+    if milliseconds:
+        raise RateLimitedError(milliseconds / 1000)
 
 
 def _address_digest(remote_addr: str) -> str:
@@ -144,20 +149,17 @@ def _reserve(phone: str, remote_addr: str) -> None:
         config["SMS_PER_NUMBER_PER_HOUR"],
         config["SMS_PER_NUMBER_PER_DAY"],
     )
-    waits = redis.client.eval(RESERVE_NUMBER, 3, *_keys(phone)[:3], *limits)
-    if waits:
-        raise RateLimitedError(int(waits) / 1000)
+    _require_no_wait(redis.client.eval(RESERVE_NUMBER, 3, *_keys(phone)[:3], *limits))
     counted: list[str] = []
     budgets = _budgets(remote_addr)
     try:
         counts = [("EVAL", COUNT_WITHIN, 1, key, limit, DAY_MS) for key, limit in budgets]
         answers = redis.client.execute_together(*counts)
         counted = [key for (key, _), answer in zip(budgets, answers, strict=True) if answer == 0]
-        for refused in answers:
-            if isinstance(refused, Exception):
-                raise refused
-            if refused:
-                raise RateLimitedError(refused / 1000)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+            _require_no_wait(answer)
     except Exception:
         _take_back(phone, counted)
         raise
