@@ -250,15 +250,17 @@ class Lab:
         path = self.folder / f"answer-{secrets.token_hex(4)}"
         path.write_text(json.dumps(self.sample(line)))
         with ExitStack() as stack:
-            made = {}
-            for name in ("wsgi_app", "flask_app"):
-                port = free_port()
-                command = (BIN / "gunicorn", "-c", ROOT / "config/gunicorn.py", f"bench.bare:{name}")
-                env = self.env | {"PORT": str(port), "BENCH_ANSWER": str(path)}
-                program = stack.enter_context(Program(command, env, self.folder / f"{name}-{port}.log"))
+            wsgi, flask = [self._start_bare(stack, name, path) for name in ("wsgi_app", "flask_app")]
+            for _, program in (wsgi, flask):
                 program.wait_for(lambda: program.output.count("worker serves on") == WORKERS, "no yardstick")  # noqa: B023
-                made[name] = Contender(f"http://127.0.0.1:{port}", {"web": program.pid}, source)
-            yield Bare(made["wsgi_app"], made["flask_app"])
+            yield Bare(*[Contender(base, {"web": program.pid}, source) for base, program in (wsgi, flask)])
+
+    def _start_bare(self, stack: ExitStack, name: str, path: Path) -> tuple[str, Program]:
+        port = free_port()
+        command = (BIN / "gunicorn", "-c", ROOT / "config/gunicorn.py", f"bench.bare:{name}")
+        env = self.env | {"PORT": str(port), "BENCH_ANSWER": str(path)}
+        program = stack.enter_context(Program(command, env, self.folder / f"{name}-{port}.log"))
+        return f"http://127.0.0.1:{port}", program
 
     def sample(self, line: str) -> dict[str, Any]:
         """Path, headers and body of Swiper's answer to a line of load."""

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from http.client import HTTPConnection
 from itertools import islice
 
@@ -40,19 +41,23 @@ class Line:
         answer = response.read()
         assert response.status == 200, f"{response.status} {answer[:200]!r}"
 
+    def close(self) -> None:
+        """Hang up: an instance that is asked to end waits for those who do not."""
+        self.connection.close()
+
 
 def _count(counted: Counted, shots: Iterable[Shot]) -> tuple[float, float, int, int]:
     """Round trips to database and Redis: the median of those during one request, and all that were made after them."""
-    line = Line(counted.base)
     during: tuple[list[int], list[int]] = ([], [])
     relays = (counted.database, counted.redis)
     begun = time.monotonic()
-    for shot in shots:
-        started = time.monotonic()
-        line.send(shot)
-        ended = time.monotonic()
-        for kept, relay in zip(during, relays, strict=True):
-            kept.append(relay.count(started, ended))
+    with closing(Line(counted.base)) as line:
+        for shot in shots:
+            started = time.monotonic()
+            line.send(shot)
+            ended = time.monotonic()
+            for kept, relay in zip(during, relays, strict=True):
+                kept.append(relay.count(started, ended))
     time.sleep(BACKGROUND_SECONDS)
     database, redis = (
         relay.count(begun, time.monotonic()) - sum(kept) for kept, relay in zip(during, relays, strict=True)
@@ -90,8 +95,7 @@ def capture_like(lab: Lab) -> tuple[list[Statement], tuple[int, int]]:
     """
     callers = len(lab.callers())
     pairs = list(islice(lab.fresh_pairs, callers + TRIES))
-    with lab.counted() as counted:
-        line = Line(counted.base)
+    with lab.counted() as counted, closing(Line(counted.base)) as line:
         # Prepared and cached is what can be.
         for pair in pairs[:WARM_UP]:
             line.send(_like(pair))
