@@ -50,16 +50,20 @@ def recall_many(
     if not keys:
         return {}
     marks = [f"{key}:mark" for key in keys]
-    cached = quietly("get_many", *keys, *marks) or []
+    cached = quietly("get_many", *keys, *marks)
+    # None as well where the cache is away: then nothing was stored that would have to be taken back.
+    before = cached and cached[len(keys) :]
     found = {
         key: value
-        for key, kept in zip(keys, cached, strict=False)
+        for key, kept in zip(keys, cached or [], strict=False)
         if kept is not None and (value := read(kept)) is not None
     }
     missing = [key for key in keys if key not in found]
     if missing:
         loaded = load(missing)
-        if quietly("set_many", loaded, timeout=seconds) and quietly("get_many", *marks) != cached[len(keys) :]:
+        # Also where storing has failed: its answer may be what was lost.
+        quietly("set_many", loaded, timeout=seconds)
+        if quietly("get_many", *marks) != before:
             quietly("delete_many", *missing)
         found |= {key: value for key, kept in loaded.items() if (value := read(kept)) is not None}
     return found

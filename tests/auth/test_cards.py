@@ -257,6 +257,28 @@ def test_a_value_loaded_before_a_write_and_stored_after_it_is_not_kept(kind: str
 
 
 @pytest.mark.parametrize("kind", KEEPING)
+def test_a_value_whose_storing_was_not_confirmed_is_taken_back_after_a_write(
+    kind: str, build: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache has stored it, and its answer is lost."""
+
+    def load(missing: list[str]) -> dict[str, Any]:
+        forget("{u:1}:x")
+        return dict.fromkeys(missing, "old")
+
+    with build(kind).app_context():
+        store = cache.set_many
+
+        def store_and_lose(*args: Any, **kwargs: Any) -> None:
+            store(*args, **kwargs)
+            raise TimeoutError()
+
+        monkeypatch.setattr(cache, "set_many", store_and_lose)
+        assert recall_many(["{u:1}:x"], str, load, 60) == {"{u:1}:x": "old"}
+        assert cache.get("{u:1}:x") is None
+
+
+@pytest.mark.parametrize("kind", KEEPING)
 def test_a_card_whose_owner_writes_while_it_is_made_is_not_kept(kind: str, build: MakeApp, clock: Clock) -> None:
     scene = Scene(build(kind), clock)
     is_due = threading.Event()
