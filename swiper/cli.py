@@ -13,10 +13,10 @@ from swiper.auth.operators import list_operators
 from swiper.auth.phones import parse_phone
 from swiper.bans.services import list_bans
 from swiper.desk import changes
-from swiper.desk.people import masked
 from swiper.dialect import now
 from swiper.errors import ApiError, NotFoundError
 from swiper.extensions import db, redis
+from swiper.logs import mask
 from swiper.robots import is_robot_phone, seed_robots
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from swiper.vip.levels import find_level, seed_levels
@@ -152,7 +152,7 @@ def revoke_operator(phone: str) -> None:
 def list_operators_command() -> None:
     """Show who may use the operator's desk, phones masked."""
     for operator, user in list_operators():
-        click.echo(f"{user.id}\t{masked(user.phone)}\t{user.nickname}\t{operator.granted_at.isoformat()}")
+        click.echo(f"{user.id}\t{mask(user.phone)}\t{user.nickname}\t{operator.granted_at.isoformat()}")
 
 
 @click.command("add-sale")

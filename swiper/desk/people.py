@@ -33,11 +33,6 @@ class Details:
     counts: dict[str, int]
 
 
-def masked(phone: str) -> str:
-    """A phone number of which only the beginning and the end can be read."""
-    return mask(phone)
-
-
 def newest_people(limit: int, below: int | None = None) -> list[User]:
     """Accounts with ids lower than `below`, the newest first."""
     query = select(User).order_by(User.id.desc()).limit(limit)
@@ -68,7 +63,7 @@ def details_of(uid: int) -> Details:
     return Details(
         account=account,
         user=user,
-        phone=masked(user.phone),
+        phone=mask(user.phone),
         standing=account.standing,
         suspension=suspension_of(uid),
         is_operator=db.session.get(Operator, uid) is not None,

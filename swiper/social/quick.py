@@ -51,7 +51,8 @@ DISLIKE = Statement(PAIR.format(and_quota="") + DISLIKE_PARTS, int)
 BEYOND_QUOTA = "22012"
 
 # $1 uid, $2 city, $3 sex, $4 the caller's own as others look for it, $5 and $6 the bounds of the birthday, $7 and $8
-# those of the place, $9 behind whom to begin in the first place, $10 how many. The index of the deck holds all of it.
+# those of the place, $9 behind whom to begin in the first place, $10 how many. The index of the deck holds all of it,
+# in this order for one sex at a time only: hence not by `FITS`.
 WALK = Statement(
     """SELECT shuffle, uid FROM discovery
     WHERE location = $2::text AND sex = $3::text AND uid <> $1::int8 AND dating_sex IN ($4::text, 'any')

@@ -10,6 +10,7 @@ from swiper.desk import changes, people, schemas
 from swiper.desk.views.base import PAGE, blueprint, go, show
 from swiper.errors import NotFoundError, ParamError
 from swiper.ids import MAX_ID
+from swiper.logs import mask
 from swiper.robots import is_robot_phone
 
 # Phone numbers have up to 15 digits; ids of people who came after the service's first day have more.
@@ -30,7 +31,7 @@ def list_people() -> Any:
     else:
         shown = people.newest_people(PAGE, query["below"])
         following = {"below": shown[-1].id} if len(shown) == PAGE else None
-    return show("people.html", people=shown, masked=people.masked, following=following, query=query)
+    return show("people.html", people=shown, mask=mask, following=following, query=query)
 
 
 @blueprint.post("/people/search")
