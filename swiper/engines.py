@@ -18,7 +18,8 @@ from sqlalchemy.exc import DisconnectionError
 
 from swiper.dialect import COPIED_ROWS, NO_ANSWER, is_in_transaction
 from swiper.extensions import db
-from swiper.quick_postgres import QuickLane, leave_out_row
+from swiper.postgres_line import SharingLane
+from swiper.quick_postgres import leave_out_row
 
 log = logging.getLogger(__name__)
 
@@ -73,14 +74,16 @@ def init_app(app: Flask) -> None:
             app.extensions["quick_lane"] = _quick_lane(db.engine, app.config, size)
 
 
-def _quick_lane(engine: Engine, config: dict[str, Any], size: int) -> QuickLane:
-    lane = QuickLane(
+def _quick_lane(engine: Engine, config: dict[str, Any], size: int) -> SharingLane:
+    seconds = config["DATABASE_STATEMENT_SECONDS"]
+    lane = SharingLane(
         engine,
+        seconds=seconds,
+        no_answer=partial(_no_answer, engine.dialect, seconds),
         size=size,
         wait_seconds=config["DATABASE_POOL_TIMEOUT_SECONDS"],
         is_preparing=not config["DATABASE_BEHIND_PGBOUNCER"],
-        limit=partial(_run_limited, engine.dialect, config["DATABASE_STATEMENT_SECONDS"]),
-        is_closed=_is_readable,
+        limit=partial(_run_limited, engine.dialect, seconds),
     )
     event.listen(engine, "engine_disposed", lane.close_idle)
     return lane
@@ -282,10 +285,13 @@ def _run_limited(dialect: Any, seconds: float, connection: Any, what: str, work:
         # Whatever the server still sends belongs to a statement that nobody waits for any more. PyMySQL has closed its
         # connection by itself, and SQLAlchemy closes it again, which it does not bear more than once.
         connection.close()
+    raise _no_answer(dialect, seconds, what)
+
+
+def _no_answer(dialect: Any, seconds: float, what: str) -> Any:
     # A statement has placeholders in place of people's data.
     log.warning("the database said nothing for %.1f s: %s", seconds, " ".join(what[:80].split()))
-    no_answer: Exception = dialect.loaded_dbapi.OperationalError(LOST_CONNECTION, NO_ANSWER)
-    raise no_answer
+    return dialect.loaded_dbapi.OperationalError(LOST_CONNECTION, NO_ANSWER)
 
 
 def _is_readable(connection: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from flask import Flask, current_app, g
 
 from swiper.extensions import cache
+from swiper.quick_redis import SharedRedisCache
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def recall(key: str, load: Callable[[], T], seconds: int) -> T:
     `forget` leaves a new mark, and a reader that finds another mark after storing than before loading takes its value
     back.
     """
-    found = _take_read_along(key) or quietly("get", key)
+    found = quietly("get", key)
     if found is not None:
         value: T = found
         return value
@@ -69,12 +70,11 @@ def recall_many(
     return found
 
 
-def _take_read_along(key: str) -> Any:
-    """What `offer` left for `key`, once: a second look in the same request may follow a write."""
-    offered: dict[str, bytes] = g.get("read_along") or {}
-    found = offered.pop(key, None)
+def take_offered(key: str) -> Any:
+    """What `offer` left for `key`, once: a second look in the same request may follow a write. None where nothing."""
+    found = g.pop(key, None)
     try:
-        return cache.cache.serializer.loads(found) if found else None
+        return SharedRedisCache.serializer.loads(found) if found else None
     except Exception as error:
         log.warning("a cached value is unreadable: %s", type(error).__name__)
         quietly("delete", key)
@@ -99,8 +99,8 @@ def _is_in_redis_of(app: Flask) -> bool:
 
 
 def offer(key: str, stored: bytes) -> None:
-    """Hand over what Redis has under `shared_key(key)`, read along with something else, to this request's `recall`."""
-    g.setdefault("read_along", {})[key] = stored
+    """Keep what Redis has under `shared_key(key)`, read along with something else, for this request."""
+    g.setdefault(key, stored)
 
 
 def recall_for_all(key: str, load: Callable[[], T], seconds: int) -> T:

@@ -8,15 +8,15 @@ SQLAlchemy's. Values travel as text.
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from enum import StrEnum
 from select import poll
 from typing import Any, NoReturn
 
 import psycopg
 from gevent import get_hub
-from gevent.monkey import is_module_patched
+from gevent.monkey import get_original, is_module_patched
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from sqlalchemy.engine import Engine
@@ -47,23 +47,33 @@ BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 COMMIT = Statement("COMMIT")
 
 
+WRITERS: dict[type, Callable[[Any], bytes]] = {
+    int: b"%d".__mod__,
+    str: str.encode,
+    date: lambda value: value.isoformat().encode(),
+    datetime: lambda value: value.isoformat().encode(),
+}
+
+
 def _as_text(value: Any) -> bytes | None:
     """A parameter as PostgreSQL reads it."""
+    write = WRITERS.get(type(value))
+    if write is not None:
+        return write(value)
     if value is None:
         return None
     if isinstance(value, bool):
         return b"t" if value else b"f"
-    if isinstance(value, int):
-        return b"%d" % value
     if isinstance(value, StrEnum):
         return value.value.encode()
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, date):
-        return value.isoformat().encode()
     if isinstance(value, list):
         return b"{%s}" % b",".join(b"%d" % item for item in value)
     raise TypeError(f"no rule for {type(value).__name__}")
+
+
+def texts_of(values: Sequence[Any]) -> list[bytes | None]:
+    """Parameters as PostgreSQL reads them. Raises TypeError for a kind that none of our statements has."""
+    return [_as_text(value) for value in values]
 
 
 def leave_out_row(error: psycopg.Error) -> None:
@@ -84,9 +94,17 @@ class QuickConnection:
         self.libpq.enter_pipeline_mode()
         self.watcher = get_hub().loop.io(self.libpq.socket, READABLE) if is_module_patched("socket") else None
 
+        # gevent's would let others run, who may want this connection as well.
+        self.poller = get_original("select", "poll")()
+        self.poller.register(self.libpq.socket, READABLE)
+
     def fileno(self) -> int:
-        """For whoever asks the kernel whether something has arrived."""
+        """The number of its socket."""
         return int(self.libpq.socket)
+
+    def is_readable(self) -> bool:
+        """True when something has arrived; while idle, only after the server has hung up. Asks the kernel."""
+        return self.libpq.status != psycopg.pq.ConnStatus.OK or bool(self.poller.poll(0))
 
     def close(self) -> None:
         """End the connection; the server rolls back what was not committed."""
@@ -99,23 +117,29 @@ class QuickConnection:
         """
         sent: list[tuple[Statement, bool]] = []
         for statement, values in steps:
-            sent += self._send(statement, [_as_text(value) for value in values])
+            if self.prepare(statement):
+                sent.append((statement, False))
+            self.send(statement, texts_of(values))
+            sent.append((statement, True))
         self.libpq.pipeline_sync()
         self._flush()
         return self._read(sent)
 
-    def _send(self, statement: Statement, values: list[bytes | None]) -> Iterator[tuple[Statement, bool]]:
-        """Send a statement; of each answer that will come of it: whether it has rows."""
-        if not self.is_preparing:
-            self.libpq.send_query_params(statement.encoded, values)
+    def prepare(self, statement: Statement) -> bool:
+        """Begin to send; True where the statement is prepared first, which has an answer of its own."""
+        if not self.is_preparing or statement.name in self.prepared:
+            return False
+        self.libpq.send_prepare(statement.name, statement.encoded)
+        # Should that fail, the connection is given up as a whole.
+        self.prepared.add(statement.name)
+        return True
+
+    def send(self, statement: Statement, texts: list[bytes | None]) -> None:
+        """Send a statement that is prepared, where this connection prepares any."""
+        if self.is_preparing:
+            self.libpq.send_query_prepared(statement.name, texts)
         else:
-            if statement.name not in self.prepared:
-                self.libpq.send_prepare(statement.name, statement.encoded)
-                # Should that fail, the connection is given up as a whole.
-                self.prepared.add(statement.name)
-                yield statement, False
-            self.libpq.send_query_prepared(statement.name, values)
-        yield statement, True
+            self.libpq.send_query_params(statement.encoded, texts)
 
     def _flush(self) -> None:
         while self.libpq.flush():
@@ -132,7 +156,7 @@ class QuickConnection:
             if result.status not in GOOD:
                 failed = failed or (statement, result)
             elif has_rows:
-                found.append(_rows(result, statement))
+                found.append(rows_of(result, statement))
         # The mark that ends what was sent together.
         self._next_result()
         if failed:
@@ -158,10 +182,11 @@ class QuickConnection:
         """Raise `error` as SQLAlchemy would."""
         leave_out_row(error)
         is_lost = error.sqlstate == STALE_PLAN or self.libpq.status != psycopg.pq.ConnStatus.OK
-        raise _as_sqlalchemys(error, self.engine, statement.sql, is_lost=is_lost) from error
+        raise as_sqlalchemys(error, self.engine, statement.sql, is_lost=is_lost) from error
 
 
-def _as_sqlalchemys(error: psycopg.Error, engine: Engine, sql: str | None = None, *, is_lost: bool = False) -> Any:
+def as_sqlalchemys(error: psycopg.Error, engine: Engine, sql: str | None = None, *, is_lost: bool = False) -> Any:
+    """The driver's `error` as SQLAlchemy would raise it."""
     return DBAPIError.instance(
         sql,
         None,
@@ -173,7 +198,8 @@ def _as_sqlalchemys(error: psycopg.Error, engine: Engine, sql: str | None = None
     )
 
 
-def _rows(result: Any, statement: Statement) -> list[Row]:
+def rows_of(result: Any, statement: Statement) -> list[Row]:
+    """What a result has, each column read as its statement says."""
     columns = statement.columns
     return [
         tuple(
@@ -191,17 +217,17 @@ class _Turn:
     """Somebody who waits: `connection` is what they were handed, None the right to make one."""
 
     def __init__(self) -> None:
-        self.has_come = threading.Event()
+        # Taken until the turn has come.
+        self.has_come = threading.Lock()
+        self.has_come.acquire()
         self.connection: QuickConnection | None = None
 
 
 class QuickLane:
     """A small pool of such connections to one database."""
 
-    def __init__(
-        self, engine: Engine, *, size: int, wait_seconds: float, is_preparing: bool, limit: Limit, is_closed: Any
-    ) -> None:
-        """`limit` calls its last argument with the time limit of a statement, `is_closed` asks about an idle one."""
+    def __init__(self, engine: Engine, *, size: int, wait_seconds: float, is_preparing: bool, limit: Limit) -> None:
+        """`limit` calls its last argument with the time limit of a statement."""
         self.engine = engine
         # Makes what the pool makes; waiting for a place in that itself could mean waiting for those who wait for us.
         self.maker = engine.pool.recreate()
@@ -214,7 +240,6 @@ class QuickLane:
         self.wait_seconds = wait_seconds
         self.is_preparing = is_preparing
         self.limit = limit
-        self.is_closed = is_closed
 
     def ask(self, *steps: Step) -> list[list[Row]]:
         """The rows of each of several statements, in one round trip. Raises DBAPIError, or PoolTimeoutError."""
@@ -225,6 +250,10 @@ class QuickLane:
                 raise
             # Nothing was done, and what lay idle is closed: the next connection prepares for the tables of today.
             return self._ask(*steps)
+
+    def read(self, *steps: Step) -> list[list[Row]]:
+        """The same for statements that change nothing and lock nothing."""
+        return self.ask(*steps)
 
     def _ask(self, *steps: Step) -> list[list[Row]]:
         connection = self.take()
@@ -254,7 +283,7 @@ class QuickLane:
         connection = self._wait_for_turn()
         try:
             if connection is not None:
-                if not self.is_closed(connection):
+                if not connection.is_readable():
                     return connection
                 connection.close()
             return self._connect()
@@ -290,7 +319,7 @@ class QuickLane:
             turn = _Turn()
             self.waiting.append(turn)
         try:
-            turn.has_come.wait(self.wait_seconds)
+            turn.has_come.acquire(timeout=self.wait_seconds)
         except BaseException:
             if not self._withdraw(turn):
                 self._hand_on(turn.connection)
@@ -313,7 +342,7 @@ class QuickLane:
             if self.waiting:
                 turn = self.waiting.popleft()
                 turn.connection = connection
-                turn.has_come.set()
+                turn.has_come.release()
             elif connection is not None:
                 self.idle.append(connection)
             else:
@@ -323,7 +352,7 @@ class QuickLane:
         try:
             fairy = self.limit(None, "connect", self.maker.connect)
         except psycopg.Error as error:
-            raise _as_sqlalchemys(error, self.engine) from error
+            raise as_sqlalchemys(error, self.engine) from error
         driver = fairy.driver_connection
         # From here on it is ours alone.
         fairy.detach()

@@ -2,7 +2,8 @@
 
 redis-py 8 polls each connection before it is used and keeps books on each command, which costs a gevent worker more
 than the round trip itself. Here a connection is taken as it is, and a command that finds it closed is sent again on a
-new one, as the client's `Retry` asks for in any case.
+new one, as the client's `Retry` asks for in any case. The greenlets of a gevent worker share one connection; threads
+have one each, and so has what would keep others waiting.
 """
 
 from collections.abc import Callable
@@ -12,11 +13,18 @@ from typing import Any, TypeVar, cast
 from flask import Flask
 from flask_caching.backends.rediscache import RedisCache
 from redis import Redis
-from redis.connection import ConnectionInterface, ConnectionPool
+from redis.connection import ConnectionInterface, ConnectionPool, SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
+from swiper.lines import Keeper
+from swiper.redis_line import RedisLine
+
 T = TypeVar("T")
+
+# Whoever sends one of these may wait for long, and everything behind it would wait as well.
+BLOCKING = frozenset({"BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD"})
+BLOCKING |= {"XREADGROUP", "WAIT", "WAITAOF", "SUBSCRIBE", "PSUBSCRIBE", "MONITOR"}
 
 
 class QuickPool(ConnectionPool):
@@ -38,13 +46,56 @@ class QuickPool(ConnectionPool):
 class QuickRedis(Redis):
     """A client whose single commands take the short way; pipelines go redis-py's own."""
 
+    keeper: Keeper[RedisLine] | None = None
+
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """The answer to a command; a lost connection is tried once more. Raises RedisError."""
-        return self._with_connection(lambda connection: self._ask(connection, *args, **options))
+        if not self._is_sharing() or args[0] in BLOCKING:
+            return self._with_connection(lambda connection: self._ask(connection, *args, **options))
+        (answer,) = self._share(args)
+        if isinstance(answer, Exception):
+            raise answer
+        read = self.response_callbacks.get(args[0])
+        return read(answer, **options) if read else answer
 
     def execute_together(self, *commands: tuple[Any, ...]) -> list[Any]:
         """The answers to several commands that are sent at once; one that failed stands there as its ResponseError."""
-        return self._with_connection(lambda connection: self._ask_together(connection, commands))
+        if not self._is_sharing():
+            return self._with_connection(lambda connection: self._ask_together(connection, commands))
+        reads = [self.response_callbacks.get(command[0]) for command in commands]
+        return [
+            read(answer) if read and not isinstance(answer, Exception) else answer
+            for read, answer in zip(reads, self._share(*commands), strict=True)
+        ]
+
+    def close(self) -> None:
+        """See redis-py."""
+        if self.keeper is not None:
+            self.keeper.close()
+        super().close()
+
+    def _is_sharing(self) -> bool:
+        """True in a gevent worker's greenlets. TLS has buffers of its own, for which redis-py knows how to wait."""
+        if self.keeper is None:
+            self.keeper = Keeper(self._connect_line)
+        return self.keeper.is_for_us() and not issubclass(self.connection_pool.connection_class, SSLConnection)
+
+    def _share(self, *commands: tuple[Any, ...]) -> list[Any]:
+        keeper = cast(Keeper[RedisLine], self.keeper)
+        try:
+            return keeper.get().ask(*commands)
+        except RedisConnectionError:
+            return keeper.get().ask(*commands)
+
+    def _connect_line(self) -> RedisLine:
+        pool = self.connection_pool
+        connection = pool.get_connection()
+        try:
+            return RedisLine(connection, pool.release)
+        except BaseException:
+            connection.disconnect()
+            pool.release(connection)
+            raise
 
     def _with_connection(self, ask: Callable[[ConnectionInterface], T]) -> T:
         pool = self.connection_pool

@@ -252,7 +252,7 @@ def test_an_idle_connection_that_the_server_has_closed_is_replaced(app: Flask, l
     pid = pid_of(lane)
     closed = lane.idle[-1]
     terminate(app, pid)
-    wait_until(lambda: lane.is_closed(closed), 20, "the server did not hang up")
+    wait_until(lambda: closed.is_readable(), 20, "the server did not hang up")
     assert pid_of(lane) != pid
     assert closed not in lane.idle
     assert lane.count == len(lane.idle) == 3
@@ -267,7 +267,7 @@ def test_a_closed_connection_is_not_handed_to_those_who_wait(app: Flask, make_la
     waiting.start()
     wait_until(lambda: lane.waiting, 20, "nobody waits")
     terminate(app, pid)
-    wait_until(lambda: lane.is_closed(connection), 20, "the server did not hang up")
+    wait_until(lambda: connection.is_readable(), 20, "the server did not hang up")
     lane.give_back(connection)
     waiting.join(20)
     assert len(found) == 1
@@ -278,7 +278,7 @@ def test_a_closed_connection_is_not_handed_to_those_who_wait(app: Flask, make_la
 def test_a_connection_that_is_lost_between_two_calls_is_told(app: Flask, lane: QuickLane) -> None:
     connection = lane.take()
     terminate(app, lane.within(connection, (PID, ()))[0][0][0])
-    wait_until(lambda: lane.is_closed(connection), 20, "the server did not hang up")
+    wait_until(lambda: connection.is_readable(), 20, "the server did not hang up")
     with pytest.raises(DBAPIError) as lost:
         lane.within(connection, (COMMIT, ()))
     assert lost.value.connection_invalidated
@@ -578,7 +578,7 @@ def test_a_swipe_whose_connection_is_lost_at_its_commit_is_stored_once(
             lost.append(connection)
             real(connection, *(steps if is_committed else steps[:-1]))
             terminate(app, connection.libpq.backend_pid)
-            wait_until(lambda: lane.is_closed(connection), 20, "the server did not hang up")
+            wait_until(lambda: connection.is_readable(), 20, "the server did not hang up")
         return real(connection, *steps)
 
     monkeypatch.setattr(lane, "within", lose_once)

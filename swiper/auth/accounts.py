@@ -78,7 +78,7 @@ def find_or_create(phone: str) -> Account:
 
 def _find_or_create_quickly(lane: QuickLane, phone: str) -> Account | None:
     find = (quick.ACCOUNT_OF_PHONE, [phone]), (quick.ALBUM_OF_PHONE, [phone])
-    found = assemble(*lane.ask(*find))
+    found = assemble(*lane.read(*find))
     if found is None:
         uid = new_id()
         # Where somebody else is quicker this makes nothing, and what they have made is found.

@@ -1,5 +1,6 @@
 """Profiles: the caller's own view, the cards that others see, and changes to either."""
 
+import functools
 import unicodedata
 import zlib
 from collections.abc import Collection, Iterable, Sequence
@@ -24,7 +25,7 @@ from swiper.auth.models import (
 from swiper.dialect import after_commit, insert_if_absent, quick_lane, transactional
 from swiper.errors import LoginError, PermissionDeniedError, ProfileError
 from swiper.extensions import db
-from swiper.memo import forget, recall
+from swiper.memo import forget, recall, take_offered
 from swiper.quick_postgres import QuickLane, Row
 from swiper.signals import vip_changed
 from swiper.vip.levels import Standing, standing, standings_of
@@ -92,8 +93,8 @@ PREFERENCE_FIELDS = [column.key for column in Preferences.__table__.columns if c
 USER_FIELDS = [name for name in Account.__struct_fields__ if hasattr(User, name) and name not in PREFERENCE_FIELDS]
 OWN_FIELDS = [name for name in (*USER_FIELDS, *PREFERENCE_FIELDS) if name not in ("status", "is_robot")]
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(Account).decode
-
+# Users come back soon; whoever reads the same bytes again gets the same Account.
+_unpack = functools.lru_cache(maxsize=2_000)(msgspec.msgpack.Decoder(Account).decode)
 
 # Another release may have another Account; neither must read the other's.
 _LAYOUT = f"{zlib.crc32(repr(msgspec.structs.fields(Account)).encode()):x}"
@@ -124,7 +125,9 @@ vip_changed.connect(forget_after_vip_change)
 
 def find_account(uid: int) -> Account | None:
     """The cached Account; None when the user is gone."""
-    packed = recall(account_key(uid), lambda: _load_packed(uid), current_app.config["USER_CACHE_SECONDS"])
+    packed = take_offered(account_key(uid))
+    if packed is None:
+        packed = recall(account_key(uid), lambda: _load_packed(uid), current_app.config["USER_CACHE_SECONDS"])
     if packed is None:
         return None
     try:
@@ -152,7 +155,7 @@ def load_account(uid: int) -> Account | None:
     """The Account from the database."""
     lane = quick_lane()
     if lane is not None:
-        return assemble(*lane.ask((quick.ACCOUNT, [uid]), (quick.ALBUMS, [[uid]])))
+        return assemble(*lane.read((quick.ACCOUNT, [uid]), (quick.ALBUMS, [[uid]])))
     row = db.session.execute(
         select(User, Preferences, Membership)
         .join(Preferences, Preferences.uid == User.id)
@@ -255,7 +258,7 @@ def dated_cards(uids: Sequence[int], friends: Collection[int] = ()) -> list[tupl
 def _dated_cards_quickly(
     lane: QuickLane, uids: Sequence[int], friends: Collection[int]
 ) -> list[tuple[dict[str, Any], datetime | None]]:
-    rows, photos = lane.ask((quick.CARDS, [list(uids)]), (quick.ALBUMS, [list(uids)]))
+    rows, photos = lane.read((quick.CARDS, [list(uids)]), (quick.ALBUMS, [list(uids)]))
     albums = _by_owner(photos)
     made = {}
     for uid, nickname, sex, birthday, location, bio, avatar, only_match, level, expires_at in rows:

@@ -30,7 +30,7 @@ def look_again(wish: Wish, uids: list[int]) -> tuple[list[int], list[int]]:
     if lane is None:
         return waiting_likers(wish), still_fitting(wish, uids)
     waiting = [(quick.WAITING, (*_wanted(wish), is_super, LIKERS)) for is_super in (1, 0)]
-    fitting, *likers = lane.ask((quick.FITTING, (*_wanted(wish), uids)), *waiting)
+    fitting, *likers = lane.read((quick.FITTING, (*_wanted(wish), uids)), *waiting)
     return [uid for rows in likers for (uid,) in rows], _left(uids, fitting)
 
 
@@ -55,7 +55,7 @@ def still_fitting(wish: Wish, uids: list[int]) -> list[int]:
     if lane is None:
         fitting = set(db.session.scalars(select(Discovery.uid).where(Discovery.uid.in_(uids), wish.fits())))
         return unseen(wish.uid, [uid for uid in uids if uid in fitting])
-    (rows,) = lane.ask((quick.FITTING, (*_wanted(wish), uids)))
+    (rows,) = lane.read((quick.FITTING, (*_wanted(wish), uids)))
     return _left(uids, rows)
 
 
@@ -78,7 +78,7 @@ def unseen(uid: int, others: list[int]) -> list[int]:
     if lane is None:
         seen = set(db.session.scalars(select(Swipe.sid).where(Swipe.uid == uid, Swipe.sid.in_(others))))
     else:
-        (rows,) = lane.ask((quick.SWIPED, (uid, others)))
+        (rows,) = lane.read((quick.SWIPED, (uid, others)))
         seen = {sid for (sid,) in rows}
     return [other for other in others if other not in seen]
 
@@ -115,7 +115,7 @@ def _read_chunk(wish: Wish, sex: Sex, is_second_half: bool, last: Place | None) 
     low, high = (0, wish.pivot) if is_second_half else (wish.pivot, FULL_CIRCLE)
     place, uid = last or (low, 0)
     admitted = (DatingSex(wish.sex), wish.born_after, wish.born_until)
-    (found,) = lane.ask((quick.WALK, (wish.uid, wish.location, sex, *admitted, place, high, uid, CHUNK)))
+    (found,) = lane.read((quick.WALK, (wish.uid, wish.location, sex, *admitted, place, high, uid, CHUNK)))
     return [(place, uid) for place, uid in found]
 
 

@@ -1,0 +1,22 @@
+"""What greenlets share, and each gets its own answers by; the checks themselves are in `tests/shared_lines.py`."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.settings import Settings
+from tests.processes import Program, environment_of
+from tests.shared_lines import checks_of
+
+SERVERS = ["redis", *(["postgres"] if os.environ.get("TEST_DATABASE") == "postgres" else [])]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_line_that_greenlets_share(server: str, settings: Settings, tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "gevent.monkey", "--module", "tests.shared_lines", server)
+    addresses = (settings.database_url, settings.redis_url)
+    with Program((*command, *addresses), environment_of(settings), tmp_path / "log") as program:
+        program.wait()
+    assert program.output.splitlines() == [check.__name__ for check in checks_of(server)], program.output
