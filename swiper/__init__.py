@@ -1,11 +1,9 @@
 """Swiper: a self-hosted swipe-to-match service. `create_app` is the only place that knows every part."""
 
 import logging.config
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from apiflask import APIFlask
 from flask import Flask
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -22,6 +20,7 @@ from swiper.bans import tasks as bans_tasks
 from swiper.desk import gathering
 from swiper.desk import tasks as desk_tasks
 from swiper.desk.routes import blueprint as desk_blueprint
+from swiper.dispatch import QuickFlask
 from swiper.extensions import cache, db, limiter, migrate, redis
 from swiper.ids import MAX_ID
 from swiper.schemas import EnvelopeOut
@@ -55,19 +54,11 @@ class IdConverter(BaseConverter):
         return number
 
 
-class SwiperApp(APIFlask):
-    """Flask without a look at each hook and view, on each request, whether it is a coroutine: none is."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """`func` itself."""
-        return func
-
-
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the application from `settings`, by default those of the environment. Nothing connects to a server yet."""
     settings = settings or Settings()
     logging.config.dictConfig(logging_config(settings.log_dir, settings.log_level))
-    app = SwiperApp(
+    app = QuickFlask(
         "swiper",
         title="Swiper",
         version=VERSION,
@@ -90,7 +81,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _init_parts(app: APIFlask) -> None:
+def _init_parts(app: QuickFlask) -> None:
     db.init_app(app)
     engines.init_app(app)
     migrate.init_app(app, db, compare_type=True, render_as_batch=True)

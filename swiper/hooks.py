@@ -9,13 +9,15 @@
 After the view the order is reversed: CORS headers, then the request id. Strict headers are added outside of all.
 """
 
+import functools
 import os
 import re
 from collections.abc import Callable
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Flask, Response, current_app, g, request, session
+from flask import Flask, Response, current_app, g, request
+from flask.globals import request_ctx
 
 from swiper.auth import profiles
 from swiper.auth import routes as auth_routes
@@ -46,14 +48,15 @@ SECURITY_HEADERS = {
 }
 TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 PRIVATE_HEADERS = {"Cache-Control": "no-store"}
-# By whether the answer goes over TLS and whether it may know its caller.
-STRICT_HEADERS = {
-    (is_tls, is_private): list(
-        (SECURITY_HEADERS | (TLS_HEADERS if is_tls else {}) | (PRIVATE_HEADERS if is_private else {})).items()
-    )
-    for is_tls in (False, True)
-    for is_private in (False, True)
-}
+
+
+# Answers have few sets of headers, and none is of a client's choosing.
+@functools.lru_cache(maxsize=500)
+def _strict_headers(is_tls: bool, is_private: bool, names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Those that an answer lacks that has `names`; `is_private` says that it may know its caller."""
+    strict = SECURITY_HEADERS | (TLS_HEADERS if is_tls else {}) | (PRIVATE_HEADERS if is_private else {})
+    present = {name.lower() for name in names}
+    return [(name, value) for name, value in strict.items() if name.lower() not in present]
 
 
 class StrictHeaders:
@@ -69,10 +72,9 @@ class StrictHeaders:
         """See PEP 3333."""
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            present = {name.lower() for name, _ in headers}
             is_private = environ["PATH_INFO"].startswith(PERSONAL_PATHS)
-            strict = STRICT_HEADERS[environ["wsgi.url_scheme"] == "https", is_private]
-            headers += [header for header in strict if header[0].lower() not in present]
+            names = tuple([name for name, _ in headers])
+            headers += _strict_headers(environ["wsgi.url_scheme"] == "https", is_private, names)
             return start_response(status, headers, *exc_info)
 
         return self.wsgi_app(environ, start)
@@ -105,7 +107,7 @@ def open_request() -> None:
     own = request._get_current_object()  # type: ignore[attr-defined]
     environ = own.environ
     offered = environ.get("HTTP_X_REQUEST_ID", "") if current_app.config["TRUSTED_PROXIES"] else ""
-    request_id = offered if REQUEST_ID.fullmatch(offered) else os.urandom(8).hex()
+    request_id = offered if offered and REQUEST_ID.fullmatch(offered) else os.urandom(8).hex()
     g.request_id = request_id
     request_id_var.set(request_id)
     # `request.mimetype` parses more of the header than its first word.
@@ -133,7 +135,7 @@ def _give_back_connection() -> None:
 def answer_preflight() -> Response | None:
     """Answer a browser's preflight, and refuse changes that a page of an unknown origin asks for."""
     own = request._get_current_object()  # type: ignore[attr-defined]
-    origin = own.headers.get("Origin")
+    origin = own.environ.get("HTTP_ORIGIN")
     if own.method == "OPTIONS" and origin and "Access-Control-Request-Method" in own.headers:
         return Response(status=204)
     if own.method in SAFE_METHODS and own.endpoint not in CHANGING_GETS:
@@ -150,10 +152,11 @@ def _is_foreign(origin: str | None) -> bool:
     """
     if origin is not None:
         return not _is_ours(origin)
-    site = request.headers.get("Sec-Fetch-Site")
+    environ = request.environ
+    site = environ.get("HTTP_SEC_FETCH_SITE")
     if site is not None:
         return site not in ("same-origin", "none")
-    referrer = request.headers.get("Referer")
+    referrer = environ.get("HTTP_REFERER")
     return bool(referrer) and not _is_ours("/".join(str(referrer).split("/", 3)[:3]))
 
 
@@ -169,10 +172,10 @@ def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
     """The hook of one blueprint: load the caller's account, unless the view is on the blueprint's whitelist."""
 
     def check() -> None:
-        own = request._get_current_object()  # type: ignore[attr-defined]
-        if str(own.endpoint).rpartition(".")[2] in whitelist or own.method == "OPTIONS":
+        ctx = request_ctx._get_current_object()  # type: ignore[attr-defined]
+        if ctx.request.endpoint.rpartition(".")[2] in whitelist or ctx.request.method == "OPTIONS":
             return
-        caller: Any = session._get_current_object()  # type: ignore[attr-defined]
+        caller: Any = ctx.session
         if isinstance(caller, UnreachableSession):
             raise UnavailableError()
         uid = caller.get("uid")
@@ -181,7 +184,8 @@ def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
             raise LoginError()
         if account.status is not Status.ACTIVE:
             raise BannedError()
-        g.uid, g.account, g.standing = account.id, account, account.standing
+        kept: Any = g._get_current_object()
+        kept.uid, kept.account, kept.standing = account.id, account, account.standing
         _give_back_connection()
 
     # The guard test looks for this mark on every blueprint.
@@ -191,7 +195,7 @@ def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
 
 def add_request_id(response: Response) -> Response:
     """Tell the caller the id to quote in a complaint."""
-    response.headers["X-Request-Id"] = g.get("request_id", "-")
+    response.headers.add("X-Request-Id", g.get("request_id", "-"))
     return response
 
 

@@ -9,12 +9,15 @@ from typing import Any
 
 from flask import Response, current_app, make_response, request
 
+from swiper.dispatch import ReadyResponse
 from swiper.memo import keep_copy, own_copy, quietly, recall
 
 LOCK_SECONDS = 5
 WAIT_SECONDS = 2.0
 
-CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_RANGE")
+CONDITIONS = frozenset(
+    {"HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_RANGE"}
+)
 
 Page = tuple[bytes, str]
 _locks: dict[str, threading.Lock] = {}
@@ -99,8 +102,9 @@ def _wait_for(key: str) -> Page | None:
 def _answer(page: Page, shared_seconds: int) -> Response:
     body, tag = page
     keeping = f"public, max-age={min(shared_seconds, 60)}" if shared_seconds else "private, no-cache"
-    headers = [("Content-Type", "application/json"), ("ETag", f'"{tag}"'), ("Cache-Control", keeping)]
-    response = Response(body, headers=headers)
-    if any(name in request.environ for name in CONDITIONS):
-        response.make_conditional(request)
+    headers = [("ETag", f'"{tag}"'), ("Cache-Control", keeping)]
+    if CONDITIONS.isdisjoint(request.environ):
+        return ReadyResponse(body, headers=headers)
+    response = Response(body, headers=headers, content_type="application/json")
+    response.make_conditional(request)
     return response

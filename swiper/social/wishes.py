@@ -71,11 +71,16 @@ def wish_of(account: Account, current: Standing) -> Wish:
 
 def make_wish(account: Account, *, sex: Any, location: Any, min_age: int, max_age: int) -> Wish:
     """A wish with its ages turned into birthdays, as of today."""
-    day = today()
+    return _wish(account.id, Sex(str(account.sex)), sex, location, min_age, max_age, today())
+
+
+# Asked for with each group of a deck, and the same until the caller wants something else.
+@functools.lru_cache(maxsize=2_000)
+def _wish(uid: int, own: Sex, wanted: Any, location: str, min_age: int, max_age: int, day: date) -> Wish:
     return Wish(
-        uid=account.id,
-        sex=Sex(str(account.sex)),
-        sexes=tuple(Sex) if sex is DatingSex.ANY else (Sex(sex.value),),
+        uid=uid,
+        sex=own,
+        sexes=tuple(Sex) if wanted is DatingSex.ANY else (Sex(wanted.value),),
         location=location,
         born_after=latest_birthday(day, max_age + 1),
         born_until=latest_birthday(day, min_age),

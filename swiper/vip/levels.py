@@ -97,7 +97,10 @@ def _load_levels() -> list[Level]:
 
 def find_level(number: int) -> Level:
     """The level with this number; an unseeded or removed one has no name and no permissions."""
-    return next((level for level in list_levels() if level.level == number), Level(number, "", 0, ()))
+    for level in list_levels():
+        if level.level == number:
+            return level
+    return Level(number, "", 0, ())
 
 
 def standing(level: int, expires_at: datetime | None) -> Standing:
