@@ -4,12 +4,13 @@ The rules of Flask and Werkzeug hold; what is not on the short way goes theirs.
 """
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from apiflask import APIFlask
 from flask import Request, Response
 from flask.globals import request_ctx
+from werkzeug.datastructures import Headers
 from werkzeug.routing import MapAdapter, Rule
 from werkzeug.sansio.utils import get_host
 
@@ -108,14 +109,21 @@ class QuickFlask(APIFlask):
         return response
 
 
+class ReadyHeaders(Headers):
+    """Headers that are taken as they are."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__()
+        self._list.extend(pairs)
+
+
 class ReadyResponse(Response):
     """JSON that is complete and sent once: nothing is left to work out when it goes."""
 
-    def __init__(self, body: bytes, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> None:
-        super().__init__([body], status, content_type="application/json")
+    def __init__(self, body: bytes, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """`headers` are of our own making: Werkzeug would look for line breaks in each of them."""
+        super().__init__([body], status, ReadyHeaders([("Content-Type", "application/json"), *headers]))
         self.body = body
-        for header in headers:
-            self.headers.add(*header)
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         """See PEP 3333."""

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from hiredis import PushNotification, Reader
+from hiredis import PushNotification, Reader, pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -30,8 +30,18 @@ class RedisLine(Line):
 
     def ask(self, *commands: tuple[Any, ...]) -> list[Any]:
         """The answer to each command. Raises ConnectionError where the connection is lost, TimeoutError in time."""
-        pack = self.connection.pack_command
-        return self.call(([piece for command in commands for piece in pack(*command)], len(commands)))
+        return self.call(([piece for command in commands for piece in self.pack(command)], len(commands)))
+
+    def pack(self, command: tuple[Any, ...]) -> list[bytes]:
+        """A command as Redis reads it. Raises DataError for a value that it cannot have."""
+        try:
+            if " " not in command[0]:
+                return [pack_command(command)]
+        except TypeError:
+            # redis-py knows of more kinds of values, and says what is wrong with others.
+            pass
+        packed: list[bytes] = self.connection.pack_command(*command)
+        return packed
 
     def put(self, call: Call) -> None:
         """See `Line`."""
