@@ -47,7 +47,12 @@ BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 COMMIT = Statement("COMMIT")
 
 
+class Written(bytes):
+    """A parameter as PostgreSQL reads it, worked out before."""
+
+
 WRITERS: dict[type, Callable[[Any], bytes]] = {
+    Written: lambda value: value,
     int: b"%d".__mod__,
     str: str.encode,
     date: lambda value: value.isoformat().encode(),

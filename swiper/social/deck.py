@@ -47,6 +47,8 @@ class Pass(msgspec.Struct):
 
     def ids(self) -> list[int]:
         """Everyone in the order of the deck."""
+        if not self.likers:
+            return self.rest
         likers = set(self.likers)
         return self.likers + [uid for uid in self.rest if uid not in likers]
 

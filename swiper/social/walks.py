@@ -3,7 +3,6 @@
 import heapq
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 from sqlalchemy import Select, and_, or_, select
 
@@ -29,8 +28,8 @@ def look_again(wish: Wish, uids: list[int]) -> tuple[list[int], list[int]]:
     lane = quick_lane()
     if lane is None:
         return waiting_likers(wish), still_fitting(wish, uids)
-    waiting = [(quick.WAITING, (*_wanted(wish), is_super, LIKERS)) for is_super in (1, 0)]
-    fitting, *likers = lane.read((quick.FITTING, (*_wanted(wish), uids)), *waiting)
+    waiting = [(quick.WAITING, (*wish.written, is_super, LIKERS)) for is_super in (1, 0)]
+    fitting, *likers = lane.read((quick.FITTING, (*wish.written, uids)), *waiting)
     return [uid for rows in likers for (uid,) in rows], _left(uids, fitting)
 
 
@@ -55,14 +54,8 @@ def still_fitting(wish: Wish, uids: list[int]) -> list[int]:
     if lane is None:
         fitting = set(db.session.scalars(select(Discovery.uid).where(Discovery.uid.in_(uids), wish.fits())))
         return unseen(wish.uid, [uid for uid in uids if uid in fitting])
-    (rows,) = lane.read((quick.FITTING, (*_wanted(wish), uids)))
+    (rows,) = lane.read((quick.FITTING, (*wish.written, uids)))
     return _left(uids, rows)
-
-
-def _wanted(wish: Wish) -> tuple[Any, ...]:
-    """The values of `quick.FITS`."""
-    sexes = (wish.sexes[0], wish.sexes[-1])
-    return wish.uid, wish.location, *sexes, DatingSex(wish.sex), wish.born_after, wish.born_until
 
 
 def _left(uids: list[int], rows: list[Row]) -> list[int]:

@@ -11,6 +11,7 @@ from sqlalchemy import and_
 from swiper.auth.models import DatingSex, Discovery, Sex
 from swiper.auth.profiles import Account, latest_birthday
 from swiper.errors import ProfileError
+from swiper.quick_postgres import Written, texts_of
 from swiper.vip.levels import Standing
 from swiper.vip.quotas import today
 
@@ -40,6 +41,13 @@ class Wish:
         """Changes with anything that changes who belongs into the deck."""
         fields = (self.uid, self.sex, *self.sexes, self.location, self.born_after, self.born_until, self.day)
         return hashlib.sha256("|".join(map(str, fields)).encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def written(self) -> tuple[Written, ...]:
+        """The values of `quick.FITS` in their order, as PostgreSQL reads them."""
+        own = DatingSex(self.sex)
+        values = (self.uid, self.location, self.sexes[0], self.sexes[-1], own, self.born_after, self.born_until)
+        return tuple(Written(text) for text in texts_of(values) if text is not None)
 
     def admits(self) -> Any:
         """The condition that somebody's row in `discovery` fits, but for sex and city, which an index leads by."""

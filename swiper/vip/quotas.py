@@ -4,6 +4,7 @@ That makes them exact by construction: a refused, repeated or failed swipe rolls
 is left to repair after a crash.
 """
 
+import functools
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -63,7 +64,10 @@ def _midnight(day: date) -> datetime:
 
 
 def _zone() -> ZoneInfo:
-    return ZoneInfo(current_app.config["TIMEZONE"])
+    return _zone_of(current_app.config["TIMEZONE"])
+
+
+_zone_of = functools.cache(ZoneInfo)
 
 
 def limit_of(kind: QuotaKind, current: Standing) -> int | None:
