@@ -5,6 +5,7 @@ then sends and receives once for many requests, where a connection for each woul
 each, here and in the server.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -13,6 +14,8 @@ from gevent import get_hub
 from gevent.event import AsyncResult
 from gevent.hub import Waiter
 from gevent.monkey import is_module_patched
+
+log = logging.getLogger(__name__)
 
 READABLE, WRITABLE = 1, 2
 CHECK_SECONDS = 0.1
@@ -109,7 +112,8 @@ class Line:
         try:
             is_done = self._flush()
         except Exception as error:
-            self._end(f"it could not be written to: {error}")
+            log.warning("a shared connection could not be written to: %s", type(error).__name__)
+            self._end("it could not be written to")
             return
         if is_done and self.when_writable.active:
             self.when_writable.stop()
@@ -120,7 +124,8 @@ class Line:
         try:
             self._read()
         except Exception as error:
-            self._end(f"it could not be read from: {error}")
+            log.warning("a shared connection could not be read from: %s", type(error).__name__)
+            self._end("it could not be read from")
             return
         self._end_if_left()
 

@@ -41,8 +41,8 @@ class PostgresLine(Line):
         self.connection: QuickConnection = lane.take()
         self.libpq = self.connection.libpq
         self.unsent: list[Call] = []
-        # By mark: who is answered before it, each with how many results that takes.
-        self.batches: deque[list[tuple[Call, int]]] = deque()
+        # By mark: who is answered before it, each with how many results that takes, and how many those are in all.
+        self.batches: deque[tuple[list[tuple[Call, int]], int]] = deque()
         self.results: list[Any] = []
         try:
             super().__init__(self.connection.fileno(), seconds)
@@ -77,7 +77,8 @@ class PostgresLine(Line):
     def _flush(self) -> bool:
         if self.unsent:
             calls, self.unsent = self.unsent, []
-            self.batches.append([(call, self._send_steps(call.question)) for call in calls])
+            batch = [(call, self._send_steps(call.question)) for call in calls]
+            self.batches.append((batch, sum(count for _, count in batch)))
             self.libpq.pipeline_sync()
         return not self.libpq.flush()
 
@@ -95,10 +96,10 @@ class PostgresLine(Line):
 
     def _take(self, result: Any) -> None:
         """One result of those sent before the next mark, the end of one (None), or the mark itself."""
-        batch = self.batches[0]
+        batch, total = self.batches[0]
         if result is not None:
             self.results.append(result)
-        if len(self.results) <= sum(count for _, count in batch):
+        if len(self.results) <= total:
             return
         *results, _ = self.results
         self.results = []
