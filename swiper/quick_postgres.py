@@ -98,7 +98,6 @@ class QuickConnection:
         self.prepared: set[bytes] = set()
         self.libpq.enter_pipeline_mode()
         self.watcher = get_hub().loop.io(self.libpq.socket, READABLE) if is_module_patched("socket") else None
-
         # gevent's would let others run, who may want this connection as well.
         self.poller = get_original("select", "poll")()
         self.poller.register(self.libpq.socket, READABLE)

@@ -5,19 +5,16 @@ Arguments: which server, `redis` or `postgres`, and the addresses of database an
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import gevent
 from flask import Flask
 from gevent import Greenlet
 
-from config.settings import Settings
 from deploy.processes import wait_until
-from swiper import create_app
 from swiper.extensions import redis
 from swiper.quick_postgres import QuickLane, Statement
+from tests.patched import application
 
 SLEEP = Statement("SELECT pg_sleep(60)::text", str)
 ADD = Statement("SELECT $1::int8 + $2::int8", int)
@@ -85,22 +82,16 @@ def end_postgres(app: Flask) -> None:
 def main() -> None:
     server, database_url, redis_url = sys.argv[1:]
     end: dict[str, Callable[[Any], None]] = {"redis": end_redis, "postgres": end_postgres}
-    with TemporaryDirectory() as folder:
-        app = create_app(
-            Settings(
-                _env_file=None,
-                instance=Path(folder),
-                database_url=database_url,
-                redis_url=redis_url,
-                # Nobody is told in these tests that they have waited for too long.
-                redis_timeout_seconds=60,
-                redis_max_connections=2,
-                database_pool_size=1,
-                database_pool_timeout_seconds=60,
-                database_statement_seconds=60,
-                log_level="WARNING",
-            )
-        )
+    with application(
+        database_url,
+        redis_url,
+        # Nobody is told in these tests that they have waited for too long.
+        redis_timeout_seconds=60,
+        redis_max_connections=2,
+        database_pool_size=1,
+        database_pool_timeout_seconds=60,
+        database_statement_seconds=60,
+    ) as app:
         end[server](app)
     print("done")
 

@@ -6,10 +6,7 @@ Arguments: which server, `redis` or `postgres`, and the addresses of database an
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 import pytest
@@ -17,18 +14,16 @@ from flask import Flask
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MaxConnectionsError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from config.settings import Settings
 from deploy.processes import wait_until
-from swiper import create_app
 from swiper.extensions import db
 from swiper.lines import Line
 from swiper.postgres_line import SharingLane
 from swiper.quick_postgres import Statement
 from swiper.quick_redis import QuickPool, QuickRedis
 from swiper.responses import is_outage
+from tests.patched import application
 from tests.proxy import FreezableProxy
 
 MANY = 40
@@ -330,20 +325,9 @@ def run(app: Flask, server: str) -> None:
 
 def main() -> None:
     server, database_url, redis_url = sys.argv[1:]
-    assert urlsplit(redis_url).scheme
-    assert make_url(database_url).drivername
-    with TemporaryDirectory() as folder:
-        app = create_app(
-            Settings(
-                _env_file=None,
-                instance=Path(folder),
-                database_url=database_url,
-                redis_url=redis_url,
-                redis_timeout_seconds=20,
-                database_statement_seconds=1,
-                log_level="ERROR",
-            )
-        )
+    with application(
+        database_url, redis_url, redis_timeout_seconds=20, database_statement_seconds=1, log_level="ERROR"
+    ) as app:
         run(app, server)
 
 

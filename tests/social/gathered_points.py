@@ -6,19 +6,16 @@ Arguments: what to do (a function below), the addresses of database and Redis, t
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import gevent
 from flask import Flask
 
-from config.settings import Settings
 from deploy.processes import wait_until
-from swiper import create_app
 from swiper.extensions import db, redis
 from swiper.social import ranking, swipes
 from swiper.social.models import SwipeKind
 from swiper.vip.levels import standing_of
+from tests.patched import application
 
 GATHER_SECONDS = 0.5
 # A gathering that does not end before it is told to.
@@ -78,19 +75,8 @@ def without_redis(app: Flask, uids: list[int], sids: list[int]) -> None:
 
 def main() -> None:
     job, database_url, redis_url, uids, sids = sys.argv[1:]
-    with TemporaryDirectory() as folder:
-        app = create_app(
-            Settings(
-                _env_file=None,
-                instance=Path(folder),
-                database_url=database_url,
-                redis_url=redis_url,
-                # On a busy machine all the swipes at once may wait for each other.
-                database_pool_timeout_seconds=30,
-                database_statement_seconds=30,
-                log_level="WARNING",
-            )
-        )
+    # On a busy machine all the swipes at once may wait for each other.
+    with application(database_url, redis_url, database_pool_timeout_seconds=30, database_statement_seconds=30) as app:
         {"many": many, "like_and_rewind": like_and_rewind, "without_redis": without_redis}[job](
             app, ids(uids), ids(sids)
         )
