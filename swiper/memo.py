@@ -1,5 +1,6 @@
 """Values that belong to one user, kept in the cache by user id and dropped by the write that changes them."""
 
+import functools
 import logging
 import secrets
 import time
@@ -15,6 +16,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# What is offered is packed, so nobody changes it; users come back soon, and the same bytes with them.
+_read_stored = functools.lru_cache(maxsize=2_000)(SharedRedisCache.serializer.loads)
 AWAY_SECONDS = 1.0
 # Longer than any load takes that a write could overtake.
 MARK_SECONDS = 120
@@ -38,43 +41,11 @@ def recall(key: str, load: Callable[[], T], seconds: int) -> T:
     return value
 
 
-def recall_many(
-    keys: list[str],
-    read: Callable[[Any], T | None],
-    load: Callable[[list[str]], dict[str, Any]],
-    seconds: int,
-) -> dict[str, T]:
-    """What `read` makes of the cached values of `keys`; where it makes None, and for the missing, of `load`'s.
-
-    Marks are looked at as in `recall`; they come with the values, since asking for them takes a way of its own.
-    """
-    if not keys:
-        return {}
-    marks = [f"{key}:mark" for key in keys]
-    cached = quietly("get_many", *keys, *marks)
-    # None as well where the cache is away: then nothing was stored that would have to be taken back.
-    before = cached and cached[len(keys) :]
-    found = {
-        key: value
-        for key, kept in zip(keys, cached or [], strict=False)
-        if kept is not None and (value := read(kept)) is not None
-    }
-    missing = [key for key in keys if key not in found]
-    if missing:
-        loaded = load(missing)
-        # Also where storing has failed: its answer may be what was lost.
-        quietly("set_many", loaded, timeout=seconds)
-        if quietly("get_many", *marks) != before:
-            quietly("delete_many", *missing)
-        found |= {key: value for key, kept in loaded.items() if (value := read(kept)) is not None}
-    return found
-
-
 def take_offered(key: str) -> Any:
     """What `offer` left for `key`, once: a second look in the same request may follow a write. None where nothing."""
     found = g.pop(key, None)
     try:
-        return SharedRedisCache.serializer.loads(found) if found else None
+        return _read_stored(found) if found else None
     except Exception as error:
         log.warning("a cached value is unreadable: %s", type(error).__name__)
         quietly("delete", key)

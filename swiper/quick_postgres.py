@@ -33,12 +33,19 @@ READABLE = 1
 _numbers = itertools.count()
 
 
-class Statement:
-    """SQL with parameters `$1`, `$2`, …, and how each column of its result is read."""
+def _from_bytes(read: Any) -> Callable[[bytes], Any]:
+    """`read` for what libpq gives; the kinds that most columns are of need no text in between."""
+    if read is int or read is bytes:
+        return read
+    return bytes.decode if read is str else lambda value: read(value.decode())
 
-    def __init__(self, sql: str, *columns: Callable[[str], Any]) -> None:
+
+class Statement:
+    """SQL with parameters `$1`, `$2`, …, and how each column of its result is read: from text, or as `bytes`."""
+
+    def __init__(self, sql: str, *columns: Callable[[str], Any] | type[bytes]) -> None:
         self.sql = " ".join(sql.split())
-        self.columns = columns
+        self.columns = tuple(map(_from_bytes, columns))
         self.name = f"swiper{next(_numbers)}".encode()
         self.encoded = self.sql.encode()
 
@@ -204,14 +211,14 @@ def as_sqlalchemys(error: psycopg.Error, engine: Engine, sql: str | None = None,
 
 def rows_of(result: Any, statement: Statement) -> list[Row]:
     """What a result has, each column read as its statement says."""
-    columns = statement.columns
-    return [
-        tuple(
-            None if (value := result.get_value(row, number)) is None else read(value.decode())
-            for number, read in enumerate(columns)
-        )
-        for row in range(result.ntuples)
-    ]
+    get, columns, found = result.get_value, statement.columns, []
+    for row in range(result.ntuples):
+        values = []
+        for number, read in enumerate(columns):
+            value = get(row, number)
+            values.append(None if value is None else read(value))
+        found.append(tuple(values))
+    return found
 
 
 Limit = Callable[[Any, str, Callable[[], Any]], Any]

@@ -7,7 +7,6 @@ have one each, and so has what would keep others waiting.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from flask import Flask
@@ -47,6 +46,7 @@ class QuickRedis(Redis):
     """A client whose single commands take the short way; pipelines go redis-py's own."""
 
     keeper: Keeper[RedisLine] | None = None
+    has_buffers = False
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """The answer to a command; a lost connection is tried once more. Raises RedisError."""
@@ -78,7 +78,8 @@ class QuickRedis(Redis):
         """True in a gevent worker's greenlets. TLS has buffers of its own, for which redis-py knows how to wait."""
         if self.keeper is None:
             self.keeper = Keeper(self._connect_line)
-        return self.keeper.is_for_us() and not issubclass(self.connection_pool.connection_class, SSLConnection)
+            self.has_buffers = issubclass(self.connection_pool.connection_class, SSLConnection)
+        return not self.has_buffers and self.keeper.is_for_us()
 
     def _share(self, *commands: tuple[Any, ...]) -> list[Any]:
         keeper = cast(Keeper[RedisLine], self.keeper)
@@ -131,25 +132,10 @@ class QuickRedis(Redis):
 
 
 class SharedRedisCache(RedisCache):
-    """Flask-Caching's Redis backend on the application's own client, which reads and writes many the short way."""
+    """Flask-Caching's Redis backend on the application's own client."""
 
     @classmethod
     def factory(cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]) -> "SharedRedisCache":
         """See Flask-Caching."""
         options = kwargs | {"host": app.extensions["redis"], "key_prefix": config["CACHE_KEY_PREFIX"]}
         return cls(*args, **options)
-
-    def get_many(self, *keys: str) -> list[Any]:
-        """The values of `keys`, None for those that are not there."""
-        prefix, read = self._get_prefix(), self.serializer.loads
-        return [read(found) for found in self._read_client.execute_command("MGET", *[prefix + key for key in keys])]
-
-    def set_many(self, mapping: dict[str, Any], timeout: int | timedelta | None = None) -> list[Any]:
-        """Store values for `timeout` seconds, without end for 0; which keys were stored is returned."""
-        if not mapping:
-            return []
-        prefix, seconds = self._get_prefix(), self._normalize_timeout(timeout)
-        end = ("EX", seconds) if seconds > 0 else ()
-        commands = [("SET", prefix + key, self.serializer.dumps(value), *end) for key, value in mapping.items()]
-        answers = self._write_client.execute_together(*commands)
-        return [key for key, answer in zip(mapping, answers, strict=True) if not isinstance(answer, Exception)]

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from swiper.auth.accounts import shuffle_of
+from swiper.auth.cards import card_text, shuffle_of
 from swiper.auth.models import DatingSex, Discovery, Nickname, Phone, Preferences, Sex, User
-from swiper.auth.profiles import fold_nickname
+from swiper.auth.profiles import Face, fold_nickname
 from swiper.dialect import bulk_insert, now, transactional
 from swiper.extensions import db
 from swiper.ids import new_id
@@ -75,7 +75,7 @@ WANTED = {sex: DatingSex(sex.other) for sex in Sex}
 
 
 class Robot(NamedTuple):
-    """What is drawn for each; the fields are columns of `users`."""
+    """What is made up for each; the fields are columns of `users`."""
 
     id: int
     phone: str
@@ -84,6 +84,12 @@ class Robot(NamedTuple):
     birthday: date
     location: str
     bio: str
+    avatar: str
+
+    @property
+    def card(self) -> str:
+        """See `Discovery`."""
+        return card_text(Face(self.id, *self[2:]), [])
 
 
 def seed_robots(count: int, seed: int | None = None, progress: Callable[[int], None] = lambda _: None) -> None:
@@ -126,14 +132,16 @@ def _people(first: int, count: int, pick: random.Random) -> Iterator[Robot]:
     places = [(city, sex) for city in CITIES for sex in (Sex.MALE, Sex.FEMALE)]
     for number in range(first, first + count):
         city, sex = places[number % len(places)]
+        phone = str(FIRST_PHONE + number)
         yield Robot(
             new_id(),
-            str(FIRST_PHONE + number),
+            phone,
             _nickname(pools[sex], number),
             sex,
             pick.choice(birthdays),
             city,
             pick.choice(BIOS),
+            f"/portraits/{sex}/{phone}.svg",
         )
 
 
@@ -160,18 +168,14 @@ def _insert(people: list[Robot], has_free_names: bool) -> None:
     if not has_free_names:
         people = _renamed(people)
     bulk_insert(Nickname, ("folded", "uid"), ((fold_nickname(robot.nickname), robot.id) for robot in people))
-    bulk_insert(
-        User,
-        (*Robot._fields, "avatar", "is_robot"),
-        ((*robot, f"/portraits/{robot.sex}/{robot.phone}.svg", True) for robot in people),
-    )
+    bulk_insert(User, (*Robot._fields, "is_robot"), ((*robot, True) for robot in people))
     bulk_insert(Phone, ("phone", "uid"), ((robot.phone, robot.id) for robot in people))
     bulk_insert(Preferences, ("uid",), ((robot.id,) for robot in people))
     bulk_insert(
         Discovery,
-        ("location", "uid", "sex", "dating_sex", "birthday", "shuffle"),
+        ("location", "uid", "sex", "dating_sex", "birthday", "shuffle", "card"),
         (
-            (robot.location, robot.id, robot.sex, WANTED[robot.sex], robot.birthday, shuffle_of(robot.id))
+            (robot.location, robot.id, robot.sex, WANTED[robot.sex], robot.birthday, shuffle_of(robot.id), robot.card)
             for robot in people
         ),
     )

@@ -1,8 +1,9 @@
 """Migrations run up and down on the chosen database, and the models agree with them."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,52 @@ def check_upgraded(before: dict[str, list[dict[str, Any]]]) -> None:
 
 def without(row: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key != name}
+
+
+# What people write, and whether their album is for friends only.
+WRITERS = [('"Quoted" \\ and\n{broken}', True), ("小红 🎈 '); --", False), ("", False)]
+
+
+def test_0004_makes_everybody_s_card(empty_app: Flask) -> None:
+    with empty_app.app_context():
+        flask_migrate.upgrade(FOLDER, revision="0003")
+        with db.engine.begin() as connection:
+            fill_people(connection)
+        before = rows_of("discovery")
+        for _ in range(2):
+            flask_migrate.upgrade(FOLDER, revision="0004")
+            rows = rows_of("discovery")
+            assert [without(row, "card") for row in rows] == before
+            assert [json.loads(row["card"]) for row in rows] == [card_of(number) for number in range(len(WRITERS))]
+            flask_migrate.downgrade(FOLDER, revision="0003")
+            assert rows_of("discovery") == before
+
+
+def fill_people(connection: Connection) -> None:
+    """People who can be shown, as release 0003 has left them, and one who cannot."""
+    names = ("users", "preferences", "uploads", "discovery")
+    table = {name: Table(name, MetaData(), autoload_with=connection) for name in names}
+    moment, birthday = datetime(2026, 3, 10, 4, 5, 6), date(1990, 1, 1)
+    for number, (bio, only_match) in enumerate([*WRITERS, ("hidden", False)]):
+        uid = 2**61 + number
+        user: dict[str, Any] = {"id": uid, "phone": str(number), "nickname": f"n{number}", "bio": bio, "avatar": "/a"}
+        user |= {"sex": "female", "birthday": birthday, "location": "上海", "status": "active", "is_robot": False}
+        connection.execute(table["users"].insert().values(user | {"created_at": moment}))
+        wishes: dict[str, Any] = dict.fromkeys(("vibration", "auto_play"), True) | {"only_match": only_match}
+        wishes |= {"min_distance": 1, "max_distance": 10, "min_dating_age": 18, "max_dating_age": 45}
+        connection.execute(table["preferences"].insert().values(uid=uid, **wishes))
+        # An avatar is in no album; the last but one has no photos.
+        for place, kind in enumerate(("photo", "avatar", "photo") if number < 2 else ("avatar",)):
+            upload = {"uid": uid, "id": 2**60 + place, "kind": kind, "key": f"{number}-{place}", "url": f"/p{place}"}
+            connection.execute(table["uploads"].insert().values(**upload, is_pushed=True, created_at=moment))
+        if number < len(WRITERS):
+            shown = {"location": "上海", "uid": uid, "sex": "female", "dating_sex": "male", "shuffle": number}
+            connection.execute(table["discovery"].insert().values(**shown, birthday=birthday))
+
+
+def card_of(number: int) -> dict[str, Any]:
+    """The card that `fill_people` has given reason for."""
+    bio, only_match = WRITERS[number]
+    photos = [] if only_match or number == 2 else [{"id": str(2**60 + place), "url": f"/p{place}"} for place in (0, 2)]
+    card = {"id": str(2**61 + number), "nickname": f"n{number}", "sex": "female", "location": "上海"}
+    return card | {"bio": bio, "avatar": "/a", "photos": photos}

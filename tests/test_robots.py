@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from swiper import robots
+from swiper.auth.cards import publish
 from swiper.auth.models import Discovery, Nickname, Phone, Preferences, Sex, SmsOutbox, User
 from swiper.extensions import db
 from swiper.robots import FEMALE_NAMES, MALE_NAMES, SURNAMES, seed_robots
@@ -53,6 +54,15 @@ def test_robots_are_as_specified(context: None) -> None:
         assert user.nickname[1] in given
     for table in (Preferences, Phone, Nickname, Discovery):
         assert db.session.scalar(select(func.count()).select_from(table)) == 300
+
+
+def test_each_has_the_card_that_a_change_of_their_profile_would_make(context: None) -> None:
+    seed_robots(20)
+    made = {row.uid: row.card for row in db.session.scalars(select(Discovery))}
+    for user in everyone():
+        publish(user, db.session.get_one(Preferences, user.id))
+    assert {row.uid: row.card for row in db.session.scalars(select(Discovery))} == made
+    assert len(set(made.values())) == 20
 
 
 def test_every_city_gets_its_share_of_both_sexes(context: None) -> None:

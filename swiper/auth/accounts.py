@@ -1,16 +1,15 @@
 """Accounts: found or made at login, suspended, exported, deleted."""
 
 import logging
-import zlib
 from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import delete, select
 
 from swiper.auth import quick
+from swiper.auth.cards import publish
 from swiper.auth.codes import redeem_code, restore_code
 from swiper.auth.models import (
-    DatingSex,
     Discovery,
     FileRemoval,
     Nickname,
@@ -122,11 +121,6 @@ def to_base36(number: int) -> str:
     return text or "0"
 
 
-def shuffle_of(uid: int) -> int:
-    """Where a user stands in the mixed order that decks are read in: 31 bits, always the same for one id."""
-    return zlib.crc32(str(uid).encode()) & 0x7FFFFFFF
-
-
 def find_by_phone(phone: str) -> int:
     """The account of a number as stored (E.164, or a robot's). Raises NotFoundError."""
     uid = db.session.scalar(select(Phone.uid).where(Phone.phone == phone))
@@ -142,7 +136,7 @@ def set_status(uid: int, status: Status) -> None:
     if user is None:
         raise NotFoundError()
     user.status = status
-    publish(user, db.session.get_one(Preferences, uid))
+    publish(user, db.session.get_one(Preferences, uid, populate_existing=True))
     after_commit(lambda: forget_account(uid))
     if status is Status.SUSPENDED:
         after_commit(lambda: end_all_sessions(uid))
@@ -157,25 +151,6 @@ def _announce_status(uid: int) -> None:
 def change_profile(uid: int, changes: dict[str, Any], current: Standing) -> None:
     """Change profile and preferences, and with them what decks show, in one transaction. See `modify_profile`."""
     publish(*modify_profile(uid, changes, current))
-
-
-def publish(user: User, preferences: Preferences) -> None:
-    """Bring the user's row in `discovery` up to date, in the running transaction."""
-    db.session.flush()
-    db.session.execute(delete(Discovery).where(Discovery.uid == user.id))
-    if user.status is not Status.ACTIVE or not (user.sex and user.birthday and user.location):
-        return
-    db.session.add(
-        Discovery(
-            location=user.location,
-            uid=user.id,
-            sex=user.sex,
-            dating_sex=preferences.dating_sex or DatingSex(user.sex.other),
-            birthday=user.birthday,
-            shuffle=shuffle_of(user.id),
-        )
-    )
-    db.session.flush()
 
 
 def delete_account(uid: int) -> None:

@@ -1,67 +1,85 @@
-"""Public cards as strangers see them, ready-made: each is serialised once and kept in the cache until it changes."""
+"""What decks show of people, kept ready beside what they are looked for by: one row of `discovery` each.
 
-import math
+Whoever changes anything that stands on a card publishes it anew, in the same transaction and under the lock of the
+user's row; so what is kept is never older than what it is made of. Age and badge change by themselves and are added
+when a card is shown.
+"""
+
+import functools
 import zlib
+from collections.abc import Iterable
+from datetime import date
+from typing import NamedTuple
 
 import msgspec
-from flask import current_app
+from sqlalchemy import delete
 
-from swiper.auth.profiles import card_key, dated_cards
+from swiper.auth.models import DatingSex, Discovery, Preferences, Status, User
+from swiper.auth.profiles import Album, Face, age_on, lasting_card, photos_of
 from swiper.auth.schemas import CardOut
 from swiper.blueprints import compile_schema
-from swiper.dialect import now
-from swiper.memo import recall_many
-from swiper.vip.levels import list_levels
-from swiper.vip.quotas import today
+from swiper.extensions import db
+from swiper.vip.levels import Level, Standing, find_level
 
 
-class ReadyCard(msgspec.Struct, array_like=True):
-    """A serialised card with what it was made under: the day, for the age; levels and membership, for the badge."""
+class KeptCard(NamedTuple):
+    """The lasting part of a card, as JSON, and what its owner's age and badge follow from.
 
-    day: str
-    levels: int
-    badge_until: float
-    body: bytes
-
-
-_dump = compile_schema(CardOut)
-_encode = msgspec.json.Encoder().encode
-_pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(ReadyCard).decode
-
-
-def shown_cards(uids: list[int]) -> dict[int, msgspec.Raw]:
-    """The cards of active users who are no friends of the caller, by id in the order of `uids`, as JSON.
-
-    Without the cache they are read from the database, like any other card.
+    `level` is that of the membership that runs at this moment, None without one.
     """
-    day, levels, moment = today().isoformat(), _mark_of_levels(), now().timestamp()
-    keys = {card_key(uid): uid for uid in uids}
 
-    def read(packed: bytes) -> msgspec.Raw | None:
-        try:
-            card = _unpack(packed)
-        except (msgspec.DecodeError, TypeError):
-            # Nothing of ours, or another release's: made anew.
-            return None
-        is_fresh = card.day == day and card.levels == levels and card.badge_until > moment
-        return msgspec.Raw(card.body) if is_fresh else None
-
-    def load(missing: list[str]) -> dict[str, bytes]:
-        made = {}
-        for card, expires_at in dated_cards([keys[key] for key in missing]):
-            until = expires_at.timestamp() if expires_at else math.inf
-            made[card_key(card["id"])] = _pack(ReadyCard(day, levels, until, _encode(_dump(card))))
-        return made
-
-    found = recall_many(list(keys), read, load, current_app.config["USER_CACHE_SECONDS"])
-    return {uid: found[key] for key, uid in keys.items() if key in found}
+    text: bytes
+    birthday: date
+    level: int | None
 
 
-def _mark_of_levels() -> int:
-    """Changes with the levels, whose names and permissions stand on the cards."""
-    levels = list_levels()
-    known: tuple[object, int] | None = current_app.extensions.get("mark_of_levels")
-    if known is None or known[0] is not levels:
-        known = current_app.extensions["mark_of_levels"] = levels, zlib.crc32(repr(levels).encode())
-    return known[1]
+_dump = compile_schema(CardOut(exclude=("age", "vip")))
+_encode = msgspec.json.Encoder().encode
+
+
+def card_text(face: User | Face, photos: Album) -> str:
+    """The lasting part of the card that strangers see, as JSON."""
+    return _encode(_dump(lasting_card(face, photos))).decode()
+
+
+def complete(kept: Iterable[KeptCard], day: date) -> list[msgspec.Raw]:
+    """Whole cards as of `day`, today, as JSON."""
+    badges: dict[int, bytes] = {}
+    made = []
+    for card in kept:
+        level = card.level or 0
+        if level not in badges:
+            badges[level] = _badge_text(find_level(level))
+        made.append(msgspec.Raw(b'%s,"age":%d,"vip":%s}' % (card.text[:-1], age_on(day, card.birthday), badges[level])))
+    return made
+
+
+@functools.lru_cache(maxsize=100)
+def _badge_text(level: Level) -> bytes:
+    return _encode(Standing(level, None).badge)
+
+
+def publish(user: User, preferences: Preferences) -> None:
+    """Bring the user's row in `discovery` up to date, in the running transaction, which has locked the user's row."""
+    db.session.flush()
+    db.session.execute(delete(Discovery).where(Discovery.uid == user.id))
+    if user.status is not Status.ACTIVE or not (user.sex and user.birthday and user.location):
+        return
+    album = [] if preferences.only_match else photos_of([user.id]).get(user.id, [])
+    db.session.add(
+        Discovery(
+            location=user.location,
+            uid=user.id,
+            sex=user.sex,
+            dating_sex=preferences.dating_sex or DatingSex(user.sex.other),
+            birthday=user.birthday,
+            shuffle=shuffle_of(user.id),
+            card=card_text(user, album),
+        )
+    )
+    db.session.flush()
+
+
+def shuffle_of(uid: int) -> int:
+    """Where a user stands in the mixed order that decks are read in: 31 bits, always the same for one id."""
+    return zlib.crc32(str(uid).encode()) & 0x7FFFFFFF

@@ -110,7 +110,10 @@ class Preferences(Model):
 
 
 class Discovery(Model):
-    """Everyone who can be shown in a deck, laid out as decks read it: by city and sex, in a mixed order."""
+    """Everyone who can be shown in a deck, laid out as decks read it: by city and sex, in a mixed order.
+
+    `card` is what strangers are shown of them, as `cards.publish` has made it.
+    """
 
     __tablename__ = "discovery"
     __table_args__ = (
@@ -125,6 +128,7 @@ class Discovery(Model):
     dating_sex: Mapped[DatingSex] = mapped_column(enum_type(DatingSex, "dating_sex"))
     birthday: Mapped[date] = mapped_column(Date)
     shuffle: Mapped[int] = mapped_column(Integer)
+    card: Mapped[str] = mapped_column(Text)
 
 
 class Upload(Model):

@@ -40,6 +40,9 @@ INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u200c\u200d\u2800\u3164\uf
 YOUNGEST = 18
 OLDEST = 100
 
+# `(id, address)` of its photos.
+Album = list[tuple[int, str]]
+
 
 class Account(msgspec.Struct, frozen=True):
     """Everything about a user that their own requests need: one cached value. Photos are `(id, address)`."""
@@ -105,14 +108,9 @@ def account_key(uid: int) -> str:
     return f"{{u:{uid}}}:account:{_LAYOUT}"
 
 
-def card_key(uid: int) -> str:
-    """The cache key of a user's ready-made card; `cards.ReadyCard` of another shape needs another."""
-    return f"{{u:{uid}}}:card:1"
-
-
 def forget_account(uid: int) -> None:
-    """Drop the cached Account and card, after the commit of a change to either."""
-    forget(account_key(uid), card_key(uid))
+    """Drop the cached Account, after the commit of a change to it."""
+    forget(account_key(uid))
 
 
 def forget_after_vip_change(_sender: Any, *, uid: int) -> None:
@@ -185,7 +183,7 @@ def assemble(accounts: list[Row], photos: list[Row]) -> Account | None:
     return Account(*own, tuple(album), vip_level, vip_expires_at)  # type: ignore[call-arg]
 
 
-def photos_of(uids: Collection[int]) -> dict[int, list[tuple[int, str]]]:
+def photos_of(uids: Collection[int]) -> dict[int, Album]:
     """By user id: `(id, address)` of the album's photos, oldest first."""
     if not uids:
         return {}
@@ -193,9 +191,9 @@ def photos_of(uids: Collection[int]) -> dict[int, list[tuple[int, str]]]:
     return _by_owner(db.session.execute(query.order_by(Upload.id)))
 
 
-def _by_owner(photos: Iterable[Any]) -> dict[int, list[tuple[int, str]]]:
+def _by_owner(photos: Iterable[Any]) -> dict[int, Album]:
     """Rows of user id, photo id and address, as albums by user id."""
-    albums: dict[int, list[tuple[int, str]]] = {}
+    albums: dict[int, Album] = {}
     for uid, photo_id, url in photos:
         albums.setdefault(uid, []).append((photo_id, url))
     return albums
@@ -232,14 +230,9 @@ def cards_of(uids: Sequence[int], friends: Collection[int] = ()) -> list[dict[st
 
     An album is shown to friends, and to others only where its owner allows it.
     """
-    return [card for card, _ in dated_cards(uids, friends)]
-
-
-def dated_cards(uids: Sequence[int], friends: Collection[int] = ()) -> list[tuple[dict[str, Any], datetime | None]]:
-    """The same, each with the moment at which its badge ends."""
     lane = quick_lane()
     if lane is not None and uids:
-        return _dated_cards_quickly(lane, uids, friends)
+        return _cards_quickly(lane, uids, friends)
     rows = db.session.execute(
         select(User, Preferences.only_match)
         .join(Preferences, Preferences.uid == User.id)
@@ -248,28 +241,21 @@ def dated_cards(uids: Sequence[int], friends: Collection[int] = ()) -> list[tupl
     users = {user.id: user for user, _ in rows}
     albums = photos_of([user.id for user, only_match in rows if user.id in friends or not only_match])
     standings = standings_of(list(users))
-    return [
-        (_card(users[uid], albums.get(uid, []), standings[uid]), standings[uid].expires_at)
-        for uid in uids
-        if uid in users
-    ]
+    return [_card(users[uid], albums.get(uid, []), standings[uid]) for uid in uids if uid in users]
 
 
-def _dated_cards_quickly(
-    lane: QuickLane, uids: Sequence[int], friends: Collection[int]
-) -> list[tuple[dict[str, Any], datetime | None]]:
+def _cards_quickly(lane: QuickLane, uids: Sequence[int], friends: Collection[int]) -> list[dict[str, Any]]:
     rows, photos = lane.read((quick.CARDS, [list(uids)]), (quick.ALBUMS, [list(uids)]))
     albums = _by_owner(photos)
     made = {}
     for uid, nickname, sex, birthday, location, bio, avatar, only_match, level, expires_at in rows:
         shown = albums.get(uid, []) if uid in friends or not only_match else []
-        current = standing(level, expires_at)
-        user = _Face(uid, nickname, sex, birthday, location, bio, avatar)
-        made[uid] = _card(user, shown, current), current.expires_at
+        face = Face(uid, nickname, sex, birthday, location, bio, avatar)
+        made[uid] = _card(face, shown, standing(level, expires_at))
     return [made[uid] for uid in uids if uid in made]
 
 
-class _Face(NamedTuple):
+class Face(NamedTuple):
     """What a card shows of a user's row."""
 
     id: int
@@ -281,18 +267,22 @@ class _Face(NamedTuple):
     avatar: str
 
 
-def _card(user: User | _Face, photos: list[tuple[int, str]], current: Standing) -> dict[str, Any]:
+def lasting_card(face: User | Face, photos: Album) -> dict[str, Any]:
+    """A card but for what changes by itself."""
     return {
-        "id": user.id,
-        "nickname": user.nickname,
-        "sex": user.sex,
-        "age": age_on(today(), user.birthday) if user.birthday else None,
-        "location": user.location,
-        "bio": user.bio,
-        "avatar": user.avatar,
+        "id": face.id,
+        "nickname": face.nickname,
+        "sex": face.sex,
+        "location": face.location,
+        "bio": face.bio,
+        "avatar": face.avatar,
         "photos": [{"id": photo_id, "url": url} for photo_id, url in photos],
-        "vip": current.badge,
     }
+
+
+def _card(face: User | Face, photos: Album, current: Standing) -> dict[str, Any]:
+    age = age_on(today(), face.birthday) if face.birthday else None
+    return lasting_card(face, photos) | {"age": age, "vip": current.badge}
 
 
 def fold_nickname(nickname: str) -> str:

@@ -12,7 +12,8 @@ from gevent.monkey import is_module_patched
 from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from swiper.auth.models import FileRemoval, Upload, UploadKind, User
+from swiper.auth.cards import publish
+from swiper.auth.models import FileRemoval, Preferences, Upload, UploadKind, User
 from swiper.auth.profiles import forget_account
 from swiper.dialect import after_commit, insert_if_absent, now, transactional
 from swiper.errors import LoginError, NotFoundError, ParamError, UnavailableError
@@ -69,13 +70,13 @@ def _note_file(key: str, noted_at: datetime) -> None:
 
 @transactional
 def _store(uid: int, kind: UploadKind, key: str, noted_at: datetime, picture: bytes) -> Upload:
-    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+    user = _lock_user(uid)
     if user is None:
         raise LoginError()
-    after_commit(lambda: forget_account(uid))
     stored = _upload_of(uid, key)
     if stored:
         # The connection was lost when this was committed before, and the commit had passed.
+        _show_changed(user)
         return stored
     if kind is UploadKind.AVATAR:
         _remove_rows(uid, select(Upload).where(Upload.uid == uid, Upload.kind == kind))
@@ -94,7 +95,19 @@ def _store(uid: int, kind: UploadKind, key: str, noted_at: datetime, picture: by
         created_at=now(),
     )
     db.session.add(upload)
+    _show_changed(user)
     return upload
+
+
+def _lock_user(uid: int) -> User | None:
+    """The user's row, so that changes to their pictures take turns: each makes the card of all that are there."""
+    return db.session.get(User, uid, with_for_update=True, populate_existing=True)
+
+
+def _show_changed(user: User) -> None:
+    """Let decks, and the user themself, see changed pictures once they are committed."""
+    publish(user, db.session.get_one(Preferences, user.id, populate_existing=True))
+    after_commit(lambda: forget_account(user.id))
 
 
 def _take_back_note(key: str, noted_at: datetime) -> None:
@@ -139,10 +152,11 @@ def _album_size(uid: int) -> int:
 @transactional
 def delete_photo(uid: int, photo_id: int) -> None:
     """Take a photo out of the caller's album. Raises NotFoundError."""
+    user = _lock_user(uid)
     query = select(Upload).where(Upload.uid == uid, Upload.id == photo_id, Upload.kind == UploadKind.PHOTO)
-    if not _remove_rows(uid, query):
+    if user is None or not _remove_rows(uid, query):
         raise NotFoundError()
-    after_commit(lambda: forget_account(uid))
+    _show_changed(user)
 
 
 def _remove_rows(uid: int, query) -> int:  # type: ignore[no-untyped-def]
@@ -167,7 +181,7 @@ def push_upload(uid: int, upload_id: int) -> None:
 
 @transactional
 def _show_pushed(uid: int, upload_id: int, key: str, url: str) -> bool:
-    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+    user = _lock_user(uid)
     upload = db.session.get(Upload, (uid, upload_id), populate_existing=True)
     if user is None or upload is None:
         # Replaced or deleted while it was pushed; the removal may have run before the push ended.
@@ -177,7 +191,7 @@ def _show_pushed(uid: int, upload_id: int, key: str, url: str) -> bool:
     if upload.kind is UploadKind.AVATAR:
         user.avatar = url
     insert_if_absent(FileRemoval, [{"key": LOCAL_COPY + key, "created_at": now()}], ["key"])
-    after_commit(lambda: forget_account(uid))
+    _show_changed(user)
     return True
 
 

@@ -11,17 +11,19 @@ when fewer than a group are left does the walk begin anew, for those who came si
 Before anyone is shown, everything that the rules ask for is checked again in the database.
 """
 
+import itertools
+import sys
 from typing import Any
 
 import msgspec
 from sqlalchemy import select
 
-from swiper.auth.cards import shown_cards
+from swiper.auth.cards import KeptCard, complete
 from swiper.auth.models import DatingSex, Discovery
 from swiper.auth.profiles import Account
 from swiper.extensions import db, redis
 from swiper.signals import account_deleted, rewound
-from swiper.social.walks import MAX_CHUNK, Place, look_again, still_fitting, unseen, unseen_rest
+from swiper.social.walks import MAX_CHUNK, Place, fitting_cards, look_again, still_fitting, unseen, unseen_rest
 from swiper.social.wishes import Wish, make_wish, wish_of
 from swiper.vip.levels import Standing
 from swiper.vip.models import Permission
@@ -45,12 +47,13 @@ class Pass(msgspec.Struct):
     walked: Place | None = None
     is_whole: bool = False
 
-    def ids(self) -> list[int]:
-        """Everyone in the order of the deck."""
+    def ids(self, start: int, stop: int) -> list[int]:
+        """Part of the deck, in its order."""
         if not self.likers:
-            return self.rest
+            return self.rest[start:stop]
         likers = set(self.likers)
-        return self.likers + [uid for uid in self.rest if uid not in likers]
+        rest = (uid for uid in self.rest if uid not in likers)
+        return list(itertools.islice(itertools.chain(self.likers, rest), start, stop))
 
     def drop(self, gone: set[int]) -> None:
         """Take people out."""
@@ -92,9 +95,9 @@ def show_deck(
     """
     wish = wish_of(account, current)
     stored = read[0] if read else redis.client.get(pass_key(wish.uid))
-    shown = shown_cards(_group_ids(wish, group, stored))
+    shown = _cards_of_group(wish, group, stored)
     empty = None if shown else _explain(account, current, wish, group)
-    return list(shown), {"users": list(shown.values()), "empty": empty}
+    return list(shown), {"users": complete(shown.values(), wish.day), "empty": empty}
 
 
 def pass_key(uid: int) -> str:
@@ -123,49 +126,53 @@ account_deleted.connect(forget_pass)
 rewound.connect(bring_back)
 
 
-def _group_ids(wish: Wish, group: int, stored: Any) -> list[int]:
-    """The ids of a group of the current pass; group 0, a new day or changed wishes start a new pass."""
+def _cards_of_group(wish: Wish, group: int, stored: Any) -> dict[int, KeptCard]:
+    """A group of the current pass, in its order; group 0, a new day or changed wishes start a new pass."""
     held = _unpack(stored)
     # A pass that a new day or a changed wish interrupts goes on with a new list at the group asked for.
     base = group if stored else 0
     if held and held.wish != wish.fingerprint:
         held = None
     if held and group:
-        shown, current = _go_on(wish, held, group)
+        shown, cards, current = _go_on(wish, held, group)
     else:
         fresh = Pass(wish.fingerprint, base)
         goes_on = msgspec.structs.replace(held, base=base) if held else fresh
-        shown, current = _start(wish, goes_on, group)
+        shown, cards, current = _start(wish, goes_on, group)
         if held and len(shown) < GROUP_SIZE:
-            shown, current = _start(wish, fresh, group)
+            shown, cards, current = _start(wish, fresh, group)
     # Only what has changed is written, so that a page fetched ahead cannot undo a pass that begins meanwhile.
     packed = _pack(current)
     if packed != stored:
         _keep(wish.uid, packed)
-    return shown
+    cards |= fitting_cards(wish, [uid for uid in shown if uid not in cards])
+    return {uid: cards[uid] for uid in shown if uid in cards}
 
 
-def _start(wish: Wish, current: Pass, group: int) -> tuple[list[int], Pass]:
-    """The first group of a pass: `current` with those who like the caller now, and without those who fell out."""
+def _start(wish: Wish, current: Pass, group: int) -> tuple[list[int], dict[int, KeptCard], Pass]:
+    """The first group of a pass: `current` with those who like the caller now, and without those who fell out.
+
+    The cards are of those who were looked at first, whom nearly every group consists of.
+    """
     wanted = (max(0, group - current.base) + 1) * GROUP_SIZE
-    candidates = current.ids()[:HEAD]
-    likers, fitting = look_again(wish, candidates)
-    current.drop(set(candidates) - set(fitting))
+    candidates = current.ids(0, HEAD)
+    likers, cards = look_again(wish, candidates)
+    current.drop(set(candidates).difference(cards))
     if likers == current.likers:
         # As nearly always: the right people were looked at together with who likes the caller.
-        good = len(fitting)
+        good = len(cards)
     else:
         current.likers = likers
         good = len(likers)
     _fill(wish, current, good, wanted)
-    return current.ids()[wanted - GROUP_SIZE : wanted], current
+    return current.ids(wanted - GROUP_SIZE, wanted), cards, current
 
 
 def _fill(wish: Wish, current: Pass, good: int, wanted: int) -> None:
     """Take people out from behind the first `good` until all of the first `wanted` may be shown, or nobody is left."""
     size = HEAD
     while good < wanted:
-        candidates = current.ids()[good : good + size]
+        candidates = current.ids(good, good + size)
         if candidates:
             fitting = still_fitting(wish, candidates)
             current.drop(set(candidates) - set(fitting))
@@ -177,21 +184,21 @@ def _fill(wish: Wish, current: Pass, good: int, wanted: int) -> None:
             current.extend(wish, PASS_STEP)
 
 
-def _go_on(wish: Wish, current: Pass, group: int) -> tuple[list[int], Pass]:
+def _go_on(wish: Wish, current: Pass, group: int) -> tuple[list[int], dict[int, KeptCard], Pass]:
     """A later group of the pass."""
     start = max(0, group - current.base) * GROUP_SIZE
-    ids = current.ids()
-    lacking = start + GROUP_SIZE - len(ids)
-    if lacking > 0 and not current.is_whole:
+    asked = current.ids(start, start + GROUP_SIZE)
+    if len(asked) < GROUP_SIZE and not current.is_whole:
+        lacking = start + GROUP_SIZE - len(current.ids(0, sys.maxsize))
         current.extend(wish, max(lacking, PASS_STEP))
-        ids = current.ids()
-    asked = ids[start : start + GROUP_SIZE]
-    shown = still_fitting(wish, asked)
+        asked = current.ids(start, start + GROUP_SIZE)
+    cards = fitting_cards(wish, asked)
+    shown = list(cards)
     if asked and not shown:
         # All were swiped on an earlier pass, or have left. Those behind come forward: an empty group ends the deck.
         _fill(wish, current, start, start + GROUP_SIZE)
-        shown = current.ids()[start : start + GROUP_SIZE]
-    return shown, current
+        shown = current.ids(start, start + GROUP_SIZE)
+    return shown, cards, current
 
 
 def _explain(account: Account, current: Standing, wish: Wish, group: int) -> dict[str, Any]:

@@ -9,6 +9,8 @@ What the other one has committed while the statement waited for that lock is see
 whose snapshot is older: hence `answered` inserts a like that is always there.
 """
 
+from datetime import date
+
 from swiper.quick_postgres import Statement
 from swiper.social.models import MATCHED
 
@@ -68,19 +70,32 @@ IS_SWIPED = "(SELECT true FROM swipes WHERE swipes.uid = $1::int8 AND swipes.sid
 # $1 uid, $2 city, $3 and $4 the wanted sexes, $5 the caller's own as others look for it, $6 and $7 the bounds.
 FITS = """location = $2::text AND discovery.uid <> $1::int8 AND sex IN ($3::text, $4::text)
     AND dating_sex IN ($5::text, 'any') AND birthday > $6::date AND birthday <= $7::date"""
+IS_UNSEEN = f"{IS_SWIPED.format(sid='discovery.uid')} IS NULL"
 # Also $8 ids.
-FITTING = Statement(
-    f"SELECT uid FROM discovery WHERE uid = ANY($8::int8[]) AND {FITS}"  # noqa: S608
-    f" AND {IS_SWIPED.format(sid='discovery.uid')} IS NULL",
-    int,
+FITTING = Statement(f"SELECT uid FROM discovery WHERE uid = ANY($8::int8[]) AND {FITS} AND {IS_UNSEEN}", int)  # noqa: S608
+# $9 this moment.
+LEVEL = "(SELECT level FROM memberships WHERE memberships.uid = discovery.uid AND expires_at > $9::timestamptz)"
+# The fields of `cards.KeptCard` behind the id.
+CARD_COLUMNS = int, bytes, date.fromisoformat, int
+FITTING_CARDS = Statement(
+    f"""SELECT uid, card, birthday, {LEVEL} FROM discovery
+    WHERE uid = ANY($8::int8[]) AND {FITS} AND {IS_UNSEEN}""",  # noqa: S608
+    *CARD_COLUMNS,
 )
-# Also $8 is_super, $9 how many.
-WAITING = Statement(
-    f"""SELECT waiting.uid FROM (
-      SELECT uid, liked_at FROM likes_in WHERE sid = $1 AND is_answered = 0 AND is_super = $8::int2
-      ORDER BY liked_at, uid LIMIT $9::int8
-    ) AS waiting JOIN discovery ON discovery.uid = waiting.uid WHERE {FITS} ORDER BY liked_at, uid""",  # noqa: S608
-    int,
+# $10 how many. The longest waiting first.
+WAITING = f"""SELECT waiting.uid, NULL, NULL::date, NULL::int4, {{place}}, liked_at FROM (
+      SELECT uid, liked_at FROM likes_in WHERE sid = $1 AND is_answered = 0 AND is_super = {{is_super}}
+      ORDER BY liked_at, uid LIMIT $10::int8
+    ) AS waiting JOIN discovery ON discovery.uid = waiting.uid WHERE {FITS}"""  # noqa: S608
+# Together, since each statement costs the worker as much again as what it asks: cards, then superlikers, then likers.
+CARDS_AND_LIKERS = Statement(
+    f"""SELECT uid, card, birthday, level FROM (
+      SELECT uid, card, birthday, {LEVEL} AS level, 0 AS place, NULL::timestamptz AS liked_at FROM discovery
+      WHERE uid = ANY($8::int8[]) AND {FITS} AND {IS_UNSEEN}
+      UNION ALL {WAITING.format(place=1, is_super=1)}
+      UNION ALL {WAITING.format(place=2, is_super=0)}
+    ) AS found ORDER BY place, liked_at, uid""",  # noqa: S608
+    *CARD_COLUMNS,
 )
 SWIPED = Statement(
     f"SELECT asked.sid FROM unnest($2::int8[]) AS asked (sid) WHERE {IS_SWIPED.format(sid='asked.sid')}",  # noqa: S608

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from sqlalchemy import Select, and_, or_, select
 
+from swiper.auth.cards import KeptCard
 from swiper.auth.models import DatingSex, Discovery, Sex
-from swiper.dialect import quick_lane
+from swiper.dialect import now, quick_lane
 from swiper.extensions import db
 from swiper.quick_postgres import Row
 from swiper.social import quick
 from swiper.social.models import LikeIn, Swipe
 from swiper.social.wishes import FULL_CIRCLE, Wish
+from swiper.vip.models import Membership
 
 # A pass grows by 100 people; so many are read at once that some of them may be swiped already.
 CHUNK = 120
@@ -23,14 +25,36 @@ LIKERS = 100
 Place = tuple[int, int]
 
 
-def look_again(wish: Wish, uids: list[int]) -> tuple[list[int], list[int]]:
-    """Both `waiting_likers` and, for `uids`, `still_fitting`."""
+def look_again(wish: Wish, uids: list[int]) -> tuple[list[int], dict[int, KeptCard]]:
+    """Both `waiting_likers` and, for `uids`, `fitting_cards`."""
     lane = quick_lane()
     if lane is None:
-        return waiting_likers(wish), still_fitting(wish, uids)
-    waiting = [(quick.WAITING, (*wish.written, is_super, LIKERS)) for is_super in (1, 0)]
-    fitting, *likers = lane.read((quick.FITTING, (*wish.written, uids)), *waiting)
-    return [uid for rows in likers for (uid,) in rows], _left(uids, fitting)
+        return waiting_likers(wish), fitting_cards(wish, uids)
+    (rows,) = lane.read((quick.CARDS_AND_LIKERS, (*wish.written, uids, now(), LIKERS)))
+    likers = [uid for uid, card, _, _ in rows if card is None]
+    return likers, _cards_of(uids, rows)
+
+
+def fitting_cards(wish: Wish, uids: list[int]) -> dict[int, KeptCard]:
+    """The cards of those of `uids` who fit the wish and are not swiped, in the same order."""
+    if not uids:
+        return {}
+    lane = quick_lane()
+    if lane is not None:
+        (rows,) = lane.read((quick.FITTING_CARDS, (*wish.written, uids, now())))
+        return _cards_of(uids, rows)
+    runs = and_(Membership.uid == Discovery.uid, Membership.expires_at > now())
+    query = select(Discovery.uid, Discovery.card, Discovery.birthday, Membership.level).outerjoin(Membership, runs)
+    found = {
+        uid: KeptCard(card.encode(), birthday, level)
+        for uid, card, birthday, level in db.session.execute(query.where(Discovery.uid.in_(uids), wish.fits()))
+    }
+    return {uid: found[uid] for uid in unseen(wish.uid, [uid for uid in uids if uid in found])}
+
+
+def _cards_of(uids: list[int], rows: list[Row]) -> dict[int, KeptCard]:
+    found = {row[0]: KeptCard(*row[1:]) for row in rows if row[1] is not None}
+    return {uid: found[uid] for uid in uids if uid in found}
 
 
 def waiting_likers(wish: Wish) -> list[int]:
@@ -55,12 +79,8 @@ def still_fitting(wish: Wish, uids: list[int]) -> list[int]:
         fitting = set(db.session.scalars(select(Discovery.uid).where(Discovery.uid.in_(uids), wish.fits())))
         return unseen(wish.uid, [uid for uid in uids if uid in fitting])
     (rows,) = lane.read((quick.FITTING, (*wish.written, uids)))
-    return _left(uids, rows)
-
-
-def _left(uids: list[int], rows: list[Row]) -> list[int]:
-    shown = {uid for (uid,) in rows}
-    return [uid for uid in uids if uid in shown]
+    left = {uid for (uid,) in rows}
+    return [uid for uid in uids if uid in left]
 
 
 def unseen(uid: int, others: list[int]) -> list[int]:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from swiper.auth import accounts, profiles
 from swiper.auth.accounts import find_or_create, first_nickname, rows_of, set_status
 from swiper.auth.models import DatingSex, Nickname, Phone, Preferences, Status, Upload, UploadKind, User
-from swiper.auth.profiles import dated_cards, load_account
+from swiper.auth.profiles import cards_of, load_account
 from swiper.dialect import transactional
 from swiper.extensions import db
 from tests.factories import People, Person
@@ -75,11 +75,11 @@ def test_cards_are_the_same_by_either_way(app: Flask, people: People) -> None:
         set_status(gone.id, Status.SUSPENDED)
         asked = [open_one.id, bare, gone.id, shy.id, 5]
         for friends in ((), {shy.id}):
-            found = dated_cards(asked, friends)
+            found = cards_of(asked, friends)
             with long_way():
-                assert found == dated_cards(asked, friends)
-            assert [card["id"] for card, _ in found] == [open_one.id, bare, shy.id]
-            assert [len(card["photos"]) for card, _ in found] == [1, 0, 2 if friends else 0]
+                assert found == cards_of(asked, friends)
+            assert [card["id"] for card in found] == [open_one.id, bare, shy.id]
+            assert [len(card["photos"]) for card in found] == [1, 0, 2 if friends else 0]
 
 
 def made_for(phone: str) -> dict[str, Any]:
