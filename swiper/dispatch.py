@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from apiflask import APIFlask
-from flask import Request, Response
+from flask import Request, Response, request_tearing_down
 from flask.globals import request_ctx
 from werkzeug.datastructures import Headers
 from werkzeug.routing import MapAdapter, Rule
@@ -72,11 +72,11 @@ class QuickFlask(APIFlask):
 
     @functools.cached_property
     def hooks(self) -> dict[str | None, Hooks]:
-        """By blueprint."""
-        return {name: self._hooks_of(name) for name in (None, *self.blueprints)}
+        """By endpoint; None is for what no rule fits."""
+        return {endpoint: self._hooks_of(endpoint) for endpoint in (None, *self.view_functions)}
 
-    def _hooks_of(self, blueprint: str | None) -> Hooks:
-        names = () if blueprint is None else (blueprint,)
+    def _hooks_of(self, endpoint: str | None) -> Hooks:
+        names = (endpoint.rpartition(".")[0],) if endpoint and "." in endpoint else ()
         before = [hook for name in (None, *names) for hook in self.before_request_funcs.get(name, ())]
         after = [hook for name in (*names, None) for hook in reversed(self.after_request_funcs.get(name, ()))]
         return Hooks(tuple(before), tuple(after))
@@ -92,7 +92,7 @@ class QuickFlask(APIFlask):
 
     def preprocess_request(self) -> Any:
         """See Flask; no part of this application has value preprocessors."""
-        for hook in self.hooks[request_ctx.request.blueprint].before:
+        for hook in self.hooks[request_ctx.request.endpoint].before:
             answer = hook()
             if answer is not None:
                 return answer
@@ -101,12 +101,17 @@ class QuickFlask(APIFlask):
     def process_response(self, response: Response) -> Response:
         """See Flask."""
         ctx = request_ctx._get_current_object()  # type: ignore[attr-defined]
-        after: Iterable[Any] = (*ctx._after_request_functions, *self.hooks[ctx.request.blueprint].after)
+        after: Iterable[Any] = (*ctx._after_request_functions, *self.hooks[ctx.request.endpoint].after)
         for hook in after:
             response = hook(response)
         if not self.session_interface.is_null_session(ctx._session):
             self.session_interface.save_session(self, ctx._session, response)
         return response
+
+    def do_teardown_request(self, *exc: Any) -> None:
+        """See Flask, which looks for functions of each blueprint before it finds that there are none."""
+        if self.teardown_request_funcs or request_tearing_down.receivers:
+            super().do_teardown_request(*exc)
 
 
 class ReadyHeaders(Headers):

@@ -60,7 +60,20 @@ class RedisClient:
         return client
 
 
-db = SQLAlchemy(model_class=Base, session_options={"class_": RoutedSession, "expire_on_commit": False})
+class SessionedSQLAlchemy(SQLAlchemy):
+    """Looks whether there is a session before it asks for that of this request: most requests need none."""
+
+    def has_session(self) -> bool:
+        """True where the database was asked for something in this request."""
+        registry: Any = self.session.registry
+        return bool(registry.registry) and registry.has()
+
+    def _teardown_session(self, exc: BaseException | None) -> None:
+        if self.has_session():
+            super()._teardown_session(exc)
+
+
+db = SessionedSQLAlchemy(model_class=Base, session_options={"class_": RoutedSession, "expire_on_commit": False})
 if TYPE_CHECKING:
 
     class Model(Base):

@@ -10,7 +10,7 @@ After the view the order is reversed: CORS headers, then the request id. Strict 
 """
 
 import functools
-import os
+import random
 import re
 from collections.abc import Callable
 from typing import Any
@@ -107,7 +107,7 @@ def open_request() -> None:
     own = request._get_current_object()  # type: ignore[attr-defined]
     environ = own.environ
     offered = environ.get("HTTP_X_REQUEST_ID", "") if current_app.config["TRUSTED_PROXIES"] else ""
-    request_id = offered if offered and REQUEST_ID.fullmatch(offered) else os.urandom(8).hex()
+    request_id = offered if offered and REQUEST_ID.fullmatch(offered) else f"{random.getrandbits(64):016x}"
     g.request_id = request_id
     request_id_var.set(request_id)
     # `request.mimetype` parses more of the header than its first word.
@@ -128,7 +128,7 @@ def _give_back_connection() -> None:
 
     Where nothing was read from the database there is none.
     """
-    if db.session.registry.has():
+    if db.has_session():
         db.session.rollback()
 
 
@@ -176,7 +176,8 @@ def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
         if ctx.request.endpoint.rpartition(".")[2] in whitelist or ctx.request.method == "OPTIONS":
             return
         caller: Any = ctx.session
-        if isinstance(caller, UnreachableSession):
+        # A session is a mapping, and for those isinstance walks through more than its class.
+        if type(caller) is UnreachableSession:
             raise UnavailableError()
         uid = caller.get("uid")
         account = profiles.find_account(uid) if uid else None

@@ -177,12 +177,13 @@ class Keeper(Generic[L]):
     def __init__(self, make: Callable[[], L]) -> None:
         """`make` connects; what it raises is told to all who wait."""
         self.make = make
+        self.is_patched = is_module_patched("socket")
         self.line: L | None = None
         self.making: AsyncResult | None = None
 
     def is_for_us(self) -> bool:
         """True in the greenlets of a gevent worker; threads have no hub in common."""
-        return is_module_patched("socket") and (self.line is None or self.line.hub is get_hub())
+        return self.is_patched and (self.line is None or self.line.hub is get_hub())
 
     def get(self) -> L:
         """An open line. Raises what `make` does."""

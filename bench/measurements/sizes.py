@@ -17,7 +17,7 @@ SEED_TARGET, FLAT = 4.0, 1.2
 SWIPE_TABLES = ("swipes", "likes_in", "pairs", "friends")
 KB_PER_MB = 1024
 # The requests that shall show whether memory grows end after so many times the time of a comparison.
-LONGEST_ROUNDS = 15
+LONGEST_ROUNDS = 40
 
 
 def loading(lab: Lab) -> Iterator[Row]:

@@ -84,7 +84,7 @@ class SessionInterface(RedisSessionInterface):
         """The stored session; the Account goes to `memo`, and what `also` names to `taken_along`."""
         account = memo.shared_key(account_key(uid))
         keys = [key_of(sid), account, also(uid) if also else None]
-        stored, *rest = redis.client.execute_command("MGET", *filter(None, keys))
+        stored, *rest = self.client.execute_command("MGET", *filter(None, keys))
         if account and (found := rest.pop(0)):
             memo.offer(account_key(uid), found)
         if also and stored is not None:
