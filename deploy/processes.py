@@ -40,6 +40,14 @@ class Processes:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
+    def run(self, name: str, command: Sequence[str], env: dict[str, str]) -> None:
+        """Start `command` and wait for its end. Raises RuntimeError where it fails."""
+        self.start(name, command, env)
+        code = self._running[name].wait()
+        del self._running[name]
+        if code:
+            raise RuntimeError(f"{name} ended with code {code}")
+
     def find_ended(self) -> tuple[str, int] | None:
         """Name and exit code of a child that has ended by itself."""
         for name, process in self._running.items():

@@ -1,4 +1,8 @@
-"""`make run`: embedded Redis, migrations, VIP levels, robots, Celery with beat, gunicorn; stopped in reverse order."""
+"""`make run`: embedded Redis, migrations, VIP levels, robots, gunicorn, Celery with beat; stopped in reverse order.
+
+Each part loads the whole application, which takes a processor's seconds; so this process does not, and the web comes
+first. Only on a database that lacks something does it wait until that is made.
+"""
 
 import errno
 import fcntl
@@ -11,21 +15,16 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
 
-import flask_migrate
-from sqlalchemy import select
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from config.settings import ROOT, Settings
 from deploy.embedded_redis import answers, redis_command
 from deploy.processes import Processes, wait_until
-from swiper import create_app
-from swiper.auth.models import User
-from swiper.extensions import db
-from swiper.robots import seed_robots
-from swiper.vip.levels import seed_levels
 
 log = logging.getLogger("swiper.run")
 
-FIRST_ROBOTS = 200
 CELERY_THREADS = 8
 BIN = Path(sys.executable).parent
 
@@ -100,13 +99,31 @@ def _start(settings: Settings, processes: Processes) -> None:
         processes.start("redis", redis_command(settings.redis_socket, settings.instance / "redis"))
         wait_until(lambda: answers(settings.redis_socket), 30, "redis did not answer")
     env = os.environ | {"PYTHONPATH": str(ROOT)}
-    # The app of this process only prepares the data; the children make their own.
-    _prepare_data(settings)
-    processes.start("celery", _celery_command(), env)
+    prepare = (sys.executable, "-m", "deploy.prepare")
+    is_ready = is_prepared(settings.database_url)
+    if not is_ready:
+        processes.run("prepare", prepare, env)
     processes.start("gunicorn", _gunicorn_command(), env)
     address = f"http://{settings.host}:{settings.port}"
     wait_until(lambda: _serves(processes, settings), 60, "gunicorn did not serve")
     print(f"\nSwiper serves on {address} (data in {settings.instance}); Ctrl-C stops it.", flush=True)
+    processes.start("celery", _celery_command(), env)
+    if is_ready:
+        # A new release may know of more than those before have made.
+        processes.run("prepare", prepare, env)
+
+
+def is_prepared(database_url: str) -> bool:
+    """True where the schema is the newest and people are there, who come last: the web can begin at once."""
+    newest = max(path.name for path in (ROOT / "migrations/versions").glob("*.py")).partition("_")[0]
+    engine = create_engine(database_url, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            version = connection.scalar(text("SELECT version_num FROM alembic_version"))
+            return version == newest and bool(connection.scalar(text("SELECT 1 FROM users LIMIT 1")))
+    except SQLAlchemyError:
+        # What is wrong is told by what prepares it.
+        return False
 
 
 def _celery_command() -> tuple[str, ...]:
@@ -139,18 +156,6 @@ def _serves(processes: Processes, settings: Settings) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _prepare_data(settings: Settings) -> None:
-    """Migrate, seed the levels, and on the first run the robots."""
-    app = create_app(settings)
-    with app.app_context():
-        flask_migrate.upgrade(str(ROOT / "migrations"))
-        seed_levels()
-        if db.session.scalar(select(User.id).limit(1)) is None:
-            print(f"first run: {FIRST_ROBOTS} robots move in", flush=True)
-            seed_robots(FIRST_ROBOTS)
-        db.session.remove()
 
 
 def _wait_for_end(processes: Processes) -> None:

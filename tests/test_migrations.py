@@ -15,7 +15,9 @@ from sqlalchemy import Connection, MetaData, Table, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from config.settings import ROOT
+from deploy.run import is_prepared
 from swiper.extensions import db
+from swiper.robots import seed_robots
 from swiper.social.models import ENDED, MATCHED
 from tests import services
 
@@ -64,6 +66,21 @@ def test_check_notices_a_model_without_migration(empty_app: Flask) -> None:
 
 def test_there_is_one_head() -> None:
     assert len(ScriptDirectory(FOLDER).get_heads()) == 1
+
+
+def test_a_start_waits_for_whatever_a_database_lacks(empty_app: Flask) -> None:
+    with empty_app.app_context():
+        own = db.engine.url
+        url = own.render_as_string(hide_password=False)
+        assert not is_prepared(url)
+        flask_migrate.upgrade(FOLDER)
+        assert not is_prepared(url)
+        seed_robots(1)
+        assert is_prepared(url)
+        flask_migrate.downgrade(FOLDER)
+        assert not is_prepared(url)
+    gone = own.set(database=f"{own.database}_gone")
+    assert not is_prepared(gone.render_as_string(hide_password=False))
 
 
 # Two people each, the first with the lower id: what the one and the other thinks of the other, and the mask of 0001.

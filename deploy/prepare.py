@@ -1,0 +1,27 @@
+"""`python -m deploy.prepare`: migrations, VIP levels, and robots where nobody is there yet. Safe to repeat."""
+
+import flask_migrate
+from sqlalchemy import select
+
+from config.settings import ROOT
+from swiper import create_app
+from swiper.auth.models import User
+from swiper.extensions import db
+from swiper.robots import seed_robots
+from swiper.vip.levels import seed_levels
+
+FIRST_ROBOTS = 200
+
+
+def main() -> None:
+    """Prepare the database that the environment names. Raises what the database does."""
+    with create_app().app_context():
+        flask_migrate.upgrade(str(ROOT / "migrations"))
+        seed_levels()
+        if db.session.scalar(select(User.id).limit(1)) is None:
+            print(f"first run: {FIRST_ROBOTS} robots move in", flush=True)
+            seed_robots(FIRST_ROBOTS)
+
+
+if __name__ == "__main__":
+    main()
