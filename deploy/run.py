@@ -100,7 +100,7 @@ def _start(settings: Settings, processes: Processes) -> None:
         wait_until(lambda: answers(settings.redis_socket), 30, "redis did not answer")
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     prepare = (sys.executable, "-m", "deploy.prepare")
-    is_ready = is_prepared(settings.database_url)
+    is_ready = is_prepared(settings)
     if not is_ready:
         processes.run("prepare", prepare, env)
     processes.start("gunicorn", _gunicorn_command(), env)
@@ -113,10 +113,12 @@ def _start(settings: Settings, processes: Processes) -> None:
         processes.run("prepare", prepare, env)
 
 
-def is_prepared(database_url: str) -> bool:
+def is_prepared(settings: Settings) -> bool:
     """True where the schema is the newest and people are there, who come last: the web can begin at once."""
     newest = max(path.name for path in (ROOT / "migrations/versions").glob("*.py")).partition("_")[0]
-    engine = create_engine(database_url, poolclass=NullPool)
+    is_server = not settings.database_url.startswith("sqlite")
+    options = {"connect_timeout": settings.database_connect_timeout_seconds} if is_server else {}
+    engine = create_engine(settings.database_url, poolclass=NullPool, connect_args=options)
     try:
         with engine.connect() as connection:
             version = connection.scalar(text("SELECT version_num FROM alembic_version"))

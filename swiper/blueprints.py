@@ -113,7 +113,7 @@ def _dump_of(schema: Schema) -> Dump:
 
     def dump(value: Any) -> Any:
         if type(value) is msgspec.Raw:
-            # Serialised before, by this same function.
+            # It is JSON already; who made it answers for that.
             return value
         is_mapping = isinstance(value, Mapping)
         read = value.__getitem__ if is_mapping else functools.partial(getattr, value)

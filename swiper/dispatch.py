@@ -16,7 +16,7 @@ from werkzeug.sansio.utils import get_host
 
 
 class Hooks(NamedTuple):
-    """What runs before and after the views of a blueprint, in its order."""
+    """What runs before and after a view, in its order."""
 
     before: tuple[Callable[[], Any], ...]
     after: tuple[Callable[[Response], Response], ...]

@@ -64,7 +64,7 @@ class SessionedSQLAlchemy(SQLAlchemy):
     """Looks whether there is a session before it asks for that of this request: most requests need none."""
 
     def has_session(self) -> bool:
-        """True where the database was asked for something in this request."""
+        """True where this request has one."""
         registry: Any = self.session.registry
         return bool(registry.registry) and registry.has()
 

@@ -4,7 +4,7 @@ import itertools
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,12 +63,21 @@ def _run(instance: Path) -> Iterator[Running]:
     with Program((sys.executable, "-m", "deploy.run"), env, instance.with_suffix(".log")) as program:
         program.wait_for(lambda: answers_at(base), "make run does not serve")
         seconds = time.monotonic() - started
-        (gunicorn,) = [child for child in psutil.Process(program.pid).children() if _is_gunicorn(child)]
-        yield Running(base, gunicorn.pid, seconds)
+        # Both load the application, and would share the processors with what is measured.
+        program.wait_for_line("ready.")
+        program.wait_for(lambda: not _children(program, "deploy.prepare"), "the preparation does not end")
+        (gunicorn,) = _children(program, "gunicorn")
+        yield Running(base, gunicorn, seconds)
 
 
-def _is_gunicorn(process: psutil.Process) -> bool:
-    return any("gunicorn" in word for word in process.cmdline())
+def _children(program: Program, word: str) -> list[int]:
+    """Ids of those whose command has `word` in it."""
+    found = []
+    for child in psutil.Process(program.pid).children():
+        with suppress(psutil.NoSuchProcess):
+            if any(word in part for part in child.cmdline()):
+                found.append(child.pid)
+    return found
 
 
 def _requests(lab: Lab, instance: Path, running: Running) -> Row:

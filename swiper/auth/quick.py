@@ -45,7 +45,7 @@ OWN_COLUMNS = (
 )
 ACCOUNT = Statement(f"{OWN} WHERE users.id = $1::int8", *OWN_COLUMNS)
 ACCOUNT_OF_PHONE = Statement(f"{OWN} JOIN phones ON phones.uid = users.id WHERE phones.phone = $1::text", *OWN_COLUMNS)
-# $1 ids. The fields of a card as in `profiles._Face`, whether the album is for friends only, and the VIP state.
+# $1 ids. The fields of a card as in `profiles.Face`, whether the album is for friends only, and the VIP state.
 CARDS = Statement(
     """SELECT users.id, nickname, sex, birthday, location, bio, avatar, only_match, coalesce(memberships.level, 0),
       memberships.expires_at
