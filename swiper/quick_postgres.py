@@ -54,12 +54,11 @@ BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 COMMIT = Statement("COMMIT")
 
 
-class Written(bytes):
-    """A parameter as PostgreSQL reads it, worked out before."""
+class Texts(list["bytes | None"]):
+    """Parameters as PostgreSQL reads them, worked out before."""
 
 
 WRITERS: dict[type, Callable[[Any], bytes]] = {
-    Written: lambda value: value,
     int: b"%d".__mod__,
     str: str.encode,
     date: lambda value: value.isoformat().encode(),
@@ -85,7 +84,7 @@ def _as_text(value: Any) -> bytes | None:
 
 def texts_of(values: Sequence[Any]) -> list[bytes | None]:
     """Parameters as PostgreSQL reads them. Raises TypeError for a kind that none of our statements has."""
-    return [_as_text(value) for value in values]
+    return values if type(values) is Texts else [_as_text(value) for value in values]
 
 
 def leave_out_row(error: psycopg.Error) -> None:

@@ -610,16 +610,22 @@ def test_whom_a_caller_has_swiped_is_looked_up_without_reading_all_their_swipes(
             connection.exec_driver_sql("VACUUM ANALYZE swipes")
             connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
             types = "int8, text, text, text, text, date, date, int8[]"
-            connection.exec_driver_sql(f"PREPARE swiped (int8, int8[]) AS {quick.SWIPED.sql}")
-            connection.exec_driver_sql(f"PREPARE fitting ({types}) AS {quick.FITTING.sql}")
             asked = f"ARRAY[1, 2, 3, 1000000, 1019999, {fits}]::int8[]"
-            wanted = "'北京', 'female', 'female', 'male', '1900-01-01', '2020-01-01'"
+            wanted = f"{busy}, '北京', 'female', 'female', 'male', '1900-01-01', '2020-01-01', {asked}"
             plans = []
-            for call in (f"swiped ({busy}, {asked})", f"fitting ({busy}, {wanted}, {asked})"):
-                told = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) EXECUTE {call}").scalars()
+            for statement, kinds, values in (
+                (quick.SWIPED, "int8, int8[]", f"{busy}, {asked}"),
+                (quick.FITTING, types, wanted),
+                (quick.FITTING_CARDS, f"{types}, timestamptz, int8", f"{wanted}, now(), 5"),
+                (quick.CARDS_AND_LIKERS, f"{types}, timestamptz, int8, int8", f"{wanted}, now(), 5, 100"),
+            ):
+                name = f"asked{len(plans)}"
+                connection.exec_driver_sql(f"PREPARE {name} ({kinds}) AS {statement.sql}")
+                told = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) EXECUTE {name} ({values})").scalars()
                 plans.append("\n".join(told))
             connection.exec_driver_sql("RESET plan_cache_mode")
-        assert "rows=1 " in plans[1].splitlines()[0], plans[1]
+        for plan in plans[1:]:
+            assert "rows=1 " in plan.splitlines()[0], plan
         for plan in plans:
             assert "Rows Removed by Filter: 20000" not in plan
             assert int(re.search(r"Buffers: shared hit=(\d+)", plan)[1]) < 40, plan  # type: ignore[index]

@@ -13,6 +13,8 @@ Before anyone is shown, everything that the rules ask for is checked again in th
 
 import itertools
 import sys
+from array import array
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -35,43 +37,61 @@ PASS_STEP = 100
 # As many are checked at once when a pass begins.
 HEAD = 10
 PASS_SECONDS = 86_400
+ID_BYTES = 8
 
 
 class Pass(msgspec.Struct):
-    """One pass: `base` is the group it begins with, `walked` how far the walk has come that found the rest."""
+    """One pass: `base` is the group it begins with, `walked` how far the walk has come that found the rest.
+
+    The rest's ids have 8 bytes each: of a hundred most requests need five.
+    """
 
     wish: str
     base: int = 0
     likers: list[int] = []
-    rest: list[int] = []
+    rest: bytes = b""
     walked: Place | None = None
     is_whole: bool = False
+
+    def behind(self) -> list[int]:
+        """The ids of the rest."""
+        return _ids_of(self.rest)
 
     def ids(self, start: int, stop: int) -> list[int]:
         """Part of the deck, in its order."""
         if not self.likers:
-            return self.rest[start:stop]
+            return _ids_of(self.rest[start * ID_BYTES : stop * ID_BYTES])
         likers = set(self.likers)
-        rest = (uid for uid in self.rest if uid not in likers)
+        rest = (uid for uid in self.behind() if uid not in likers)
         return list(itertools.islice(itertools.chain(self.likers, rest), start, stop))
 
     def drop(self, gone: set[int]) -> None:
         """Take people out."""
         if gone:
             self.likers = [uid for uid in self.likers if uid not in gone]
-            self.rest = [uid for uid in self.rest if uid not in gone]
+            self.rest = _as_bytes(uid for uid in self.behind() if uid not in gone)
 
     def extend(self, wish: Wish, count: int) -> None:
         """Add the next `count` people of the rest; with fewer the pass is whole."""
-        known = set(self.rest)
+        found = self.behind()
+        known, wanted = set(found), len(found) + count
+        self.is_whole = True
         for place in unseen_rest(wish, self.walked):
             self.walked = place
             if place[1] not in known:
-                self.rest.append(place[1])
-                count -= 1
-            if count <= 0:
-                return
-        self.is_whole = True
+                found.append(place[1])
+            if len(found) >= wanted:
+                self.is_whole = False
+                break
+        self.rest = _as_bytes(found)
+
+
+def _ids_of(packed: bytes) -> list[int]:
+    return array("q", packed).tolist()
+
+
+def _as_bytes(uids: Iterable[int]) -> bytes:
+    return array("q", uids).tobytes()
 
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -113,8 +133,8 @@ def forget_pass(_sender: Any, *, uid: int) -> None:
 def bring_back(_sender: Any, *, uid: int, sid: int) -> None:
     """Put whom a rewound swipe was on at the end of the pass, which may have left them out; nobody else moves."""
     held = _unpack(redis.client.get(pass_key(uid)))
-    if held and sid not in held.rest:
-        held.rest.append(sid)
+    if held and sid not in held.behind():
+        held.rest += _as_bytes([sid])
         _keep(uid, _pack(held))
 
 
@@ -145,7 +165,7 @@ def _cards_of_group(wish: Wish, group: int, stored: Any) -> dict[int, KeptCard]:
     packed = _pack(current)
     if packed != stored:
         _keep(wish.uid, packed)
-    cards |= fitting_cards(wish, [uid for uid in shown if uid not in cards])
+    cards |= fitting_cards(wish, [uid for uid in shown if uid not in cards], GROUP_SIZE)
     return {uid: cards[uid] for uid in shown if uid in cards}
 
 
@@ -156,7 +176,10 @@ def _start(wish: Wish, current: Pass, group: int) -> tuple[list[int], dict[int, 
     """
     wanted = (max(0, group - current.base) + 1) * GROUP_SIZE
     candidates = current.ids(0, HEAD)
-    likers, cards = look_again(wish, candidates)
+    likers, cards = look_again(wish, candidates, GROUP_SIZE)
+    if len(cards) == GROUP_SIZE:
+        # Nobody knows of those behind the last one.
+        candidates = candidates[: candidates.index([*cards][-1]) + 1]
     current.drop(set(candidates).difference(cards))
     if likers == current.likers:
         # As nearly always: the right people were looked at together with who likes the caller.
@@ -192,7 +215,7 @@ def _go_on(wish: Wish, current: Pass, group: int) -> tuple[list[int], dict[int, 
         lacking = start + GROUP_SIZE - len(current.ids(0, sys.maxsize))
         current.extend(wish, max(lacking, PASS_STEP))
         asked = current.ids(start, start + GROUP_SIZE)
-    cards = fitting_cards(wish, asked)
+    cards = fitting_cards(wish, asked, GROUP_SIZE)
     shown = list(cards)
     if asked and not shown:
         # All were swiped on an earlier pass, or have left. Those behind come forward: an empty group ends the deck.

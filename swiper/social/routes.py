@@ -56,7 +56,8 @@ def show_card(user_id: int) -> dict[str, Any]:
 @blueprint.output(schemas.DeckOut)
 def show_deck(wanted: dict[str, int]) -> dict[str, Any]:
     """Five people of the deck; group 0 starts from the top."""
-    ids, answer = deck.show_deck(g.account, g.standing, wanted["group_num"], sessions.taken_along())
+    kept: Any = g._get_current_object()
+    ids, answer = deck.show_deck(kept.account, kept.standing, wanted["group_num"], sessions.taken_along())
     if current_app.config["ROBOTS_ANSWER_PERCENT"] and ids:
         enqueue(tasks.answer_as_robots, g.uid, ids)
     return ok(answer)

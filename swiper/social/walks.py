@@ -25,36 +25,34 @@ LIKERS = 100
 Place = tuple[int, int]
 
 
-def look_again(wish: Wish, uids: list[int]) -> tuple[list[int], dict[int, KeptCard]]:
+def look_again(wish: Wish, uids: list[int], count: int) -> tuple[list[int], dict[int, KeptCard]]:
     """Both `waiting_likers` and, for `uids`, `fitting_cards`."""
     lane = quick_lane()
     if lane is None:
-        return waiting_likers(wish), fitting_cards(wish, uids)
-    (rows,) = lane.read((quick.CARDS_AND_LIKERS, (*wish.written, uids, now(), LIKERS)))
-    likers = [uid for uid, card, _, _ in rows if card is None]
-    return likers, _cards_of(uids, rows)
+        return waiting_likers(wish), fitting_cards(wish, uids, count)
+    (rows,) = lane.read((quick.CARDS_AND_LIKERS, wish.values(uids, now(), count, LIKERS)))
+    return [row[0] for row in rows if row[1] is None], _cards_of(rows)
 
 
-def fitting_cards(wish: Wish, uids: list[int]) -> dict[int, KeptCard]:
-    """The cards of those of `uids` who fit the wish and are not swiped, in the same order."""
+def fitting_cards(wish: Wish, uids: list[int], count: int) -> dict[int, KeptCard]:
+    """The cards of the first `count` of `uids` who fit the wish and are not swiped, in the same order."""
     if not uids:
         return {}
     lane = quick_lane()
     if lane is not None:
-        (rows,) = lane.read((quick.FITTING_CARDS, (*wish.written, uids, now())))
-        return _cards_of(uids, rows)
+        (rows,) = lane.read((quick.FITTING_CARDS, wish.values(uids, now(), count)))
+        return _cards_of(rows)
     runs = and_(Membership.uid == Discovery.uid, Membership.expires_at > now())
     query = select(Discovery.uid, Discovery.card, Discovery.birthday, Membership.level).outerjoin(Membership, runs)
     found = {
         uid: KeptCard(card.encode(), birthday, level)
         for uid, card, birthday, level in db.session.execute(query.where(Discovery.uid.in_(uids), wish.fits()))
     }
-    return {uid: found[uid] for uid in unseen(wish.uid, [uid for uid in uids if uid in found])}
+    return {uid: found[uid] for uid in unseen(wish.uid, [uid for uid in uids if uid in found])[:count]}
 
 
-def _cards_of(uids: list[int], rows: list[Row]) -> dict[int, KeptCard]:
-    found = {row[0]: KeptCard(*row[1:]) for row in rows if row[1] is not None}
-    return {uid: found[uid] for uid in uids if uid in found}
+def _cards_of(rows: list[Row]) -> dict[int, KeptCard]:
+    return {row[0]: KeptCard._make(row[1:]) for row in rows if row[1] is not None}
 
 
 def waiting_likers(wish: Wish) -> list[int]:
@@ -78,7 +76,7 @@ def still_fitting(wish: Wish, uids: list[int]) -> list[int]:
     if lane is None:
         fitting = set(db.session.scalars(select(Discovery.uid).where(Discovery.uid.in_(uids), wish.fits())))
         return unseen(wish.uid, [uid for uid in uids if uid in fitting])
-    (rows,) = lane.read((quick.FITTING, (*wish.written, uids)))
+    (rows,) = lane.read((quick.FITTING, wish.values(uids)))
     left = {uid for (uid,) in rows}
     return [uid for uid in uids if uid in left]
 

@@ -11,7 +11,7 @@ from sqlalchemy import and_
 from swiper.auth.models import DatingSex, Discovery, Sex
 from swiper.auth.profiles import Account, latest_birthday
 from swiper.errors import ProfileError
-from swiper.quick_postgres import Written, texts_of
+from swiper.quick_postgres import Texts, texts_of
 from swiper.vip.levels import Standing
 from swiper.vip.quotas import today
 
@@ -42,12 +42,14 @@ class Wish:
         fields = (self.uid, self.sex, *self.sexes, self.location, self.born_after, self.born_until, self.day)
         return hashlib.sha256("|".join(map(str, fields)).encode()).hexdigest()[:16]
 
+    def values(self, *more: Any) -> Texts:
+        """The values of `quick.FITS` in their order, and `more` behind them."""
+        return Texts([*self._own_values, *texts_of(more)])
+
     @functools.cached_property
-    def written(self) -> tuple[Written, ...]:
-        """The values of `quick.FITS` in their order, as PostgreSQL reads them."""
+    def _own_values(self) -> list[bytes | None]:
         own = DatingSex(self.sex)
-        values = (self.uid, self.location, self.sexes[0], self.sexes[-1], own, self.born_after, self.born_until)
-        return tuple(Written(text) for text in texts_of(values) if text is not None)
+        return texts_of((self.uid, self.location, self.sexes[0], self.sexes[-1], own, self.born_after, self.born_until))
 
     def admits(self) -> Any:
         """The condition that somebody's row in `discovery` fits, but for sex and city, which an index leads by."""
