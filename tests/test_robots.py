@@ -60,7 +60,7 @@ def test_each_has_the_card_that_a_change_of_their_profile_would_make(context: No
     seed_robots(20)
     made = {row.uid: row.card for row in db.session.scalars(select(Discovery))}
     for user in everyone():
-        publish(user, db.session.get_one(Preferences, user.id))
+        publish(user)
     assert {row.uid: row.card for row in db.session.scalars(select(Discovery))} == made
     assert len(set(made.values())) == 20
 

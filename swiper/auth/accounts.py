@@ -136,7 +136,7 @@ def set_status(uid: int, status: Status) -> None:
     if user is None:
         raise NotFoundError()
     user.status = status
-    publish(user, db.session.get_one(Preferences, uid, populate_existing=True))
+    publish(user)
     after_commit(lambda: forget_account(uid))
     if status is Status.SUSPENDED:
         after_commit(lambda: end_all_sessions(uid))
@@ -150,7 +150,7 @@ def _announce_status(uid: int) -> None:
 @transactional
 def change_profile(uid: int, changes: dict[str, Any], current: Standing) -> None:
     """Change profile and preferences, and with them what decks show, in one transaction. See `modify_profile`."""
-    publish(*modify_profile(uid, changes, current))
+    publish(modify_profile(uid, changes, current))
 
 
 def delete_account(uid: int) -> None:

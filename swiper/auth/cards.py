@@ -59,12 +59,13 @@ def _badge_text(level: Level) -> bytes:
     return _encode(Standing(level, None).badge)
 
 
-def publish(user: User, preferences: Preferences) -> None:
+def publish(user: User) -> None:
     """Bring the user's row in `discovery` up to date, in the running transaction, which has locked the user's row."""
     db.session.flush()
     db.session.execute(delete(Discovery).where(Discovery.uid == user.id))
     if user.status is not Status.ACTIVE or not (user.sex and user.birthday and user.location):
         return
+    preferences = db.session.get_one(Preferences, user.id, populate_existing=True)
     album = [] if preferences.only_match else photos_of([user.id]).get(user.id, [])
     db.session.add(
         Discovery(

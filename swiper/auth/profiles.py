@@ -292,8 +292,8 @@ def fold_nickname(nickname: str) -> str:
 
 
 @transactional
-def modify_profile(uid: int, changes: dict[str, Any], current: Standing) -> tuple[User, Preferences]:
-    """Store changed profile and preference fields, all or none.
+def modify_profile(uid: int, changes: dict[str, Any], current: Standing) -> User:
+    """Store changed profile and preference fields, all or none; the user is returned, whose row stays locked.
 
     Raises ProfileError with the reasons by field, PermissionDeniedError for a foreign `dating_location` without the
     permission.
@@ -312,7 +312,7 @@ def modify_profile(uid: int, changes: dict[str, Any], current: Standing) -> tupl
     if changes.get("dating_location") and preferences.dating_location and not current.has(Permission.ANYLOCATION):
         raise PermissionDeniedError()
     after_commit(lambda: forget_account(uid))
-    return user, preferences
+    return user
 
 
 def _claim_nickname(user: User, nickname: str) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import CursorResult, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from swiper.auth.cards import publish
-from swiper.auth.models import FileRemoval, Preferences, Upload, UploadKind, User
+from swiper.auth.models import FileRemoval, Upload, UploadKind, User
 from swiper.auth.profiles import forget_account
 from swiper.dialect import after_commit, insert_if_absent, now, transactional
 from swiper.errors import LoginError, NotFoundError, ParamError, UnavailableError
@@ -106,7 +106,7 @@ def _lock_user(uid: int) -> User | None:
 
 def _show_changed(user: User) -> None:
     """Let decks, and the user themself, see changed pictures once they are committed."""
-    publish(user, db.session.get_one(Preferences, user.id, populate_existing=True))
+    publish(user)
     after_commit(lambda: forget_account(user.id))
 
 

@@ -24,6 +24,8 @@ from swiper.vip.levels import expire_memberships, forget_levels, grant, standing
 from swiper.vip.models import LevelPermission, Membership, Permission, VipLevel
 from tests.factories import Clock, People, Person
 
+MakeApp = Callable[..., Flask]
+KINDS = ["null", "simple", "file", "redis"]
 NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
 
 
@@ -105,8 +107,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch, NOON)
 
 
+@pytest.fixture(params=[*KINDS, "away"])
+def scene(request: pytest.FixtureRequest, build: MakeApp, clock: Clock) -> Scene:
+    """On each kind of cache, and on one that does not answer: accounts and levels are kept there."""
+    made = build("redis" if request.param == "away" else request.param)
+    if request.param == "away":
+        made.extensions["cache_away_until"] = float("inf")
+    return Scene(made, clock)
+
+
 @pytest.fixture
-def scene(app: Flask, clock: Clock) -> Scene:
+def usual(app: Flask, clock: Clock) -> Scene:
     return Scene(app, clock)
 
 
@@ -207,31 +218,31 @@ def test_an_album_that_a_friend_has_seen_is_in_no_strangers_card(scene: Scene) -
         assert scene.card()["photos"] == []
 
 
-def test_nothing_private_is_in_the_kept_card(scene: Scene) -> None:
+def test_nothing_private_is_in_the_kept_card(usual: Scene) -> None:
     # A nickname of her own, since one made by chance may have any digits.
     private = {"birthday": "1987-06-05", "max_dating_age": 77, "min_distance": 4321, "max_distance": 8765}
-    scene.modify(scene.she, nickname="小红", **private)
-    photo = scene.picture("photo")
-    kept = scene.service(lambda: db.session.scalar(select(Discovery.card).where(Discovery.uid == scene.she.id)))
+    usual.modify(usual.she, nickname="小红", **private)
+    photo = usual.picture("photo")
+    kept = usual.service(lambda: db.session.scalar(select(Discovery.card).where(Discovery.uid == usual.she.id)))
     assert set(json.loads(kept)) == {"id", "nickname", "sex", "location", "bio", "avatar", "photos"}
     assert json.loads(kept)["bio"] == "before"
     # And so may an id.
-    body = kept.replace(str(scene.she.id), "")
-    phone = scene.she.phone.removeprefix("+86")
+    body = kept.replace(str(usual.she.id), "")
+    phone = usual.she.phone.removeprefix("+86")
     for secret in (phone, "1987", "06-05", "4321", "8765", "77", "dating", "only_match", photo["url"], photo["id"]):
         assert secret not in body, secret
 
 
 @pytest.mark.parametrize("text", ['"', "\\", '","age":17,"vip":{}}', "\n{}", "%s%d{uid}", "🎈'); --"])
-def test_whatever_people_write_stays_text(scene: Scene, text: str) -> None:
-    scene.modify(scene.she, bio=f"before {text} after")
-    assert scene.card()["bio"] == f"before {text} after"
+def test_whatever_people_write_stays_text(usual: Scene, text: str) -> None:
+    usual.modify(usual.she, bio=f"before {text} after")
+    assert usual.card()["bio"] == f"before {text} after"
 
 
-def test_pictures_that_come_and_go_at_once_are_all_on_the_card(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_that_come_and_go_at_once_are_all_on_the_card(usual: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each write makes the whole card: one that did not see its neighbour's would leave that one out for good."""
-    scene.modify(scene.she, only_match=False)
-    gone = [int(scene.picture("photo")["id"]) for _ in range(2)]
+    usual.modify(usual.she, only_match=False)
+    gone = [int(usual.picture("photo")["id"]) for _ in range(2)]
     picture = BytesIO()
     Image.new("RGB", (32, 32), "red").save(picture, "JPEG")
 
@@ -241,29 +252,29 @@ def test_pictures_that_come_and_go_at_once_are_all_on_the_card(scene: Scene, mon
         return found
 
     def run(write: Callable[[], object]) -> None:
-        scene.service(write)
+        usual.service(write)
 
     monkeypatch.setattr(cards, "photos_of", read_slowly)
     writes: list[Callable[[], object]] = [
-        *[lambda: uploads.add_upload(scene.she.id, UploadKind.PHOTO, picture.getvalue())] * 3,
-        *[lambda photo=each: uploads.delete_photo(scene.she.id, photo) for each in gone],  # type: ignore[misc]
-        lambda: uploads.add_upload(scene.she.id, UploadKind.AVATAR, picture.getvalue()),
-        lambda: change_profile(scene.she.id, {"bio": "after"}, standing_of(scene.she.id)),
+        *[lambda: uploads.add_upload(usual.she.id, UploadKind.PHOTO, picture.getvalue())] * 3,
+        *[lambda photo=each: uploads.delete_photo(usual.she.id, photo) for each in gone],  # type: ignore[misc]
+        lambda: uploads.add_upload(usual.she.id, UploadKind.AVATAR, picture.getvalue()),
+        lambda: change_profile(usual.she.id, {"bio": "after"}, standing_of(usual.she.id)),
     ]
     with ThreadPoolExecutor(len(writes)) as pool:
         list(pool.map(run, writes))
-    query = select(Upload.id).where(Upload.uid == scene.she.id, Upload.kind == UploadKind.PHOTO)
-    left = [str(photo) for photo in scene.service(lambda: list(db.session.scalars(query.order_by(Upload.id))))]
+    query = select(Upload.id).where(Upload.uid == usual.she.id, Upload.kind == UploadKind.PHOTO)
+    left = [str(photo) for photo in usual.service(lambda: list(db.session.scalars(query.order_by(Upload.id))))]
     assert len(left) == 3
-    card = scene.card()
+    card = usual.card()
     assert [photo["id"] for photo in card["photos"]] == left
     assert card["bio"] == "after"
     assert card["avatar"].startswith("/media/")
 
 
-def test_a_suspended_person_s_card_comes_back_with_them(scene: Scene) -> None:
-    before = scene.card()
-    scene.service(set_status, scene.she.id, Status.SUSPENDED)
-    assert str(scene.she.id) not in scene.cards()
-    scene.service(set_status, scene.she.id, Status.ACTIVE)
-    assert scene.card() == before
+def test_a_suspended_person_s_card_comes_back_with_them(usual: Scene) -> None:
+    before = usual.card()
+    usual.service(set_status, usual.she.id, Status.SUSPENDED)
+    assert str(usual.she.id) not in usual.cards()
+    usual.service(set_status, usual.she.id, Status.ACTIVE)
+    assert usual.card() == before
