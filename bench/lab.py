@@ -330,9 +330,19 @@ class Lab:
     def usual_callers(self) -> list[int]:
         """Ids of those who have swiped nobody, and of people like most."""
         idle = self.filled.idle[: self.extent.callers]
+        return [*idle, *self.ordinary[: self.extent.callers - len(idle)]]
+
+    @cached_property
+    def fresh_callers(self) -> list[int]:
+        """Ids of as many people like most, in whose name no measurement has asked for anything before."""
+        usual = set(self.usual_callers)
+        return [uid for uid in reversed(self.ordinary) if uid not in usual][: self.extent.callers]
+
+    @cached_property
+    def ordinary(self) -> list[int]:
+        """Ids of people like most, in a mixed order."""
         special = {*self.filled.idle, *self.filled.busy, *self.filled.liked}
-        ordinary = [uid for uid in self.everybody if uid not in special]
-        return [*idle, *ordinary[: self.extent.callers - len(idle)]]
+        return [uid for uid in self.everybody if uid not in special]
 
     @cached_property
     def people(self) -> list[int]:
