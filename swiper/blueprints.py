@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 from apiflask import APIBlueprint, Schema
-from flask import Request, Response, current_app, jsonify
+from flask import Request, Response, jsonify
 from marshmallow import fields
 
 from swiper.dispatch import ReadyResponse
+from swiper.extensions import this_app
 from swiper.schemas import Id
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
@@ -89,7 +90,7 @@ def quick_match(request: Request, forms: Mapping[str, re.Pattern[bytes]]) -> re.
 
 
 def _response(data: Any, status: int) -> Response:
-    if current_app.debug:
+    if this_app().debug:
         # Indented and sorted, for people.
         response = jsonify({"code": 0, "data": msgspec.json.decode(_encode(data))})
         response.status_code = status
@@ -115,7 +116,8 @@ def _dump_of(schema: Schema) -> Dump:
         if type(value) is msgspec.Raw:
             # It is JSON already; who made it answers for that.
             return value
-        is_mapping = isinstance(value, Mapping)
+        # Nearly always a dict, and for mappings isinstance walks through more than the class.
+        is_mapping = type(value) is dict or isinstance(value, Mapping)
         read = value.__getitem__ if is_mapping else functools.partial(getattr, value)
         made = {name: convert(read(key)) if convert else read(key) for name, key, convert in required}
         for name, key, convert in optional:
@@ -137,7 +139,7 @@ def _field_dump(field: Any) -> Dump | None:
         convert = compile_schema(field.schema)
     elif isinstance(field, fields.List):
         inner = _field_dump(field.inner)
-        convert = list if inner is None else lambda items: [inner(item) for item in items]
+        convert = list if inner is None else lambda items: items if type(items) is msgspec.Raw else [*map(inner, items)]
     elif not isinstance(field, PLAIN):
         raise TypeError(f"no rule for serialising {type(field).__name__}")
     elif type(field)._serialize in [kind._serialize for kind in PLAIN]:

@@ -11,14 +11,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 
-from flask import current_app
 from sqlalchemy import DateTime, Enum
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
 
-from swiper.extensions import REPLICA_KEY, db
+from swiper.extensions import REPLICA_KEY, db, this_app
 from swiper.quick_postgres import QuickLane
 
 log = logging.getLogger(__name__)
@@ -259,7 +258,7 @@ def _attempts_for(error: DBAPIError) -> int:
 
 def quick_lane() -> QuickLane | None:
     """The short way to the database for single statements, outside of transactional services; PostgreSQL's only."""
-    lane: QuickLane | None = current_app.extensions.get("quick_lane")
+    lane: QuickLane | None = this_app().extensions.get("quick_lane")
     return lane if _work.get() is None else None
 
 

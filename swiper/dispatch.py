@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from apiflask import APIFlask
 from flask import Request, Response, request_tearing_down
 from flask.globals import request_ctx
+from flask.sessions import NullSession
 from werkzeug.datastructures import Headers
 from werkzeug.routing import MapAdapter, Rule
 from werkzeug.sansio.utils import get_host
@@ -25,7 +26,9 @@ class Hooks(NamedTuple):
 class KnownRoutes:
     """Finds the rule of a path without variable parts by one look; everything else is left to Werkzeug's adapter."""
 
-    def __init__(self, request: Request, routes: dict[tuple[str, str], Rule], adapt: Callable[[], MapAdapter]) -> None:
+    def __init__(
+        self, request: Request, routes: dict[tuple[str, str], Rule], adapt: Callable[[Request], MapAdapter]
+    ) -> None:
         self.request = request
         self.routes = routes
         self.adapt = adapt
@@ -42,7 +45,7 @@ class KnownRoutes:
     @functools.cached_property
     def full(self) -> MapAdapter:
         """Werkzeug's own, made when somebody needs it."""
-        return self.adapt()
+        return self.adapt(self.request)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.full, name)
@@ -83,20 +86,32 @@ class QuickFlask(APIFlask):
 
     def create_url_adapter(self, request: Request | None) -> Any:
         """See Flask."""
-        make = functools.partial(super().create_url_adapter, request)
+        adapt = super().create_url_adapter
         if request is None or self.config["TRUSTED_HOSTS"] is not None or self.config["SERVER_NAME"] is not None:
-            return make()
+            return adapt(request)
         # As Flask does it, so that nonsense in this header is refused on every path.
         request.host = _host_of(request.scheme, request.environ.get("HTTP_HOST"), request.server)
-        return KnownRoutes(request, self.routes, make)  # type: ignore[arg-type]
+        return KnownRoutes(request, self.routes, adapt)  # type: ignore[arg-type]
 
     def preprocess_request(self) -> Any:
         """See Flask; no part of this application has value preprocessors."""
-        for hook in self.hooks[request_ctx.request.endpoint].before:
+        ctx = request_ctx._get_current_object()  # type: ignore[attr-defined]
+        for hook in self.hooks[ctx.request.endpoint].before:
             answer = hook()
             if answer is not None:
                 return answer
         return None
+
+    def dispatch_request(self) -> Any:
+        """See Flask."""
+        request = request_ctx._get_current_object().request  # type: ignore[attr-defined]
+        if request.routing_exception is not None or request.method == "OPTIONS":
+            return super().dispatch_request()
+        return self.view_functions[request.url_rule.endpoint](**request.view_args)
+
+    def make_response(self, rv: Any) -> Response:
+        """See Flask."""
+        return rv if type(rv) is ReadyResponse else super().make_response(rv)
 
     def process_response(self, response: Response) -> Response:
         """See Flask."""
@@ -104,7 +119,8 @@ class QuickFlask(APIFlask):
         after: Iterable[Any] = (*ctx._after_request_functions, *self.hooks[ctx.request.endpoint].after)
         for hook in after:
             response = hook(response)
-        if not self.session_interface.is_null_session(ctx._session):
+        # For mappings isinstance walks through more than the class.
+        if type(ctx._session) is not NullSession:
             self.session_interface.save_session(self, ctx._session, response)
         return response
 
@@ -120,6 +136,13 @@ class ReadyHeaders(Headers):
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__()
         self._list.extend(pairs)
+
+    def add(self, key: str, value: Any, /, **options: Any) -> None:
+        """See Werkzeug; what has options is more than a word of ours."""
+        if options:
+            super().add(key, value, **options)
+        else:
+            self._list.append((key, str(value)))
 
 
 class ReadyResponse(Response):

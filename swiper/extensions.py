@@ -1,9 +1,12 @@
 """The extensions that the parts share. This module imports nothing of ours but the Redis client."""
 
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app
+from flask import Flask, Request, current_app, g, request
+from flask.ctx import RequestContext
+from flask.globals import request_ctx
 from flask_caching import Cache
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -14,6 +17,12 @@ from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
 from swiper.quick_redis import QuickPool, QuickRedis
+
+# The objects behind Flask's proxies: what is asked on each request pays once for the look, not for each attribute.
+this_app: Callable[[], Flask] = current_app._get_current_object  # type: ignore[attr-defined]
+this_request: Callable[[], Request] = request._get_current_object  # type: ignore[attr-defined]
+this_context: Callable[[], RequestContext] = request_ctx._get_current_object  # type: ignore[attr-defined]
+this_g: Callable[[], Any] = g._get_current_object
 
 REPLICA_KEY = "reads_may_lag"
 # MariaDB compares text without case unless told otherwise; the other databases compare bytes.

@@ -16,8 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Flask, Response, current_app, g, request
-from flask.globals import request_ctx
+from flask import Flask, Request, Response, current_app, request
 
 from swiper.auth import profiles
 from swiper.auth import routes as auth_routes
@@ -25,7 +24,7 @@ from swiper.auth.models import Status
 from swiper.auth.sessions import PERSONAL_PATHS, UnreachableSession
 from swiper.bans.services import is_banned
 from swiper.errors import BannedError, CrossSiteError, LoginError, UnavailableError
-from swiper.extensions import db
+from swiper.extensions import db, this_app, this_context, this_g, this_request
 from swiper.logs import request_id_var
 from swiper.social import routes as social_routes
 from swiper.vip import routes as vip_routes
@@ -103,21 +102,21 @@ def open_request() -> None:
 
     Only uploads may be large; nothing else is worth reading, let alone parsing, beyond `SMALL_BODY_BYTES`.
     """
-    # Each look at one of Flask's proxies costs as much as a look into a few dictionaries.
-    own = request._get_current_object()  # type: ignore[attr-defined]
+    own = this_request()
     environ = own.environ
-    offered = environ.get("HTTP_X_REQUEST_ID", "") if current_app.config["TRUSTED_PROXIES"] else ""
+    offered = environ.get("HTTP_X_REQUEST_ID", "") if this_app().config["TRUSTED_PROXIES"] else ""
     request_id = offered if offered and REQUEST_ID.fullmatch(offered) else f"{random.getrandbits(64):016x}"
-    g.request_id = request_id
+    this_g().request_id = request_id
     request_id_var.set(request_id)
     # `request.mimetype` parses more of the header than its first word.
-    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != "multipart/form-data":
+    kind = environ.get("CONTENT_TYPE")
+    if not kind or kind.partition(";")[0].strip().lower() != "multipart/form-data":
         own.max_content_length = SMALL_BODY_BYTES
 
 
 def refuse_banned() -> None:
     """Refuse a banned address, health checks excepted: the load balancer asks those."""
-    own = request._get_current_object()  # type: ignore[attr-defined]
+    own = this_request()
     if own.path not in ("/healthz", "/readyz") and is_banned(own.remote_addr or ""):
         raise BannedError()
     _give_back_connection()
@@ -134,37 +133,37 @@ def _give_back_connection() -> None:
 
 def answer_preflight() -> Response | None:
     """Answer a browser's preflight, and refuse changes that a page of an unknown origin asks for."""
-    own = request._get_current_object()  # type: ignore[attr-defined]
+    own = this_request()
     origin = own.environ.get("HTTP_ORIGIN")
     if own.method == "OPTIONS" and origin and "Access-Control-Request-Method" in own.headers:
         return Response(status=204)
     if own.method in SAFE_METHODS and own.endpoint not in CHANGING_GETS:
         return None
-    if own.endpoint != "vip.receive_payment" and _is_foreign(origin):
+    if own.endpoint != "vip.receive_payment" and _is_foreign(own, origin):
         raise CrossSiteError()
     return None
 
 
-def _is_foreign(origin: str | None) -> bool:
+def _is_foreign(own: Request, origin: str | None) -> bool:
     """True when a page of another origin sent the request, by the best witness that its browser has left.
 
     A browser without any of the three is too old, or is none: programs are not led astray by pages.
     """
     if origin is not None:
-        return not _is_ours(origin)
-    environ = request.environ
+        return not _is_ours(own, origin)
+    environ = own.environ
     site = environ.get("HTTP_SEC_FETCH_SITE")
     if site is not None:
         return site not in ("same-origin", "none")
     referrer = environ.get("HTTP_REFERER")
-    return bool(referrer) and not _is_ours("/".join(str(referrer).split("/", 3)[:3]))
+    return bool(referrer) and not _is_ours(own, "/".join(str(referrer).split("/", 3)[:3]))
 
 
-def _is_ours(origin: str) -> bool:
+def _is_ours(own: Request, origin: str) -> bool:
     # Not parsed any further: urlsplit raises for hosts that are none, and a browser writes nothing after the host.
     scheme, _, host = origin.partition("://")
     # A proxy that ends TLS may not tell us; but where we are known to speak it, a page without it may be anybody's.
-    is_own = host == request.host and scheme in (request.scheme, "https")
+    is_own = host == own.host and scheme in (own.scheme, "https")
     return is_own or origin in current_app.config["CORS_ORIGINS"]
 
 
@@ -172,8 +171,8 @@ def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
     """The hook of one blueprint: load the caller's account, unless the view is on the blueprint's whitelist."""
 
     def check() -> None:
-        ctx = request_ctx._get_current_object()  # type: ignore[attr-defined]
-        if ctx.request.endpoint.rpartition(".")[2] in whitelist or ctx.request.method == "OPTIONS":
+        ctx = this_context()
+        if (ctx.request.endpoint or "").rpartition(".")[2] in whitelist or ctx.request.method == "OPTIONS":
             return
         caller: Any = ctx.session
         # A session is a mapping, and for those isinstance walks through more than its class.
@@ -185,7 +184,7 @@ def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
             raise LoginError()
         if account.status is not Status.ACTIVE:
             raise BannedError()
-        kept: Any = g._get_current_object()
+        kept = this_g()
         kept.uid, kept.account, kept.standing = account.id, account, account.standing
         _give_back_connection()
 
@@ -196,13 +195,13 @@ def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
 
 def add_request_id(response: Response) -> Response:
     """Tell the caller the id to quote in a complaint."""
-    response.headers.add("X-Request-Id", g.get("request_id", "-"))
+    response.headers.add("X-Request-Id", this_g().get("request_id", "-"))
     return response
 
 
 def add_cors_headers(response: Response) -> Response:
     """Let pages of the configured origins read the answer, but for the operator's desk, which is for its own pages."""
-    origins = current_app.config["CORS_ORIGINS"]
+    origins = this_app().config["CORS_ORIGINS"]
     if not origins or request.blueprint == "desk":
         return response
     response.vary.add("Origin")

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, g
+from flask import Flask, current_app
 
-from swiper.extensions import cache
+from swiper.extensions import cache, this_app, this_g
 from swiper.quick_redis import SharedRedisCache
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def recall(key: str, load: Callable[[], T], seconds: int) -> T:
 
 def take_offered(key: str) -> Any:
     """What `offer` left for `key`, once: a second look in the same request may follow a write. None where nothing."""
-    found = g.pop(key, None)
+    found = this_g().pop(key, None)
     try:
         return _read_stored(found) if found else None
     except Exception as error:
@@ -54,13 +54,13 @@ def take_offered(key: str) -> Any:
 
 def shared_key(key: str) -> str | None:
     """The name under which Redis itself has `key`; None where another backend keeps it."""
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = this_app()
     return f"{app.config['CACHE_KEY_PREFIX']}{key}" if _is_in_redis_of(app) else None
 
 
 def is_in_redis() -> bool:
     """True where the cache is the application's own Redis."""
-    return _is_in_redis_of(current_app._get_current_object())  # type: ignore[attr-defined]
+    return _is_in_redis_of(this_app())
 
 
 def _is_in_redis_of(app: Flask) -> bool:
@@ -71,7 +71,7 @@ def _is_in_redis_of(app: Flask) -> bool:
 
 def offer(key: str, stored: bytes) -> None:
     """Keep what Redis has under `shared_key(key)`, read along with something else, for this request."""
-    g.setdefault(key, stored)
+    this_g().setdefault(key, stored)
 
 
 def recall_for_all(key: str, load: Callable[[], T], seconds: int) -> T:
@@ -80,14 +80,12 @@ def recall_for_all(key: str, load: Callable[[], T], seconds: int) -> T:
     Each process keeps its own copy and looks at the cache again after `LOCAL_REFRESH_SECONDS`.
     """
     found: T | None = own_copy(key)
-    if found is None:
-        found = keep_copy(key, recall(key, load, seconds))
-    return found
+    return keep_copy(key, recall(key, load, seconds)) if found is None else found
 
 
 def own_copy(key: str) -> Any:
     """What this process has kept of `key`, for at most `LOCAL_REFRESH_SECONDS`."""
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = this_app()
     kept: tuple[float, Any] | None = app.extensions.setdefault("memo", {}).get(key)
     if kept is None or time.monotonic() - kept[0] >= app.config["LOCAL_REFRESH_SECONDS"]:
         return None

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
+from psycopg.pq import ExecStatus
 
 from swiper.lines import Call, Keeper, Line
 from swiper.quick_postgres import (
@@ -53,8 +54,9 @@ class PostgresLine(Line):
     def ask(self, *steps: Step) -> list[list[Row]]:
         """The rows of each statement. Raises LineError where they should be asked for in another way."""
         results = self.call([(statement, texts_of(values)) for statement, values in steps])
-        if any(result.status not in GOOD for result in results):
-            raise LineError("refused")
+        for result in results:
+            if result.status not in GOOD:
+                raise LineError("refused")
         # Where a statement was prepared first, that result has no rows.
         return [rows_of(result, step[0]) for result, step in zip(results[-len(steps) :], steps, strict=True)]
 
@@ -101,7 +103,10 @@ class PostgresLine(Line):
             self.results.append(result)
         if len(self.results) <= total:
             return
-        *results, _ = self.results
+        *results, mark = self.results
+        if mark.status != ExecStatus.PIPELINE_SYNC:
+            # From here on nobody knows whose the answers are.
+            raise LineError("the mark is missing")
         self.results = []
         self.batches.popleft()
         if any(each.status not in GOOD for each in results):

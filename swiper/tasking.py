@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import gevent
 from celery import Task
-from flask import Flask, current_app
+from flask import Flask
 from gevent.monkey import is_module_patched
 
-from swiper.extensions import redis
+from swiper.extensions import redis, this_app
 from swiper.logs import request_id_var
 
 log = logging.getLogger(__name__)
@@ -47,8 +47,8 @@ def enqueue_soon(one: Task, many: Task, item: int) -> None:
     if not is_module_patched("socket"):
         enqueue(one, item)
         return
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
-    gathered: list[tuple[int, str]] = app.extensions.setdefault(("gathered", one.name), [])
+    app = this_app()
+    gathered: list[tuple[int, str]] = app.extensions.setdefault(f"gathered:{one.name}", [])
     if not gathered:
         gevent.spawn_later(GATHER_SECONDS, _enqueue_gathered, app, one, many, gathered)
     gathered.append((item, request_id_var.get()))

@@ -69,6 +69,21 @@ def test_objects_are_read_like_mappings() -> None:
         compile_schema(ThingOut)({"id": 7})
 
 
+def test_what_is_json_already_goes_into_the_answer_as_it_is() -> None:
+    class PlaceOut(Schema):
+        name = fields.String(required=True)
+
+    class WayOut(Schema):
+        start = fields.Nested(PlaceOut, required=True)
+        places = fields.List(fields.Nested(PlaceOut), required=True)
+
+    start, places = msgspec.Raw(b'{"name":"home"}'), msgspec.Raw(b'[{"name":"here"},{"name":"there"}]')
+    made = compile_schema(WayOut)({"start": start, "places": places})
+    expected = {"start": {"name": "home"}, "places": [{"name": "here"}, {"name": "there"}]}
+    assert json.loads(msgspec.json.encode(made)) == expected
+    assert json.loads(msgspec.json.encode(compile_schema(WayOut)({"start": start, "places": [start]})))["places"]
+
+
 def test_a_field_without_a_rule_is_refused_at_once() -> None:
     class Odd(Schema):
         when = fields.TimeDelta()

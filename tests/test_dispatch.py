@@ -137,4 +137,8 @@ def test_a_ready_answer_is_sent_as_any_other(app: Flask) -> None:
         for status in (200, 201):
             own = ReadyResponse(b'{"a": 1}', status, [("ETag", '"x"')])
             usual = Response(b'{"a": 1}', status, [("ETag", '"x"')], content_type="application/json")
+            for response in (own, usual):
+                response.headers.add("Retry-After", 5)
+                response.headers.add("Content-Disposition", "attachment", filename="a.json")
+                response.vary.add("Origin")
             assert sent(own, method) == sent(usual, method)

@@ -27,10 +27,11 @@ from config.settings import Settings
 from deploy.processes import wait_until
 from swiper.auth import accounts
 from swiper.auth.accounts import delete_account
+from swiper.auth.profiles import age_on
 from swiper.dialect import bulk_insert
 from swiper.errors import AlreadySwipedError, LoginError, NotFoundError, RateLimitedError
 from swiper.extensions import db
-from swiper.quick_postgres import BEGIN, COMMIT, QuickConnection, QuickLane, Statement, Step, _as_text
+from swiper.quick_postgres import BEGIN, COMMIT, QuickConnection, QuickLane, Statement, Step, texts_of
 from swiper.responses import is_outage
 from swiper.social import quick
 from swiper.social.models import Swipe, SwipeKind
@@ -195,7 +196,7 @@ def test_a_value_comes_back_as_it_went(value: Any, kind: str, read: Callable[[st
 )
 def test_a_kind_of_value_without_a_rule_is_refused_and_costs_no_place(value: Any, make_lane: MakeLane) -> None:
     with pytest.raises(TypeError):
-        _as_text(value)
+        texts_of([value])
     lane = make_lane(1)
     with pytest.raises(TypeError):
         lane.ask((ADD, (1, 2)), (ADD, (1, value)))
@@ -229,6 +230,16 @@ def test_a_key_that_is_there_is_an_integrity_error(lane: QuickLane) -> None:
     lane.ask((PUT, (1, "one")))
     with pytest.raises(IntegrityError) as refused:
         lane.ask((PUT, (1, "other")))
+    assert refused.value.orig.sqlstate == "23505"
+    assert lane.ask((STORED, ())) == [[(1, "one")]]
+
+
+@pytest.mark.usefixtures("scratch")
+def test_what_only_the_commit_refuses_is_told(app: Flask, lane: QuickLane) -> None:
+    execute(app, "ALTER TABLE scratch ADD CONSTRAINT later UNIQUE (word) DEFERRABLE INITIALLY DEFERRED")
+    lane.ask((PUT, (1, "one")))
+    with pytest.raises(IntegrityError) as refused:
+        lane.ask((PUT, (2, "one")))
     assert refused.value.orig.sqlstate == "23505"
     assert lane.ask((STORED, ())) == [[(1, "one")]]
 
@@ -597,6 +608,21 @@ def test_a_swipe_whose_connection_is_lost_at_its_commit_is_stored_once(
     assert is_idle(app)
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/Sao_Paulo"])
+def test_ages_are_those_of_the_calendar_whatever_the_zone_of_the_session(zone: str, app: Flask) -> None:
+    """In the latter two a night began at one o'clock on days among these: 1949-05-01, 1987-10-25."""
+    born = [date(1949, 5, 1), date(1987, 10, 25), date(2000, 2, 29), date(1999, 12, 31), date(1990, 1, 1)]
+    days = [date(2026, 4, 30), date(2026, 5, 1), date(2026, 10, 24), date(2026, 10, 25), date(2026, 2, 28)]
+    days += [date(2026, 3, 1), date(2028, 2, 29), date(2025, 12, 30), date(2025, 12, 31), date(2026, 1, 1)]
+    with app.app_context(), db.engine.connect() as connection:
+        connection.exec_driver_sql(f"SET TIME ZONE '{zone}'")
+        for day in days:
+            for birthday in born:
+                age = quick.AGE.replace("$8", f"'{day}'")
+                told = connection.exec_driver_sql(f"SELECT {age} FROM (SELECT date '{birthday}') AS t (birthday)")
+                assert told.scalar() == age_on(day, birthday), (day, birthday)
+
+
 def test_whom_a_caller_has_swiped_is_looked_up_without_reading_all_their_swipes(app: Flask, people: People) -> None:
     """With the plan that is made once for all callers: among people with few swipes, one who has very many."""
     busy, others, swiped_at = people.add().id, range(10**6, 10**6 + 20_000), datetime.now(UTC)
@@ -609,15 +635,16 @@ def test_whom_a_caller_has_swiped_is_looked_up_without_reading_all_their_swipes(
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE swipes")
             connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
-            types = "int8, text, text, text, text, date, date, int8[]"
+            types = "int8, text, text, text, text, date, date"
             asked = f"ARRAY[1, 2, 3, 1000000, 1019999, {fits}]::int8[]"
-            wanted = f"{busy}, '北京', 'female', 'female', 'male', '1900-01-01', '2020-01-01', {asked}"
+            wanted = f"{busy}, '北京', 'female', 'female', 'male', '1900-01-01', '2020-01-01'"
+            card_types, card_values = f"{types}, date, int8[], timestamptz", f"{wanted}, '2026-03-10', {asked}, now()"
             plans = []
             for statement, kinds, values in (
                 (quick.SWIPED, "int8, int8[]", f"{busy}, {asked}"),
-                (quick.FITTING, types, wanted),
-                (quick.FITTING_CARDS, f"{types}, timestamptz, int8", f"{wanted}, now(), 5"),
-                (quick.CARDS_AND_LIKERS, f"{types}, timestamptz, int8, int8", f"{wanted}, now(), 5, 100"),
+                (quick.FITTING, f"{types}, int8[]", f"{wanted}, {asked}"),
+                (quick.FITTING_CARDS, f"{card_types}, int8", f"{card_values}, 5"),
+                (quick.CARDS_AND_LIKERS, f"{card_types}, int8, int8", f"{card_values}, 5, 100"),
             ):
                 name = f"asked{len(plans)}"
                 connection.exec_driver_sql(f"PREPARE {name} ({kinds}) AS {statement.sql}")

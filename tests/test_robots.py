@@ -74,7 +74,7 @@ def test_every_city_gets_its_share_of_both_sexes(context: None) -> None:
 
 def test_some_robots_of_every_city_show_a_badge(context: None) -> None:
     seed_robots(200, seed=1)
-    badged = [user for user in everyone() if standing_of(user.id).badge["badge"]]
+    badged = [user for user in everyone() if standing_of(user.id).level.badge["badge"]]
     assert {(user.location, user.sex) for user in badged} == {(city, sex) for city in CITIES for sex in Sex}
     assert len(badged) < 60
     assert {standing_of(user.id).level.level for user in badged} == {1, 3}

@@ -5,33 +5,22 @@ user's row; so what is kept is never older than what it is made of. Age and badg
 when a card is shown.
 """
 
-import functools
 import zlib
 from collections.abc import Iterable
-from datetime import date
-from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import delete
 
 from swiper.auth.models import DatingSex, Discovery, Preferences, Status, User
-from swiper.auth.profiles import Album, Face, age_on, lasting_card, photos_of
+from swiper.auth.profiles import Album, Face, lasting_card, photos_of
 from swiper.auth.schemas import CardOut
 from swiper.blueprints import compile_schema
 from swiper.extensions import db
-from swiper.vip.levels import Level, Standing, find_level
+from swiper.vip.levels import find_level, list_levels
 
-
-class KeptCard(NamedTuple):
-    """The lasting part of a card, as JSON, and what its owner's age and badge follow from.
-
-    `level` is that of the membership that runs at this moment, None without one.
-    """
-
-    text: bytes
-    birthday: date
-    level: int | None
-
+# Somebody's id, the lasting part of their card as JSON, their age, and the level of the membership that runs at this
+# moment, None without one.
+KeptCard = tuple[int, bytes, int, int | None]
 
 _dump = compile_schema(CardOut(exclude=("age", "vip")))
 _encode = msgspec.json.Encoder().encode
@@ -42,21 +31,14 @@ def card_text(face: User | Face, photos: Album) -> str:
     return _encode(_dump(lasting_card(face, photos))).decode()
 
 
-def complete(kept: Iterable[KeptCard], day: date) -> list[msgspec.Raw]:
-    """Whole cards as of `day`, today, as JSON."""
-    badges: dict[int, bytes] = {}
+def complete(kept: Iterable[KeptCard]) -> msgspec.Raw:
+    """A list of whole cards, as JSON."""
+    badges = {level.level: level.badge_json for level in list_levels()}
     made = []
-    for card in kept:
-        level = card.level or 0
-        if level not in badges:
-            badges[level] = _badge_text(find_level(level))
-        made.append(msgspec.Raw(b'%s,"age":%d,"vip":%s}' % (card.text[:-1], age_on(day, card.birthday), badges[level])))
-    return made
-
-
-@functools.lru_cache(maxsize=100)
-def _badge_text(level: Level) -> bytes:
-    return _encode(Standing(level, None).badge)
+    for _, text, age, level in kept:
+        badge = badges.get(level or 0) or find_level(level or 0).badge_json
+        made.append(b'%s,"age":%d,"vip":%s}' % (text[:-1], age, badge))
+    return msgspec.Raw(b"[%s]" % b",".join(made))
 
 
 def publish(user: User) -> None:

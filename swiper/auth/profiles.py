@@ -221,7 +221,7 @@ def own_view(account: Account, current: Standing | None = None) -> dict[str, Any
         "photos": [{"id": photo_id, "url": url} for photo_id, url in account.photos],
         "dating_sex": account.wanted_sex,
         "dating_location": account.dating_location or account.location,
-        "vip": current.badge | {"expires_at": current.expires_at},
+        "vip": current.level.badge | {"expires_at": current.expires_at},
     }
 
 
@@ -282,7 +282,7 @@ def lasting_card(face: User | Face, photos: Album) -> dict[str, Any]:
 
 def _card(face: User | Face, photos: Album, current: Standing) -> dict[str, Any]:
     age = age_on(today(), face.birthday) if face.birthday else None
-    return lasting_card(face, photos) | {"age": age, "vip": current.badge}
+    return lasting_card(face, photos) | {"age": age, "vip": current.level.badge}
 
 
 def fold_nickname(nickname: str) -> str:

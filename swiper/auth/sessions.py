@@ -13,14 +13,14 @@ from datetime import timedelta
 from typing import Any, cast
 
 import msgspec
-from flask import Flask, Request, g
+from flask import Flask, Request
 from flask_session.base import ServerSideSession
 from flask_session.redis.redis import RedisSessionInterface
 from redis.exceptions import RedisError
 
 from swiper import memo
 from swiper.auth.profiles import account_key
-from swiper.extensions import redis
+from swiper.extensions import redis, this_g
 
 log = logging.getLogger(__name__)
 
@@ -82,13 +82,14 @@ class SessionInterface(RedisSessionInterface):
 
     def _read(self, uid: int, sid: str, also: Callable[[int], str] | None) -> bytes | None:
         """The stored session; the Account goes to `memo`, and what `also` names to `taken_along`."""
-        account = memo.shared_key(account_key(uid))
-        keys = [key_of(sid), account, also(uid) if also else None]
-        stored, *rest = self.client.execute_command("MGET", *filter(None, keys))
+        name = account_key(uid)
+        account = memo.shared_key(name)
+        keys = [key_of(sid), *([account] if account else []), *([also(uid)] if also else [])]
+        stored, *rest = self.client.execute_command("MGET", *keys)
         if account and (found := rest.pop(0)):
-            memo.offer(account_key(uid), found)
+            memo.offer(name, found)
         if also and stored is not None:
-            g.taken_along = rest
+            this_g().taken_along = rest
         return cast(bytes | None, stored)
 
     def _get_store_id(self, sid: str) -> str:
@@ -129,7 +130,7 @@ def key_of(sid: str) -> str:
 
 def taken_along() -> list[bytes | None] | None:
     """What was read together with the session for a path of `READ_ALONG`, once; None where it was not read."""
-    found: list[bytes | None] | None = g.pop("taken_along", None)
+    found: list[bytes | None] | None = this_g().pop("taken_along", None)
     return found
 
 

@@ -6,13 +6,12 @@ import re
 import time
 from datetime import datetime
 
-from flask import current_app
 from sqlalchemy import ColumnElement, delete, or_, select
 
 from swiper.bans.models import IpBan
 from swiper.dialect import after_commit, now, transactional, upsert
 from swiper.errors import ParamError
-from swiper.extensions import db
+from swiper.extensions import db, this_app
 from swiper.memo import forget, recall_for_all
 
 CACHE_KEY = "bans"
@@ -131,13 +130,14 @@ def is_banned(remote_addr: str) -> bool:
 
 def _current_list() -> BanList:
     rows = recall_for_all(CACHE_KEY, _load, CACHE_SECONDS)
-    known: BanList | None = current_app.extensions.get("ban_list")
+    app = this_app()
+    known: BanList | None = app.extensions.get("ban_list")
     if known is not None and known.rows is rows:
         return known
     if known is not None and known.rows == rows:
         known.rows = rows
     else:
-        known = current_app.extensions["ban_list"] = BanList(rows)
+        known = app.extensions["ban_list"] = BanList(rows)
     return known
 
 

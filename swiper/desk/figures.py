@@ -12,7 +12,7 @@ from swiper.auth.models import User
 from swiper.desk.gathering import counts_key
 from swiper.desk.models import DailyFigure
 from swiper.dialect import transactional, upsert
-from swiper.extensions import db, redis
+from swiper.extensions import db, redis, this_app
 from swiper.ids import first_id_at
 from swiper.signals import matched, sms_failed, sms_sent, swiped
 from swiper.social.models import SwipeKind
@@ -38,17 +38,15 @@ class Figure(StrEnum):
     QUEUE_PEAK = "queue_peak"
 
 
-def _count(name: Figure, by: int = 1) -> None:
+def _count(*names: Figure, by: int = 1) -> None:
     # Applications that are made of a few parts only, as in tests of those, gather nothing.
-    if (gathering := current_app.extensions.get("figures")) is not None:
-        gathering.count(name, by)
+    if (gathering := this_app().extensions.get("figures")) is not None:
+        gathering.count(*names, by=by)
 
 
 def count_swipe(_sender: Any, *, kind: SwipeKind, **_: Any) -> None:
     """Somebody swiped."""
-    _count(Figure.SWIPES)
-    if kind.is_like:
-        _count(Figure.LIKES)
+    _count(Figure.SWIPES, *((Figure.LIKES,) if kind.is_like else ()))
 
 
 def count_match(_sender: Any, **_: Any) -> None:
@@ -60,7 +58,7 @@ def count_sms(_sender: Any, *, provider: str) -> None:
     """A provider has taken a message; the console's cost nothing."""
     _count(Figure.SMS_SENT)
     if provider != "console":
-        _count(Figure.SMS_COST, round(current_app.config.get("SMS_PRICE_YUAN", 0) * MICRO))
+        _count(Figure.SMS_COST, by=round(current_app.config.get("SMS_PRICE_YUAN", 0) * MICRO))
 
 
 def count_failed_sms(_sender: Any) -> None:

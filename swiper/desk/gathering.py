@@ -55,11 +55,13 @@ class Gathering:
         # Celery's worker counts in several threads.
         self.lock = threading.Lock()
 
-    def count(self, name: str, by: int = 1) -> None:
-        """Add to one of today's counts."""
+    def count(self, *names: str, by: int = 1) -> None:
+        """Add to some of today's counts."""
         with self.lock:
-            self.counts[name] += by
-        self.plan()
+            for name in names:
+                self.counts[name] += by
+        if not self.is_due:
+            self.plan()
 
     def note(self, route: tuple[str, str], seconds: float) -> None:
         """Add one answer to its route's times. Without the lock: greenlets do not interrupt each other here."""

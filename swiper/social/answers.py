@@ -7,12 +7,11 @@ at the head of the next deck; the others like back a few seconds after they were
 import hashlib
 import logging
 
-from flask import current_app
 from sqlalchemy import select
 
 from swiper.auth.models import User
 from swiper.errors import ApiError
-from swiper.extensions import db
+from swiper.extensions import db, this_app
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import swipe
 from swiper.vip.levels import standing_of
@@ -53,7 +52,7 @@ def answer_like(robot: int, uid: int) -> bool:
 
 def _share() -> float:
     """How many in a hundred robots like somebody at all."""
-    share: float = current_app.config["ROBOTS_ANSWER_PERCENT"]
+    share: float = this_app().config["ROBOTS_ANSWER_PERCENT"]
     return share
 
 

@@ -117,7 +117,7 @@ def show_deck(
     stored = read[0] if read else redis.client.get(pass_key(wish.uid))
     shown = _cards_of_group(wish, group, stored)
     empty = None if shown else _explain(account, current, wish, group)
-    return list(shown), {"users": complete(shown.values(), wish.day), "empty": empty}
+    return list(shown), {"users": complete(shown.values()), "empty": empty}
 
 
 def pass_key(uid: int) -> str:
@@ -247,6 +247,7 @@ def _worth_relaxing(account: Account, current: Standing, wish: Wish) -> list[str
         "location": wish.location,
         "min_age": account.min_dating_age,
         "max_age": account.max_dating_age,
+        "day": wish.day,
     }
     wider: dict[str, dict[str, Any]] = {
         "dating_sex": {"sex": DatingSex.ANY},

@@ -9,8 +9,6 @@ What the other one has committed while the statement waited for that lock is see
 whose snapshot is older: hence `answered` inserts a like that is always there.
 """
 
-from datetime import date
-
 from swiper.quick_postgres import Statement
 from swiper.social.models import MATCHED
 
@@ -73,22 +71,24 @@ FITS = """location = $2::text AND discovery.uid <> $1::int8 AND sex IN ($3::text
 IS_UNSEEN = f"{IS_SWIPED.format(sid='discovery.uid')} IS NULL"
 # Also $8 ids.
 FITTING = Statement(f"SELECT uid FROM discovery WHERE uid = ANY($8::int8[]) AND {FITS} AND {IS_UNSEEN}", int)  # noqa: S608
-# $9 this moment, $10 how many; in the order of the ids.
-LEVEL = "(SELECT level FROM memberships WHERE memberships.uid = discovery.uid AND expires_at > $9::timestamptz)"
-CARDS = f"""SELECT discovery.uid, card, birthday, {LEVEL} AS level, {{part}} asked.place
-    FROM unnest($8::int8[]) WITH ORDINALITY AS asked (uid, place) JOIN discovery ON discovery.uid = asked.uid
-    WHERE {FITS} AND {IS_UNSEEN} ORDER BY asked.place LIMIT $10::int8"""  # noqa: S608
-# The fields of `cards.KeptCard` behind the id.
-CARD_COLUMNS = int, bytes, date.fromisoformat, int
+# $8 today, $9 ids, $10 this moment, $11 how many; in the order of the ids.
+LEVEL = "(SELECT level FROM memberships WHERE memberships.uid = discovery.uid AND expires_at > $10::timestamptz)"
+# With dates it would tell the time between two midnights in the zone of the session, and some of those are missing.
+AGE = "extract(year FROM age($8::date::timestamp, birthday::timestamp))::int8"
+CARDS = f"""SELECT discovery.uid, card, {AGE} AS age, {LEVEL} AS level, {{part}} asked.place
+    FROM unnest($9::int8[]) WITH ORDINALITY AS asked (uid, place) JOIN discovery ON discovery.uid = asked.uid
+    WHERE {FITS} AND {IS_UNSEEN} ORDER BY asked.place LIMIT $11::int8"""  # noqa: S608
+# A `cards.KeptCard`.
+CARD_COLUMNS = int, bytes, int, int
 FITTING_CARDS = Statement(CARDS.format(part=""), *CARD_COLUMNS)
-# $11 how many. The longest waiting first.
+# $12 how many. The longest waiting first.
 WAITING = f"""SELECT waiting.uid, NULL, NULL, NULL, {{part}}, liked_at, waiting.uid FROM (
       SELECT uid, liked_at FROM likes_in WHERE sid = $1 AND is_answered = 0 AND is_super = {{is_super}}
-      ORDER BY liked_at, uid LIMIT $11::int8
+      ORDER BY liked_at, uid LIMIT $12::int8
     ) AS waiting JOIN discovery ON discovery.uid = waiting.uid WHERE {FITS}"""  # noqa: S608
 # Together, since each statement costs the worker as much again as what it asks: cards, then superlikers, then likers.
 CARDS_AND_LIKERS = Statement(
-    f"""SELECT uid, card, birthday, level FROM (
+    f"""SELECT uid, card, age, level FROM (
       ({CARDS.format(part="0 AS part, NULL::timestamptz AS liked_at,")})
       UNION ALL {WAITING.format(part=1, is_super=1)}
       UNION ALL {WAITING.format(part=2, is_super=0)}

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 import gevent
-from flask import Flask, current_app
+from flask import Flask
 from gevent.monkey import is_module_patched
 from redis.exceptions import RedisError
 from sqlalchemy import case, func, select
@@ -24,7 +24,7 @@ from sqlalchemy import case, func, select
 from swiper.auth.models import User
 from swiper.auth.profiles import cards_of
 from swiper.dialect import replica_reads
-from swiper.extensions import db, redis
+from swiper.extensions import db, redis, this_app
 from swiper.memo import forget
 from swiper.signals import status_changed
 from swiper.social.models import Pair, Swipe, SwipeKind
@@ -94,7 +94,7 @@ def add_points(sid: int, kind: SwipeKind, sign: int = 1) -> None:
     if not is_module_patched("socket"):
         add_all({sid: sign * POINTS[kind]})
         return
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = this_app()
     gathered: Counter[int] = app.extensions.setdefault("gathered_points", Counter())
     if not gathered:
         gevent.spawn_later(GATHER_SECONDS, _send_gathered, app, gathered)

@@ -3,12 +3,13 @@
 import re
 from typing import Any
 
-from flask import current_app, g, request
+from flask import g
 
 from swiper.auth import sessions
 from swiper.auth.profiles import cards_of
 from swiper.blueprints import FORM, JSON, Blueprint, quick_match
 from swiper.errors import NotFoundError
+from swiper.extensions import this_app, this_g, this_request
 from swiper.ids import MAX_ID
 from swiper.pages import cached_page
 from swiper.responses import ok
@@ -32,12 +33,13 @@ SID_IN = {
 
 
 def _quick_group() -> dict[str, int] | None:
-    found = GROUP.fullmatch(request.query_string)
-    return {"group_num": int(found[1] or 0)} if found and int(found[1] or 0) <= deck.LAST_GROUP else None
+    found = GROUP.fullmatch(this_request().query_string)
+    number = int(found[1] or 0) if found else None
+    return {"group_num": number} if number is not None and number <= deck.LAST_GROUP else None
 
 
 def _quick_sid() -> dict[str, int] | None:
-    found = quick_match(request, SID_IN)
+    found = quick_match(this_request(), SID_IN)
     return {"sid": int(found[1])} if found and int(found[1]) <= MAX_ID else None
 
 
@@ -56,18 +58,19 @@ def show_card(user_id: int) -> dict[str, Any]:
 @blueprint.output(schemas.DeckOut)
 def show_deck(wanted: dict[str, int]) -> dict[str, Any]:
     """Five people of the deck; group 0 starts from the top."""
-    kept: Any = g._get_current_object()
+    kept = this_g()
     ids, answer = deck.show_deck(kept.account, kept.standing, wanted["group_num"], sessions.taken_along())
-    if current_app.config["ROBOTS_ANSWER_PERCENT"] and ids:
+    if this_app().config["ROBOTS_ANSWER_PERCENT"] and ids:
         enqueue(tasks.answer_as_robots, g.uid, ids)
     return ok(answer)
 
 
 def _swipe(sid: int, kind: SwipeKind) -> dict[str, Any]:
-    is_matched = swipes.swipe(g.uid, sid, kind, g.standing).is_matched
-    delay = answers.answer_delay(sid, g.uid) if kind.is_like and not is_matched else None
+    kept = this_g()
+    is_matched = swipes.swipe(kept.uid, sid, kind, kept.standing).is_matched
+    delay = answers.answer_delay(sid, kept.uid) if kind.is_like and not is_matched else None
     if delay is not None:
-        enqueue(tasks.answer_like, g.uid, sid, delay_seconds=delay)
+        enqueue(tasks.answer_like, kept.uid, sid, delay_seconds=delay)
     return ok({"is_matched": is_matched})
 
 

@@ -8,9 +8,9 @@ from sqlalchemy import Select, and_, or_, select
 
 from swiper.auth.cards import KeptCard
 from swiper.auth.models import DatingSex, Discovery, Sex
+from swiper.auth.profiles import age_on
 from swiper.dialect import now, quick_lane
 from swiper.extensions import db
-from swiper.quick_postgres import Row
 from swiper.social import quick
 from swiper.social.models import LikeIn, Swipe
 from swiper.social.wishes import FULL_CIRCLE, Wish
@@ -30,8 +30,8 @@ def look_again(wish: Wish, uids: list[int], count: int) -> tuple[list[int], dict
     lane = quick_lane()
     if lane is None:
         return waiting_likers(wish), fitting_cards(wish, uids, count)
-    (rows,) = lane.read((quick.CARDS_AND_LIKERS, wish.values(uids, now(), count, LIKERS)))
-    return [row[0] for row in rows if row[1] is None], _cards_of(rows)
+    (rows,) = lane.read((quick.CARDS_AND_LIKERS, wish.values(wish.day, uids, now(), count, LIKERS)))
+    return [row[0] for row in rows if row[1] is None], {row[0]: row for row in rows if row[1] is not None}
 
 
 def fitting_cards(wish: Wish, uids: list[int], count: int) -> dict[int, KeptCard]:
@@ -40,19 +40,15 @@ def fitting_cards(wish: Wish, uids: list[int], count: int) -> dict[int, KeptCard
         return {}
     lane = quick_lane()
     if lane is not None:
-        (rows,) = lane.read((quick.FITTING_CARDS, wish.values(uids, now(), count)))
-        return _cards_of(rows)
+        (rows,) = lane.read((quick.FITTING_CARDS, wish.values(wish.day, uids, now(), count)))
+        return {row[0]: row for row in rows}
     runs = and_(Membership.uid == Discovery.uid, Membership.expires_at > now())
     query = select(Discovery.uid, Discovery.card, Discovery.birthday, Membership.level).outerjoin(Membership, runs)
     found = {
-        uid: KeptCard(card.encode(), birthday, level)
+        uid: (uid, card.encode(), age_on(wish.day, birthday), level)
         for uid, card, birthday, level in db.session.execute(query.where(Discovery.uid.in_(uids), wish.fits()))
     }
     return {uid: found[uid] for uid in unseen(wish.uid, [uid for uid in uids if uid in found])[:count]}
-
-
-def _cards_of(rows: list[Row]) -> dict[int, KeptCard]:
-    return {row[0]: KeptCard._make(row[1:]) for row in rows if row[1] is not None}
 
 
 def waiting_likers(wish: Wish) -> list[int]:

@@ -67,30 +67,25 @@ class Wish:
 
 def wish_of(account: Account, current: Standing) -> Wish:
     """The caller's wish. Raises ProfileError that names what the profile still lacks."""
+    return _own_wish(account, account.wanted_location(current), today())
+
+
+# Asked for with each group of a deck, and the same until the caller's account changes.
+@functools.lru_cache(maxsize=2_000)
+def _own_wish(account: Account, location: str | None, day: date) -> Wish:
     if account.missing:
         reasons = {name: ["Not set yet."] for name in account.missing}
         raise ProfileError("Complete your profile first.", errors=reasons)
-    return make_wish(
-        account,
-        sex=account.wanted_sex,
-        location=account.wanted_location(current),
-        min_age=account.min_dating_age,
-        max_age=account.max_dating_age,
-    )
+    ages = {"min_age": account.min_dating_age, "max_age": account.max_dating_age}
+    return make_wish(account, sex=account.wanted_sex, location=location, **ages, day=day)
 
 
-def make_wish(account: Account, *, sex: Any, location: Any, min_age: int, max_age: int) -> Wish:
-    """A wish with its ages turned into birthdays, as of today."""
-    return _wish(account.id, Sex(str(account.sex)), sex, location, min_age, max_age, today())
-
-
-# Asked for with each group of a deck, and the same until the caller wants something else.
-@functools.lru_cache(maxsize=2_000)
-def _wish(uid: int, own: Sex, wanted: Any, location: str, min_age: int, max_age: int, day: date) -> Wish:
+def make_wish(account: Account, *, sex: Any, location: Any, min_age: int, max_age: int, day: date) -> Wish:
+    """A wish with its ages turned into birthdays, as of `day`."""
     return Wish(
-        uid=uid,
-        sex=own,
-        sexes=tuple(Sex) if wanted is DatingSex.ANY else (Sex(wanted.value),),
+        uid=account.id,
+        sex=Sex(str(account.sex)),
+        sexes=tuple(Sex) if sex is DatingSex.ANY else (Sex(sex.value),),
         location=location,
         born_after=latest_birthday(day, max_age + 1),
         born_until=latest_birthday(day, min_age),

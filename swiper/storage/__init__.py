@@ -29,6 +29,11 @@ class UploadRequest(Request):
                 raise
             raise UnavailableError from error
 
+    def close(self) -> None:
+        """See Werkzeug, which goes through the files of every request; nearly none has read any."""
+        if "files" in self.__dict__:
+            super().close()
+
 
 def init_app(app: Flask) -> None:
     """Build the chosen store; an unknown name stops the start."""

@@ -4,7 +4,9 @@ import calendar
 import functools
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import delete, select
 
 from swiper.dialect import after_commit, insert_if_absent, now, transactional
@@ -52,9 +54,18 @@ class Level:
         """The monthly price in yuan."""
         return self.price_cents / 100
 
+    @property
+    def badge(self) -> dict[str, object]:
+        """The `vip` part of a user or card."""
+        return {"level": self.level, "name": self.name, "badge": Permission.VIPFLAG.value in self.permissions}
 
-@dataclass(frozen=True)
-class Standing:
+    @functools.cached_property
+    def badge_json(self) -> bytes:
+        """The same as JSON."""
+        return msgspec.json.encode(self.badge)
+
+
+class Standing(NamedTuple):
     """Where a user stands now: an expired membership counts as level 0."""
 
     level: Level
@@ -63,15 +74,6 @@ class Standing:
     def has(self, permission: Permission) -> bool:
         """True when the level unlocks `permission`."""
         return permission.value in self.level.permissions
-
-    @property
-    def badge(self) -> dict[str, object]:
-        """The `vip` part of a user or card."""
-        return {
-            "level": self.level.level,
-            "name": self.level.name,
-            "badge": self.has(Permission.VIPFLAG),
-        }
 
 
 def list_levels() -> list[Level]:

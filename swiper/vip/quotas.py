@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from swiper.dialect import enum_type, insert_if_absent, now
 from swiper.errors import RateLimitedError
-from swiper.extensions import Model, db
+from swiper.extensions import Model, db, this_app
 from swiper.vip.levels import Standing
 from swiper.vip.models import Permission
 
@@ -64,7 +64,7 @@ def _midnight(day: date) -> datetime:
 
 
 def _zone() -> ZoneInfo:
-    return _zone_of(current_app.config["TIMEZONE"])
+    return _zone_of(this_app().config["TIMEZONE"])
 
 
 _zone_of = functools.cache(ZoneInfo)

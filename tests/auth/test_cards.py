@@ -145,6 +145,17 @@ def test_midnight_makes_people_older(scene: Scene) -> None:
     assert scene.card()["age"] == 36
 
 
+@pytest.mark.parametrize(
+    ("day", "age"), [((2026, 2, 28), 21), ((2026, 3, 1), 22), ((2028, 2, 28), 23), ((2028, 2, 29), 24)]
+)
+def test_who_was_born_on_a_leap_day_is_older_from_that_day_or_the_next(
+    usual: Scene, day: tuple[int, int, int], age: int
+) -> None:
+    usual.modify(usual.she, birthday="2004-02-29")
+    usual.clock.moment = datetime(*day, 4, tzinfo=UTC)
+    assert usual.card()["age"] == age
+
+
 def test_pictures_come_and_go_on_the_next_card(scene: Scene) -> None:
     scene.modify(scene.she, only_match=False)
     before = scene.card()

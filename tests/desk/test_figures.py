@@ -126,7 +126,7 @@ def test_what_was_gathered_is_added_to_the_day_in_one_round_trip(
     monkeypatch.setattr(client, "pipeline", piped)
     monkeypatch.setattr(client, "execute_command", single)
     for _ in range(2):
-        gathered.count("swipes", 3)
+        gathered.count("swipes", by=3)
         gathered.note(("GET", "/x"), 0.004)
         gathered.flush()
     assert trips == ["pipeline", "pipeline"]
@@ -258,23 +258,23 @@ def test_the_beat_keeps_the_days_and_a_figure_never_falls(
 ) -> None:
     clock = Clock(monkeypatch, NOON)
     with app.app_context():
-        gathered.count(Figure.SWIPES, 10)
+        gathered.count(Figure.SWIPES, by=10)
         gathered.flush()
         keep_figures()
         day = today()
         assert stored()[day, "swipes"] == 10
         # Redis loses what it had, and begins again.
         redis.client.flushdb()
-        gathered.count(Figure.SWIPES, 4)
+        gathered.count(Figure.SWIPES, by=4)
         gathered.flush()
         keep_figures()
         assert stored()[day, "swipes"] == 10
-        gathered.count(Figure.SWIPES, 8)
+        gathered.count(Figure.SWIPES, by=8)
         gathered.flush()
         keep_figures()
         assert stored()[day, "swipes"] == 12
         # What came in the last minute before midnight is written down after it.
-        gathered.count(Figure.SWIPES, 5)
+        gathered.count(Figure.SWIPES, by=5)
         gathered.flush()
         clock.advance(hours=12)
         assert today() == day + timedelta(days=1)
@@ -343,8 +343,8 @@ def test_the_revenue_of_deleted_accounts_stays(app: Flask, people: People, monke
 def test_the_match_rate_is_matches_in_a_hundred_likes(app: Flask, gathered: Gathering) -> None:
     with app.app_context():
         assert series(1)["match_rate"] == [None]
-        gathered.count(Figure.LIKES, 80)
-        gathered.count(Figure.MATCHES, 6)
+        gathered.count(Figure.LIKES, by=80)
+        gathered.count(Figure.MATCHES, by=6)
         gathered.flush()
         assert series(1)["match_rate"] == [7.5]
 
@@ -355,7 +355,7 @@ def test_the_charts_get_every_day_and_today_as_it_is(app: Flask, gathered: Gathe
         db.session.add(DailyFigure(day=today() - timedelta(days=40), name="swipes", value=9))
         db.session.commit()
         day = today()
-        gathered.count(Figure.SWIPES, 3)
+        gathered.count(Figure.SWIPES, by=3)
         gathered.flush()
         db.session.remove()
     data = desk.get("/admin/figures.json", days=7).json["data"]
@@ -368,7 +368,7 @@ def test_the_charts_get_every_day_and_today_as_it_is(app: Flask, gathered: Gathe
 
 
 def test_the_page_shows_the_same_figures_as_tables(app: Flask, gathered: Gathering, desk: Desk) -> None:
-    gathered.count(Figure.SMS_COST, 1_234_000)
+    gathered.count(Figure.SMS_COST, by=1_234_000)
     gathered.flush()
     page = desk.read("/admin", days=7)
     assert page.count("<details>") == 9
