@@ -17,6 +17,8 @@ def _axe() -> str:
 
 def violations(page: Page) -> list[str]:
     """What axe-core finds wrong with the page as it stands, each rule with the first elements that break it."""
+    # A title can be seen before the styles have come, and without those the colours are others.
+    page.wait_for_load_state("load")
     # Evaluated by the debugger, so the page's own policy need not allow it.
     page.evaluate(_axe())
     found: list[dict[str, Any]] = page.evaluate(RUN)["violations"]
