@@ -65,7 +65,7 @@ class RedisClient:
     @property
     def client(self) -> QuickRedis:
         """The current application's client."""
-        client: QuickRedis = current_app.extensions["redis"]
+        client: QuickRedis = this_app().extensions["redis"]
         return client
 
 

@@ -1,8 +1,10 @@
-"""One connection that all greenlets of a worker share: what they ask at the same moment leaves together.
+"""Connections that a worker's greenlets use without a timer, a watcher or a look at the kernel for each call.
 
-A server answers in the order in which it was asked, so each answer belongs to whoever has waited longest. A busy worker
-then sends and receives once for many requests, where a connection for each would cost system calls and wake-ups for
-each, here and in the server.
+One may be shared by all: what they ask at the same moment leaves together. A server answers in the order in which it
+was asked, so each answer belongs to whoever has waited longest. A busy worker then sends and receives once for many
+requests, where a connection for each would cost system calls and wake-ups for each, here and in the server.
+
+What would keep others waiting has a connection of its own while it lasts: a `Crew` has several of them.
 """
 
 import logging
@@ -24,14 +26,23 @@ CHECK_SECONDS = 0.1
 class Call:
     """What one greenlet has asked, and the answers that have come so far."""
 
-    __slots__ = ("answers", "checks_left", "question", "waiter")
+    __slots__ = ("answers", "checks_left", "line", "question", "waiter")
 
-    def __init__(self, question: Any, checks_left: int) -> None:
+    def __init__(self, question: Any, checks_left: int = 0) -> None:
         self.question = question
         self.checks_left = checks_left
+        self.line: Line | None = None
         self.answers: list[Any] = []
         # None once nobody waits any more; the answers come all the same, and are given to nobody.
         self.waiter: Waiter | None = Waiter()
+
+    def wait(self) -> Any:
+        """What the greenlet is given that has asked. Raises what it is told instead."""
+        waiter: Any = self.waiter
+        try:
+            return waiter.get()
+        finally:
+            self.waiter = None
 
 
 class Line:
@@ -57,26 +68,28 @@ class Line:
         """The answers to a question. Raises what `lost` makes where the connection is, what `late` makes in time."""
         if not self.is_open:
             raise self.lost("it has ended")
-        call = Call(question, self.checks)
-        self.calls.append(call)
-        self.put(call)
+        call = Call(question)
+        self._note(call)
         if not self.is_sending:
             # Runs when no greenlet can go on: by then they all have said what they ask.
             self.is_sending = True
             self.hub.loop.run_callback(self._begin)
-        if not self.timer.active:
-            self.timer.start(self._check, update=True)
-        try:
-            waiter: Any = call.waiter
-            answers: list[Any] = waiter.get()
-        finally:
-            call.waiter = None
+        answers: list[Any] = call.wait()
         return answers
+
+    def start(self, call: Call) -> None:
+        """Ask at once; somebody waits for the answers, or is about to."""
+        self._note(call)
+        self.hub.loop.run_callback(self._send)
 
     def close(self) -> None:
         """End it soon; who still waits is told that the connection is lost."""
         self.is_open = False
         self.hub.loop.run_callback(self._end, "it was closed")
+
+    def is_usable(self) -> bool:
+        """False where the server has ended this idle line; asks the kernel."""
+        raise NotImplementedError
 
     def put(self, call: Call) -> None:
         """Note what is to be sent."""
@@ -101,6 +114,14 @@ class Line:
     def _read(self) -> None:
         """Take in what has arrived and `_answer`."""
         raise NotImplementedError
+
+    def _note(self, call: Call) -> None:
+        call.line = self
+        call.checks_left = self.checks
+        self.calls.append(call)
+        self.put(call)
+        if not self.timer.active:
+            self.timer.start(self._check, update=True)
 
     def _begin(self) -> None:
         self.is_sending = False
@@ -214,3 +235,106 @@ class Keeper(Generic[L]):
         """End the line, should there be one."""
         if self.line is not None:
             self.line.close()
+
+
+class Crew(Generic[L]):
+    """Several lines of a worker that answer one call at a time; whoever finds none free is served in their turn."""
+
+    def __init__(self, make: Callable[[], L], size: int, seconds: float, late: Callable[[], Exception]) -> None:
+        """`make` connects; there are at most `size` lines. `late` is told to who has waited `seconds` for one.
+
+        A line says when it can take another call (`free`), and when it has ended (`gone`).
+        """
+        self.make, self.size, self.late = make, size, late
+        self.checks = max(1, round(seconds / CHECK_SECONDS))
+        # Those that are there or are being made. While somebody waits, nothing is idle: so nobody overtakes.
+        self.count = 0
+        self.idle: list[L] = []
+        self.waiting: deque[Call] = deque()
+        self.loop = get_hub().loop
+        self.timer = self.loop.timer(CHECK_SECONDS, CHECK_SECONDS)
+
+    def call(self, question: Any) -> Call:
+        """A call with its answers. Raises what `make` and the line do, and what `late` makes.
+
+        Whoever is ended while they wait for an answer takes their line with them.
+        """
+        line, call = self._idle_one(), Call(question, self.checks)
+        try:
+            if line is None:
+                if (self.waiting or self.count >= self.size) and self._is_answered_in_turn(call):
+                    return call
+                line, call = self._make(), Call(question)
+            line.start(call)
+            call.wait()
+        except BaseException:
+            if call.line is not None:
+                call.line.close()
+            raise
+        return call
+
+    def free(self, line: L) -> None:
+        """`line` has answered; runs in the hub."""
+        if self.waiting:
+            line.start(self.waiting.popleft())
+        else:
+            self.idle.append(line)
+
+    def gone(self, line: L) -> None:
+        """`line` has ended, and there may be another."""
+        if line in self.idle:
+            self.idle.remove(line)
+        self._give_up_place()
+
+    def close_idle(self) -> None:
+        """End those that nobody uses."""
+        unused, self.idle = self.idle, []
+        for line in unused:
+            line.close()
+
+    def _idle_one(self) -> L | None:
+        while self.idle:
+            line = self.idle.pop()
+            if line.is_usable():
+                return line
+            line.close()
+        return None
+
+    def _make(self) -> L:
+        self.count += 1
+        try:
+            return self.make()
+        except BaseException:
+            self._give_up_place()
+            raise
+
+    def _give_up_place(self) -> None:
+        self.count -= 1
+        self.loop.run_callback(self._invite)
+
+    def _invite(self) -> None:
+        """Let those go on who waited while there were as many lines as may be; each makes one at once."""
+        while self.waiting and self.count < self.size:
+            waiter: Any = self.waiting.popleft().waiter
+            waiter.switch(False)
+
+    def _is_answered_in_turn(self, call: Call) -> bool:
+        """Wait for a line that becomes free, and for its answers; False where the caller is to make one instead."""
+        self.waiting.append(call)
+        if not self.timer.active:
+            self.timer.start(self._check, update=True)
+        try:
+            return call.wait() is not False
+        except BaseException:
+            if call.line is None:
+                self.waiting.remove(call)
+            raise
+
+    def _check(self) -> None:
+        """Tell those who have waited for a line for too long; see `Line._check`."""
+        if not self.waiting:
+            self.timer.stop()
+        for call in list(self.waiting):
+            call.checks_left -= 1
+            if call.checks_left < 0 and call.waiter is not None:
+                call.waiter.throw(self.late())

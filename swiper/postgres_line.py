@@ -1,18 +1,23 @@
-"""The connection to PostgreSQL by which the greenlets of a worker read; see `lines`.
+"""The connections to PostgreSQL that the greenlets of a worker use; see `lines`.
 
-Statements that come together are sent with one synchronisation mark, and so are one transaction of their own: only
-those may go this way that change nothing and lock nothing.
+All read by one. Statements that come together there are sent with one synchronisation mark, and so are one transaction
+of their own: only those may go this way that change nothing and lock nothing. Who writes has one alone meanwhile.
 """
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, NoReturn, cast
 
 import psycopg
+from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from swiper.lines import Call, Keeper, Line
+from swiper.lines import Call, Crew, Keeper, Line
 from swiper.quick_postgres import (
+    COMMIT,
     GOOD,
     QuickConnection,
     QuickLane,
@@ -23,6 +28,9 @@ from swiper.quick_postgres import (
     rows_of,
     texts_of,
 )
+
+# Who is answered before a mark, and the statements that have a result.
+Batch = list[tuple[Call, list[Statement]]]
 
 
 class LineError(Exception):
@@ -42,8 +50,8 @@ class PostgresLine(Line):
         self.connection: QuickConnection = lane.take()
         self.libpq = self.connection.libpq
         self.unsent: list[Call] = []
-        # By mark: who is answered before it, each with how many results that takes, and how many those are in all.
-        self.batches: deque[tuple[list[tuple[Call, int]], int]] = deque()
+        # By mark, with the number of results before it.
+        self.batches: deque[tuple[Batch, int]] = deque()
         self.results: list[Any] = []
         try:
             super().__init__(self.connection.fileno(), seconds)
@@ -59,6 +67,10 @@ class PostgresLine(Line):
                 raise LineError("refused")
         # Where a statement was prepared first, that result has no rows.
         return [rows_of(result, step[0]) for result, step in zip(results[-len(steps) :], steps, strict=True)]
+
+    def is_usable(self) -> bool:
+        """See `Line`."""
+        return self.is_open and not self.connection.is_readable()
 
     def put(self, call: Call) -> None:
         """See `Line`."""
@@ -80,63 +92,103 @@ class PostgresLine(Line):
         if self.unsent:
             calls, self.unsent = self.unsent, []
             batch = [(call, self._send_steps(call.question)) for call in calls]
-            self.batches.append((batch, sum(count for _, count in batch)))
+            self.batches.append((batch, sum(len(asked) for _, asked in batch)))
             self.libpq.pipeline_sync()
         return not self.libpq.flush()
 
-    def _send_steps(self, steps: list[tuple[Statement, list[bytes | None]]]) -> int:
+    def _send_steps(self, steps: list[tuple[Statement, list[bytes | None]]]) -> list[Statement]:
         # All that is prepared comes first, so that the rows are in the last results.
-        prepared = [self.connection.prepare(statement) for statement, _ in steps]
+        asked = [statement for statement, _ in steps if self.connection.prepare(statement)]
         for statement, texts in steps:
             self.connection.send(statement, texts)
-        return sum(prepared) + len(steps)
+            asked.append(statement)
+        return asked
 
     def _read(self) -> None:
-        self.libpq.consume_input()
-        while self.batches and not self.has_ended and not self.libpq.is_busy():
-            self._take(self.libpq.get_result())
+        libpq = self.libpq
+        libpq.consume_input()
+        while self.batches and not self.has_ended and not libpq.is_busy():
+            result = libpq.get_result()
+            # None ends the answer to one statement.
+            if result is not None:
+                self.results.append(result)
+                batch, total = self.batches[0]
+                if len(self.results) > total:
+                    *results, mark = self.results
+                    self.results = []
+                    self.batches.popleft()
+                    self._settle(batch, results, mark)
 
-    def _take(self, result: Any) -> None:
-        """One result of those sent before the next mark, the end of one (None), or the mark itself."""
-        batch, total = self.batches[0]
-        if result is not None:
-            self.results.append(result)
-        if len(self.results) <= total:
-            return
-        *results, mark = self.results
+    def _settle(self, batch: Batch, results: list[Any], mark: Any) -> None:
+        """Give the results before a mark to those who asked."""
         if mark.status != ExecStatus.PIPELINE_SYNC:
             # From here on nobody knows whose the answers are.
             raise LineError("the mark is missing")
-        self.results = []
-        self.batches.popleft()
         if any(each.status not in GOOD for each in results):
             # What is prepared here may be missing or out of date.
             self.is_open = False
-        for call, count in batch:
-            call.answers, results = results[:count], results[count:]
+        for call, asked in batch:
+            call.answers, results = results[: len(asked)], results[len(asked) :]
             self.calls.popleft()
         for call, _ in batch:
             self._answer(call)
 
 
+class WritingLine(PostgresLine):
+    """One of a crew's. What it is asked is a transaction of its own; a refusal ends it."""
+
+    def __init__(self, lane: "SharingLane", seconds: float) -> None:
+        """See `PostgresLine`."""
+        self.crew = lane.crew
+        super().__init__(lane, seconds)
+
+    def hang_up(self) -> None:
+        """See `Line`."""
+        super().hang_up()
+        self.crew.gone(self)
+
+    def _settle(self, batch: Batch, results: list[Any], mark: Any) -> None:
+        ((call, asked),) = batch
+        self.calls.popleft()
+        call.answers = list(zip(asked, results, strict=True))
+        is_in_step = mark.status == ExecStatus.PIPELINE_SYNC
+        if not is_in_step and asked[-1] is not COMMIT:
+            # Without a COMMIT before it, the mark is where the server commits; if it cannot, it says so there.
+            call.answers.append((asked[-1], mark))
+        if not is_in_step or any(result.status not in GOOD for result in results):
+            self.is_open = False
+        if self.is_open:
+            # First whoever is next, so that the server has something to do meanwhile.
+            self.crew.free(self)
+        self._answer(call)
+
+
 class SharingLane(QuickLane):
-    """The lane of a worker whose greenlets read by one connection, where it has another one for those who write."""
+    """The lane of a worker whose greenlets read by one connection and take turns on the others, if it may have two."""
 
     def __init__(self, *args: Any, seconds: float, no_answer: Callable[[str], psycopg.Error], **options: Any) -> None:
         """`seconds` is how long an answer may take, `no_answer` makes the error of a statement that got none."""
         super().__init__(*args, **options)
+        self.seconds = seconds
         self.no_answer = no_answer
         self.keeper = Keeper(lambda: PostgresLine(self, seconds))
 
+    @cached_property
+    def crew(self) -> Crew[WritingLine]:
+        """The lines of those who write."""
+        why = f"no connection became free in {self.wait_seconds} s"
+        return Crew(
+            lambda: WritingLine(self, self.seconds), self.size - 1, self.wait_seconds, lambda: PoolTimeoutError(why)
+        )
+
     def read(self, *steps: Step) -> list[list[Row]]:
         """See `QuickLane`."""
-        if self.size < 2 or not self.keeper.is_for_us():
+        if not self._is_sharing():
             return self.ask(*steps)
         try:
             return self.keeper.get().ask(*steps)
         except LateError as error:
-            sql = steps[0][0].sql
-            raise as_sqlalchemys(self.no_answer(sql), self.engine, sql, is_lost=True) from error
+            raise self._too_late(steps) from error
         except LineError:
             # Whatever happened to the others: alone it gets its rows, or an error of its own.
             return self.ask(*steps)
@@ -145,3 +197,34 @@ class SharingLane(QuickLane):
         """See `QuickLane`."""
         super().close_idle()
         self.keeper.close()
+        if "crew" in self.__dict__:
+            self.crew.close_idle()
+
+    def _is_sharing(self) -> bool:
+        return self.size > 1 and self.keeper.is_for_us()
+
+    def _ask(self, *steps: Step) -> list[list[Row]]:
+        if not self._is_sharing():
+            return super()._ask(*steps)
+        try:
+            call = self.crew.call([(statement, texts_of(values)) for statement, values in steps])
+        except LateError as error:
+            raise self._too_late(steps) from error
+        except LineError as error:
+            lost = psycopg.OperationalError(str(error))
+            raise as_sqlalchemys(lost, self.engine, steps[0][0].sql, is_lost=True) from error
+        for statement, result in call.answers:
+            if result.status not in GOOD:
+                self._fail(cast(WritingLine, call.line), statement, result)
+        return [rows_of(result, statement) for statement, result in call.answers[-len(steps) :]]
+
+    def _fail(self, line: WritingLine, statement: Statement, result: Any) -> NoReturn:
+        try:
+            line.connection.fail(statement, error_from_result(result))
+        except DBAPIError as error:
+            self.close_if_lost(error)
+            raise
+
+    def _too_late(self, steps: Sequence[Step]) -> Any:
+        sql = steps[0][0].sql
+        return as_sqlalchemys(self.no_answer(sql), self.engine, sql, is_lost=True)

@@ -15,8 +15,7 @@ from select import poll
 from typing import Any, NoReturn
 
 import psycopg
-from gevent import get_hub
-from gevent.monkey import get_original, is_module_patched
+from gevent.monkey import get_original
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from sqlalchemy.engine import Engine
@@ -97,7 +96,6 @@ class QuickConnection:
         self.is_preparing = is_preparing
         self.prepared: set[bytes] = set()
         self.libpq.enter_pipeline_mode()
-        self.watcher = get_hub().loop.io(self.libpq.socket, READABLE) if is_module_patched("socket") else None
         # gevent's would let others run, who may want this connection as well.
         self.poller = get_original("select", "poll")()
         self.poller.register(self.libpq.socket, READABLE)
@@ -178,12 +176,9 @@ class QuickConnection:
 
     def _wait(self) -> None:
         """Until something arrives. What little we send always fits into the kernel's buffer."""
-        if self.watcher is not None:
-            get_hub().wait(self.watcher)
-        else:
-            poller = poll()
-            poller.register(self.libpq.socket, READABLE)
-            poller.poll()
+        poller = poll()
+        poller.register(self.libpq.socket, READABLE)
+        poller.poll()
 
     def fail(self, statement: Statement, error: psycopg.Error) -> NoReturn:
         """Raise `error` as SQLAlchemy would."""
@@ -209,9 +204,16 @@ def as_sqlalchemys(error: psycopg.Error, engine: Engine, sql: str | None = None,
 
 def rows_of(result: Any, statement: Statement) -> list[Row]:
     """What a result has, each column read as its statement says."""
-    if not statement.columns:
+    count = result.ntuples
+    if not count or not statement.columns:
         return []
-    get, rows = result.get_value, range(result.ntuples)
+    get = result.get_value
+    if count == 1:
+        # One row is what most have, and going by column would cost more than it saves.
+        row = [get(0, number) for number in range(len(statement.columns))]
+        reads = zip(statement.columns, row, strict=True)
+        return [tuple([value if value is None or read is bytes else read(value) for read, value in reads])]
+    rows = range(count)
     # By column, since most of the work is done in C that way.
     columns: list[Iterable[Any]] = []
     for number, read in enumerate(statement.columns):
@@ -283,9 +285,7 @@ class QuickLane:
         except psycopg.OperationalError as error:
             connection.fail(steps[0][0], error)
         except DBAPIError as error:
-            if error.connection_invalidated:
-                # What is out of date on this one is so on the others: whoever tries again should not meet them in turn.
-                self.close_idle()
+            self.close_if_lost(error)
             raise
 
     def take(self) -> QuickConnection:
@@ -309,6 +309,11 @@ class QuickLane:
         """Close it; what was begun on it is rolled back."""
         connection.close()
         self._hand_on(None)
+
+    def close_if_lost(self, error: DBAPIError) -> None:
+        """What is out of date on one is so on the others: whoever tries again should not meet them in turn."""
+        if error.connection_invalidated:
+            self.close_idle()
 
     def close_idle(self, *_: Any) -> None:
         """Close what nobody uses; registered for the end of the engine's own pool."""

@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-GATHER_SECONDS = 0.02
+# An SMS takes longer by far, and at a busy site each handing over is shared by all that came meanwhile.
+GATHER_SECONDS = 0.1
+REPR_LENGTH = 200
 # A sweep ends after this time and goes on at its next turn, so that a provider that hangs cannot keep the workers.
 SWEEP_SECONDS = 30.0
 # A sweep that has said nothing for so long is dead. Each item renews it, so it is longer than any item takes.
@@ -32,7 +34,8 @@ GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEY
 def enqueue(task: Task, *args: Any, delay_seconds: float = 0) -> None:
     """Queue `task`, to be run after the delay. Where the broker is away a sweep finds the work; this never fails."""
     try:
-        task.apply_async(args=args, countdown=delay_seconds or None)
+        # What people read of the arguments; Celery's own way to write that down takes long over many ids.
+        task.apply_async(args=args, countdown=delay_seconds or None, argsrepr=repr(args)[:REPR_LENGTH], kwargsrepr="{}")
     except Exception as error:
         # Broker libraries raise errors of many families; the work itself is safe in the database.
         log.warning("%s waits for the sweep: the broker is away (%s)", task.name, type(error).__name__)

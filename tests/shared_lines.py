@@ -1,9 +1,11 @@
 """Lines that many greenlets share, each with its own answers; run by `python -m gevent.monkey`, patched like a worker.
 
-Arguments: which server, `redis` or `postgres`, and the addresses of database and Redis. Prints each check's name.
+Arguments: which server, `redis` or `postgres`, the addresses of database and Redis, and whether the database is behind
+PgBouncer. Prints each check's name.
 """
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,16 +13,19 @@ from typing import Any
 import gevent
 import pytest
 from flask import Flask
+from gevent.monkey import get_original
+from psycopg.pq import TransactionStatus
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MaxConnectionsError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from deploy.processes import wait_until
 from swiper.extensions import db
 from swiper.lines import Line
 from swiper.postgres_line import SharingLane
-from swiper.quick_postgres import Statement
+from swiper.quick_postgres import BEGIN, COMMIT, Statement, Step
 from swiper.quick_redis import QuickPool, QuickRedis
 from swiper.responses import is_outage
 from tests.patched import application
@@ -33,6 +38,7 @@ LARGE = 20_000_000
 ECHO = Statement("SELECT $1::int8, pg_backend_pid(), repeat('x', $2::int4)", int, int, str)
 BROKEN = Statement("SELECT 1 / ($1::int8 - $1)", int)
 SLEEP = Statement("SELECT pg_sleep($1::int8 / 10.0)::text", str)
+PUT = Statement("INSERT INTO shared_scratch VALUES ($1::int8, pg_backend_pid()) RETURNING pid", int)
 SCRATCH = Statement("SELECT * FROM shared_scratch", str)
 
 Check = Callable[[Any], None]
@@ -289,21 +295,200 @@ def postgres_reads_tables_that_have_changed(lane: SharingLane) -> None:
             connection.exec_driver_sql("DROP TABLE shared_scratch")
 
 
-def postgres_gives_its_place_back(lane: SharingLane) -> None:
+def postgres_gives_its_places_back(lane: SharingLane) -> None:
+    lane.close_idle()
+    wait_until(lambda: lane.count == 0, 20, "a place is taken")
     lane.read((ECHO, (0, 0)))
-    taken = lane.count - len(lane.idle)
-    assert taken == 1
+    assert lane.count == 1
+    together(*[lambda: lane.ask((ECHO, (0, 0)))] * MANY)
+    assert lane.count == 1 + lane.crew.count == lane.size
     lane.close_idle()
     wait_until(lambda: lane.count == 0, 20, "a place is taken")
     assert lane.read((ECHO, (3, 0)))[0][0][0] == 3
 
 
 def postgres_has_no_line_where_there_is_one_place(lane: SharingLane) -> None:
-    lane.size = 1
+    before, lane.size = lane.size, 1
     lane.close_idle()
     wait_until(lambda: lane.count == 0, 20, "a place is taken")
-    assert lane.read((ECHO, (3, 0)))[0][0][0] == 3
-    assert len(lane.idle) == lane.count == 1
+    for ask in (lane.read, lane.ask):
+        assert ask((ECHO, (3, 0)))[0][0][0] == 3
+        assert len(lane.idle) == lane.count == 1
+    lane.close_idle()
+    lane.size = before
+
+
+# --- PostgreSQL, those who write ---
+
+
+@contextmanager
+def scratch(constraint: str = "") -> Iterator[None]:
+    """An empty table for `PUT`."""
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE TABLE shared_scratch (id int8 PRIMARY KEY, pid int8 {constraint})")
+    try:
+        yield
+    finally:
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql("DROP TABLE shared_scratch")
+
+
+def stored() -> list[int]:
+    with db.engine.begin() as connection:
+        return list(connection.exec_driver_sql("SELECT id FROM shared_scratch ORDER BY id").scalars())
+
+
+def put(lane: SharingLane, number: int, *more: Step) -> int:
+    """Store a number in a transaction, and tell by which process of the server."""
+    _, ((pid,),), *_ = lane.ask((BEGIN, ()), (PUT, (number,)), *more, (COMMIT, ()))
+    return int(pid)
+
+
+def idle_pids(lane: SharingLane) -> set[int]:
+    return {line.libpq.backend_pid for line in lane.crew.idle}
+
+
+def terminate(*pids: int) -> None:
+    with db.engine.begin() as connection:
+        for pid in pids:
+            connection.exec_driver_sql(f"SELECT pg_terminate_backend({pid})")
+
+
+def sleepers() -> list[int]:
+    """Processes of the server that are busy with a `SLEEP`."""
+    with db.engine.begin() as connection:
+        asleep = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+        return list(connection.exec_driver_sql(asleep).scalars())
+
+
+def is_settled(lane: SharingLane) -> bool:
+    """True where each of the crew's lines is idle and outside of any transaction, and nobody waits."""
+    crew = lane.crew
+    states = {line.libpq.transaction_status for line in crew.idle}
+    return len(crew.idle) == crew.count <= crew.size and not crew.waiting and states <= {TransactionStatus.IDLE}
+
+
+def postgres_stores_for_everybody_in_their_turn(lane: SharingLane) -> None:
+    with scratch():
+        pids = together(*(lambda n=n: put(lane, n) for n in range(MANY)))
+        assert stored() == list(range(MANY))
+    assert len(set(pids)) == lane.crew.count == lane.size - 1
+    assert is_settled(lane)
+    served: list[int] = []
+    for each in lane.crew.idle[1:]:
+        each.close()
+    del lane.crew.idle[1:]
+    lane.crew.size = 1
+    together(*(lambda n=n: served.append(lane.ask((ECHO, (n, 0)))[0][0][0]) for n in range(MANY)))
+    lane.crew.size = lane.size - 1
+    assert served == list(range(MANY))
+
+
+def postgres_stores_nothing_of_what_is_refused(lane: SharingLane) -> None:
+    def ask(n: int) -> Any:
+        return put(lane, n, *([(BROKEN, (n,))] if n % 4 == 0 else []))
+
+    with scratch():
+        answers = together(*(lambda n=n: ask(n) for n in range(MANY)))
+        refused = {n for n, answer in enumerate(answers) if isinstance(answer, DBAPIError)}
+        assert {answers[n].orig.sqlstate for n in refused} == {"22012"}
+        assert not any(answers[n].connection_invalidated for n in refused)
+        assert all("1 / " in str(answers[n].statement) for n in refused)
+        assert refused == set(range(0, MANY, 4))
+        assert stored() == [n for n in range(MANY) if n not in refused]
+        wait_until(lambda: is_settled(lane), 20, "a line is not free")
+
+
+def postgres_tells_what_only_the_commit_refuses(lane: SharingLane) -> None:
+    with scratch("UNIQUE DEFERRABLE INITIALLY DEFERRED"):
+        same = Statement("INSERT INTO shared_scratch VALUES ($1::int8, 7)")
+        lane.ask((same, (1,)))
+        for steps in ([(same, (2,))], [(BEGIN, ()), (same, (2,)), (COMMIT, ())]):
+            (refused,) = together(lambda steps=steps: lane.ask(*steps))
+            assert isinstance(refused, DBAPIError)
+            assert refused.orig.sqlstate == "23505"
+        assert stored() == [1]
+
+
+def postgres_says_that_a_connection_is_lost(lane: SharingLane) -> None:
+    together(*[lambda: lane.ask((ECHO, (0, 0)))] * MANY)
+    waiting = [gevent.spawn(together, lambda: lane.ask((SLEEP, (100,)))) for _ in range(3)]
+    gevent.sleep(0.1)
+    terminate(*sleepers())
+    for each in waiting:
+        (lost,) = each.get(timeout=20)
+        assert isinstance(lost, DBAPIError)
+        assert lost.connection_invalidated
+        assert is_outage(lost)
+    assert lane.ask((ECHO, (1, 0)))[0][0][0] == 1
+    wait_until(lambda: is_settled(lane), 20, "a line is not free")
+
+
+def postgres_replaces_idle_lines_that_the_server_has_ended(lane: SharingLane) -> None:
+    together(*[lambda: lane.ask((ECHO, (0, 0)))] * MANY)
+    before = idle_pids(lane)
+    assert len(before) == lane.crew.size
+    terminate(*before)
+    # Not gevent's, in which this worker might hear of it.
+    get_original("time", "sleep")(0.5)
+    assert together(*(lambda n=n: lane.ask((ECHO, (n, 0)))[0][0][0] for n in range(MANY))) == list(range(MANY))
+    assert not idle_pids(lane) & before
+    assert is_settled(lane)
+
+
+def postgres_tells_who_waits_for_too_long_alone(lane: SharingLane) -> None:
+    with scratch():
+        began = time.monotonic()
+        late = gevent.spawn(together, lambda: put(lane, 1, (SLEEP, (50,))))
+        assert together(*(lambda n=n: put(lane, n) for n in range(2, MANY)))
+        (told,) = late.get(timeout=20)
+        assert time.monotonic() - began < 4
+        assert isinstance(told, DBAPIError)
+        assert told.connection_invalidated
+        assert is_outage(told)
+        # Nobody tells the server that nobody waits any more, and it may go on to the commit.
+        wait_until(lambda: not sleepers(), 20, "it sleeps on")
+        assert set(stored()) - {1} == set(range(2, MANY))
+        wait_until(lambda: is_settled(lane), 20, "a line is not free")
+
+
+def postgres_tells_who_waits_for_too_long_for_a_line(lane: SharingLane) -> None:
+    crew = lane.crew
+    before, crew.checks = crew.checks, 3
+    sleeping = [gevent.spawn(lane.ask, (SLEEP, (8,))) for _ in range(crew.size)]
+    gevent.sleep(0.01)
+    told = together(*[lambda: lane.ask((ECHO, (0, 0)))] * 3)
+    crew.checks = before
+    assert {type(each) for each in told} == {PoolTimeoutError}, told
+    assert all(is_outage(each) for each in told)
+    gevent.joinall(sleeping, timeout=20, raise_error=True)
+    assert is_settled(lane)
+
+
+def postgres_gives_up_what_an_ended_greenlet_had(lane: SharingLane) -> None:
+    crew = lane.crew
+    with scratch():
+        asking = [gevent.spawn(put, lane, n, (SLEEP, (8,))) for n in range(crew.size)]
+        gevent.sleep(0.2)
+        waiting = [gevent.spawn(put, lane, n) for n in range(crew.size, crew.size + 4)]
+        gevent.sleep(0)
+        assert len(crew.waiting) == 4
+        gevent.killall([*asking[1:], waiting[0], waiting[2]], timeout=5)
+        gevent.joinall([asking[0], waiting[1], waiting[3]], timeout=20, raise_error=True)
+        wait_until(lambda: is_settled(lane), 20, "a line is not free")
+        wait_until(lambda: not sleepers(), 20, "it sleeps on")
+        # What had been sent, commit and all, may be stored; what had not is not.
+        assert set(stored()) - set(range(1, crew.size)) == {0, crew.size + 1, crew.size + 3}
+
+
+def postgres_writes_tables_that_have_changed(lane: SharingLane) -> None:
+    with scratch():
+        read = Statement("SELECT * FROM shared_scratch", int, int)
+        together(*[lambda: lane.ask((read, ()))] * MANY)
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE shared_scratch ALTER pid TYPE int4")
+        assert together(*[lambda: lane.ask((read, ()))] * MANY) == [[[]]] * MANY
+        wait_until(lambda: is_settled(lane), 20, "a line is not free")
 
 
 def checks_of(server: str) -> list[Check]:
@@ -324,9 +509,14 @@ def run(app: Flask, server: str) -> None:
 
 
 def main() -> None:
-    server, database_url, redis_url = sys.argv[1:]
+    server, database_url, redis_url, is_behind_pgbouncer = sys.argv[1:]
     with application(
-        database_url, redis_url, redis_timeout_seconds=20, database_statement_seconds=1, log_level="ERROR"
+        database_url,
+        redis_url,
+        redis_timeout_seconds=20,
+        database_statement_seconds=1,
+        database_behind_pgbouncer=is_behind_pgbouncer,
+        log_level="ERROR",
     ) as app:
         run(app, server)
 

@@ -10,13 +10,17 @@ from config.settings import Settings
 from tests.processes import Program, environment_of
 from tests.shared_lines import checks_of
 
-SERVERS = ["redis", *(["postgres"] if os.environ.get("TEST_DATABASE") == "postgres" else [])]
+SERVERS = [("redis", False)]
+if os.environ.get("TEST_DATABASE") == "postgres":
+    SERVERS += [("postgres", False), ("postgres", True)]
 
 
-@pytest.mark.parametrize("server", SERVERS)
-def test_a_line_that_greenlets_share(server: str, settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("server", "is_behind_pgbouncer"), SERVERS)
+def test_a_line_that_greenlets_share(
+    server: str, is_behind_pgbouncer: bool, settings: Settings, tmp_path: Path
+) -> None:
     command = (sys.executable, "-m", "gevent.monkey", "--module", "tests.shared_lines", server)
-    addresses = (settings.database_url, settings.redis_url)
-    with Program((*command, *addresses), environment_of(settings), tmp_path / "log") as program:
+    arguments = (settings.database_url, settings.redis_url, str(is_behind_pgbouncer))
+    with Program((*command, *arguments), environment_of(settings), tmp_path / "log") as program:
         program.wait()
     assert program.output.splitlines() == [check.__name__ for check in checks_of(server)], program.output

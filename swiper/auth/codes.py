@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
-from flask import current_app
 from sqlalchemy import delete, select, update
 
 from swiper import sms
@@ -22,7 +21,7 @@ from swiper.auth.phones import keyed_digest, parse_phone
 from swiper.bans.services import client_network
 from swiper.dialect import again_on_conflict, insert_if_absent, now, quick_lane, transactional
 from swiper.errors import RateLimitedError
-from swiper.extensions import db, redis
+from swiper.extensions import db, redis, this_app
 from swiper.ids import new_id
 from swiper.signals import code_issued
 
@@ -103,21 +102,22 @@ def issue_code(phonenum: str, remote_addr: str) -> int:
     budgets are as before and no code is valid.
     """
     phone = parse_phone(phonenum)
-    config = current_app.config
-    _reserve(phone, remote_addr)
+    keys, budgets = _keys(phone), _budgets(remote_addr)
+    _reserve(keys, budgets)
     code = f"{secrets.randbelow(1_000_000):06d}"
     try:
-        redis.client.eval(STORE, 1, _keys(phone)[3], _digest(phone, code), config["CODE_TTL_SECONDS"] * 1000)
+        lifetime_ms = this_app().config["CODE_TTL_SECONDS"] * 1000
+        redis.client.eval(STORE, 1, keys[3], _digest(phone, code), lifetime_ms)
         outbox_id = _put_into_outbox(phone, code)
     except Exception:
-        _take_back(phone, [key for key, _ in _budgets(remote_addr)], is_stored=True)
+        _take_back(keys, [key for key, _ in budgets], is_stored=True)
         raise
     code_issued.send(None, outbox_id=outbox_id)
     return outbox_id
 
 
 def _budgets(remote_addr: str) -> list[tuple[str, int]]:
-    config = current_app.config
+    config = this_app().config
     return [
         (f"sms:ip:{_address_digest(remote_addr)}", config["SMS_PER_IP_PER_DAY"]),
         ("sms:all", config["SMS_GLOBAL_PER_DAY"]),
@@ -127,7 +127,7 @@ def _budgets(remote_addr: str) -> list[tuple[str, int]]:
 def count_guess(remote_addr: str) -> None:
     """Count one attempt at a login against its address. Raises RateLimitedError when the minute's are used up."""
     key = f"login:ip:{_address_digest(remote_addr)}"
-    limit = current_app.config["LOGIN_PER_IP_PER_MINUTE"]
+    limit = this_app().config["LOGIN_PER_IP_PER_MINUTE"]
     _require_no_wait(redis.client.eval(COUNT_WITHIN, 1, key, limit, MINUTE_MS))
 
 
@@ -141,17 +141,16 @@ def _address_digest(remote_addr: str) -> str:
     return keyed_digest("ip", client_network(remote_addr))[:32]
 
 
-def _reserve(phone: str, remote_addr: str) -> None:
+def _reserve(keys: list[str], budgets: list[tuple[str, int]]) -> None:
     """Count this request against the number, then the address and everybody; all or nothing."""
-    config = current_app.config
+    config = this_app().config
     limits = (
         config["CODE_RESEND_SECONDS"] * 1000,
         config["SMS_PER_NUMBER_PER_HOUR"],
         config["SMS_PER_NUMBER_PER_DAY"],
     )
-    _require_no_wait(redis.client.eval(RESERVE_NUMBER, 3, *_keys(phone)[:3], *limits))
+    _require_no_wait(redis.client.eval(RESERVE_NUMBER, 3, *keys[:3], *limits))
     counted: list[str] = []
-    budgets = _budgets(remote_addr)
     try:
         counts = [("EVAL", COUNT_WITHIN, 1, key, limit, DAY_MS) for key, limit in budgets]
         answers = redis.client.execute_together(*counts)
@@ -161,13 +160,13 @@ def _reserve(phone: str, remote_addr: str) -> None:
                 raise answer
             _require_no_wait(answer)
     except Exception:
-        _take_back(phone, counted)
+        _take_back(keys, counted)
         raise
 
 
-def _take_back(phone: str, counters: list[str], *, is_stored: bool = False) -> None:
+def _take_back(keys: list[str], counters: list[str], *, is_stored: bool = False) -> None:
     """Undo a reservation, and the code that was stored under it; where Redis is away it simply runs out."""
-    lock, hour, day, code = _keys(phone)
+    lock, hour, day, code = keys
     try:
         redis.client.delete(lock, *([code] if is_stored else []))
         redis.client.eval(UNCOUNT, 2, hour, day)
@@ -178,7 +177,7 @@ def _take_back(phone: str, counters: list[str], *, is_stored: bool = False) -> N
 
 
 def _put_into_outbox(phone: str, code: str) -> int:
-    moment, lifetime = now(), timedelta(seconds=current_app.config["CODE_TTL_SECONDS"])
+    moment, lifetime = now(), timedelta(seconds=this_app().config["CODE_TTL_SECONDS"])
     row: dict[str, Any] = {
         "id": new_id(),
         "phone": phone,
@@ -200,7 +199,7 @@ def _add_to_outbox(row: dict[str, Any]) -> None:
 
 
 def _vault() -> Fernet:
-    return _vault_of(str(current_app.config["SECRET_KEY"]))
+    return _vault_of(str(this_app().config["SECRET_KEY"]))
 
 
 @functools.lru_cache(maxsize=4)
@@ -214,7 +213,7 @@ def redeem_code(phone: str, code: str) -> int:
     Each call counts as a guess; after `CODE_MAX_GUESSES` the code is dead. One script compares, counts and consumes, so
     a code logs in once, however many ask at the same moment.
     """
-    guesses = current_app.config["CODE_MAX_GUESSES"]
+    guesses = this_app().config["CODE_MAX_GUESSES"]
     return int(redis.client.eval(REDEEM, 1, _keys(phone)[3], _digest(phone, code), guesses))
 
 
@@ -250,7 +249,7 @@ def _is_current(phone: str, code: str) -> bool:
 
 def claim_seconds() -> float:
     """How long one worker has a code to itself; when it dies while sending, the sweep follows after this time."""
-    providers: list[sms.SmsProvider] = current_app.extensions["sms"]
+    providers: list[sms.SmsProvider] = this_app().extensions["sms"]
     # Each may use up its time-out twice: to connect, and to answer.
     return CLAIM_MARGIN_SECONDS + 2 * sum(provider.timeout_seconds for provider in providers)
 

@@ -5,10 +5,10 @@ import re
 import unicodedata
 
 import phonenumbers
-from flask import current_app
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from swiper.errors import ParamError
+from swiper.extensions import this_app
 
 SENDABLE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.PERSONAL_NUMBER)
 PLAIN = re.compile(r"\+?[0-9 ().\-]{5,32}", re.ASCII)
@@ -23,7 +23,7 @@ def parse_phone(text: str) -> str:
     if not PLAIN.fullmatch(plain):
         raise _not_valid()
     try:
-        number = phonenumbers.parse(plain, current_app.config["DEFAULT_REGION"])
+        number = phonenumbers.parse(plain, this_app().config["DEFAULT_REGION"])
     except phonenumbers.NumberParseException as error:
         raise _not_valid() from error
     # A number that is not valid has no type.
@@ -38,6 +38,6 @@ def _not_valid() -> ParamError:
 
 def keyed_digest(purpose: str, text: str) -> str:
     """A digest of `text` that cannot be reversed without the application's key."""
-    key = str(current_app.config["SECRET_KEY"]).encode()
+    key = str(this_app().config["SECRET_KEY"]).encode()
     # JSON admits half of a surrogate pair, which plain UTF-8 has no bytes for.
     return hmac.digest(key, f"{purpose}:{text}".encode(errors="surrogatepass"), "sha256").hex()

@@ -20,7 +20,7 @@ from swiper.social.models import LikeIn, Swipe, SwipeKind
 from swiper.social.pairs import PairState, lock_pair, pair_of, set_mask
 from swiper.social.ranking import add_points
 from swiper.vip.levels import Standing
-from swiper.vip.quotas import QuotaKind, day_of, give_back, limit_of, spend, today, used_up
+from swiper.vip.quotas import QuotaKind, day_of, give_back, limit_of, spend, used_up
 
 QUOTA_OF = {SwipeKind.LIKE: QuotaKind.LIKE, SwipeKind.SUPERLIKE: QuotaKind.SUPERLIKE}
 
@@ -75,9 +75,10 @@ def _swipe_quickly(
     """What `_swipe` does, in one round trip; None where that did nothing, and `_swipe` knows why."""
     pair, quota = pair_of(uid, sid), QUOTA_OF.get(kind)
     bits = pair.own_swipe | pair.own_like * kind.is_like
-    values = [uid, sid, pair.uid1, pair.uid2, bits, pair.own_swipe, pair.other_like, now(), kind]
+    moment = now()
+    values = [uid, sid, pair.uid1, pair.uid2, bits, pair.own_swipe, pair.other_like, moment, kind]
     if kind.is_like:
-        values += [pair.other_swipe, int(kind is SwipeKind.SUPERLIKE), quota, today(), limit]
+        values += [pair.other_swipe, int(kind is SwipeKind.SUPERLIKE), quota, day_of(moment), limit]
     statement = quick.LIKE if kind.is_like else quick.DISLIKE
     try:
         _, rows, _ = lane.ask((BEGIN, ()), (statement, values), (COMMIT, ()))
