@@ -26,7 +26,7 @@ from swiper.quick_postgres import (
     Step,
     as_sqlalchemys,
     rows_of,
-    texts_of,
+    written,
 )
 
 # Who is answered before a mark, and the statements that have a result.
@@ -61,7 +61,7 @@ class PostgresLine(Line):
 
     def ask(self, *steps: Step) -> list[list[Row]]:
         """The rows of each statement. Raises LineError where they should be asked for in another way."""
-        results = self.call([(statement, texts_of(values)) for statement, values in steps])
+        results = self.call(written(steps))
         for result in results:
             if result.status not in GOOD:
                 raise LineError("refused")
@@ -91,18 +91,10 @@ class PostgresLine(Line):
     def _flush(self) -> bool:
         if self.unsent:
             calls, self.unsent = self.unsent, []
-            batch = [(call, self._send_steps(call.question)) for call in calls]
+            batch = [(call, self.connection.send(call.question)) for call in calls]
             self.batches.append((batch, sum(len(asked) for _, asked in batch)))
             self.libpq.pipeline_sync()
         return not self.libpq.flush()
-
-    def _send_steps(self, steps: list[tuple[Statement, list[bytes | None]]]) -> list[Statement]:
-        # All that is prepared comes first, so that the rows are in the last results.
-        asked = [statement for statement, _ in steps if self.connection.prepare(statement)]
-        for statement, texts in steps:
-            self.connection.send(statement, texts)
-            asked.append(statement)
-        return asked
 
     def _read(self) -> None:
         libpq = self.libpq
@@ -207,7 +199,7 @@ class SharingLane(QuickLane):
         if not self._is_sharing():
             return super()._ask(*steps)
         try:
-            call = self.crew.call([(statement, texts_of(values)) for statement, values in steps])
+            call = self.crew.call(written(steps))
         except LateError as error:
             raise self._too_late(steps) from error
         except LineError as error:
@@ -216,7 +208,8 @@ class SharingLane(QuickLane):
         for statement, result in call.answers:
             if result.status not in GOOD:
                 self._fail(cast(WritingLine, call.line), statement, result)
-        return [rows_of(result, statement) for statement, result in call.answers[-len(steps) :]]
+        answers = call.answers[-len(steps) :]
+        return [rows_of(result, statement) if statement.columns else [] for statement, result in answers]
 
     def _fail(self, line: WritingLine, statement: Statement, result: Any) -> NoReturn:
         try:

@@ -24,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 Row = tuple[Any, ...]
 Step = tuple["Statement", Sequence[Any]]
+WrittenStep = tuple["Statement", "list[bytes | None] | None"]
 GOOD = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 # The tables have changed since this connection prepared the statement.
 STALE_PLAN = "0A000"
@@ -80,6 +81,11 @@ def texts_of(values: Sequence[Any]) -> list[bytes | None]:
     return values if type(values) is Texts else [WRITERS.get(type(value), _enum_text)(value) for value in values]
 
 
+def written(steps: Sequence[Step]) -> list[WrittenStep]:
+    """Statements with their values as PostgreSQL reads them. Raises what `texts_of` does."""
+    return [(statement, texts_of(values) if values else None) for statement, values in steps]
+
+
 def leave_out_row(error: psycopg.Error) -> None:
     """Shorten an error to its first sentence: PostgreSQL quotes a row that it refuses, and errors are logged."""
     if error.diag.message_primary:
@@ -117,53 +123,52 @@ class QuickConnection:
 
         Raises DBAPIError for what the server says, psycopg's OperationalError where the connection is lost.
         """
-        sent: list[tuple[Statement, bool]] = []
-        for statement, values in steps:
-            if self.prepare(statement):
-                sent.append((statement, False))
-            self.send(statement, texts_of(values))
-            sent.append((statement, True))
+        asked = self.send(written(steps))
         self.libpq.pipeline_sync()
         self._flush()
-        return self._read(sent)
+        return self._read(asked)[-len(steps) :]
 
-    def prepare(self, statement: Statement) -> bool:
-        """Begin to send; True where the statement is prepared first, which has an answer of its own."""
-        if not self.is_preparing or statement.name in self.prepared:
-            return False
-        self.libpq.send_prepare(statement.name, statement.encoded)
-        # Should that fail, the connection is given up as a whole.
-        self.prepared.add(statement.name)
-        return True
-
-    def send(self, statement: Statement, texts: list[bytes | None]) -> None:
-        """Send a statement that is prepared, where this connection prepares any."""
-        if self.is_preparing:
-            self.libpq.send_query_prepared(statement.name, texts)
-        else:
-            self.libpq.send_query_params(statement.encoded, texts)
+    def send(self, steps: Sequence[WrittenStep]) -> list[Statement]:
+        """Begin to send. Whatever has an answer of its own is returned: first what is prepared, then all statements."""
+        libpq, prepared = self.libpq, self.prepared
+        asked = []
+        if not self.is_preparing:
+            for statement, texts in steps:
+                libpq.send_query_params(statement.encoded, texts)
+                asked.append(statement)
+            return asked
+        for statement, _ in steps:
+            if statement.name not in prepared:
+                libpq.send_prepare(statement.name, statement.encoded)
+                # Should that fail, the connection is given up as a whole.
+                prepared.add(statement.name)
+                asked.append(statement)
+        for statement, texts in steps:
+            libpq.send_query_prepared(statement.name, texts)
+            asked.append(statement)
+        return asked
 
     def _flush(self) -> None:
         while self.libpq.flush():
             self._wait()
             self.libpq.consume_input()
 
-    def _read(self, sent: list[tuple[Statement, bool]]) -> list[list[Row]]:
+    def _read(self, asked: Sequence[Statement]) -> list[list[Row]]:
         found: list[list[Row]] = []
         failed: tuple[Statement, Any] | None = None
-        for statement, has_rows in sent:
+        for statement in asked:
             result = self._next_result()
             # What ends the answer to one statement.
             self._next_result()
             if result.status not in GOOD:
                 failed = failed or (statement, result)
-            elif has_rows:
+            else:
                 found.append(rows_of(result, statement))
         # The mark that ends what was sent together. Without a COMMIT before it, that is where the server commits; if it
         # cannot, it says so there.
         mark = self._next_result()
-        if mark.status != ExecStatus.PIPELINE_SYNC and sent[-1][0] is not COMMIT:
-            failed = failed or (sent[-1][0], mark)
+        if mark.status != ExecStatus.PIPELINE_SYNC and asked[-1] is not COMMIT:
+            failed = failed or (asked[-1], mark)
         if failed:
             self.fail(failed[0], error_from_result(failed[1]))
         return found
