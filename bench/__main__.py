@@ -38,7 +38,7 @@ MEASUREMENTS: tuple[Measurement, ...] = (
     sizes.memory,
     embedded.embedded,
 )
-FULL = Extent((Size(10_000, 200_000), Size(100_000, 2_000_000), Size(1_000_000, 20_000_000)), 1_000, 5, 2, 200_000)
+FULL = Extent((Size(10_000, 200_000), Size(100_000, 2_000_000), Size(1_000_000, 20_000_000)), 1_000, 7, 2, 200_000)
 QUICK = Extent((Size(10_000, 50_000), Size(100_000, 500_000)), 200, 2, 1, 5_000)
 PAGE = ROOT / "docs/performance.md"
 PICTURES = ROOT / "docs/performance"
