@@ -1,4 +1,4 @@
-"""Connections that a worker's greenlets use without a timer, a watcher or a look at the kernel for each call.
+"""Connections that a worker's greenlets use without a timer and a watcher of its own for each call.
 
 One may be shared by all: what they ask at the same moment leaves together. A server answers in the order in which it
 was asked, so each answer belongs to whoever has waited longest. A busy worker then sends and receives once for many
@@ -48,7 +48,7 @@ class Call:
 class Line:
     """The base of such connections; `is_open` is False when one takes no more questions.
 
-    Its methods with an underscore run in the hub, where nothing may wait.
+    Its methods with an underscore run in the hub, or as if they did: nothing in them may wait.
     """
 
     def __init__(self, handle: int, seconds: float) -> None:
@@ -80,16 +80,12 @@ class Line:
     def start(self, call: Call) -> None:
         """Ask at once; somebody waits for the answers, or is about to."""
         self._note(call)
-        self.hub.loop.run_callback(self._send)
+        self._send()
 
     def close(self) -> None:
         """End it soon; who still waits is told that the connection is lost."""
         self.is_open = False
         self.hub.loop.run_callback(self._end, "it was closed")
-
-    def is_usable(self) -> bool:
-        """False where the server has ended this idle line; asks the kernel."""
-        raise NotImplementedError
 
     def put(self, call: Call) -> None:
         """Note what is to be sent."""
@@ -133,7 +129,7 @@ class Line:
         try:
             is_done = self._flush()
         except Exception as error:
-            log.warning("a shared connection could not be written to: %s", type(error).__name__)
+            log.warning("a connection could not be written to: %s", type(error).__name__)
             self._end("it could not be written to")
             return
         if is_done and self.when_writable.active:
@@ -145,7 +141,8 @@ class Line:
         try:
             self._read()
         except Exception as error:
-            log.warning("a shared connection could not be read from: %s", type(error).__name__)
+            if self.calls:
+                log.warning("a connection could not be read from: %s", type(error).__name__)
             self._end("it could not be read from")
             return
         self._end_if_left()
@@ -189,7 +186,16 @@ class Line:
                 call.waiter.throw(self.lost(why))
 
 
+class CrewLine(Line):
+    """One of a crew's: it is asked one thing at a time, and says when it is free and when it is gone."""
+
+    def is_usable(self) -> bool:
+        """False where the server has ended this idle line; asks the kernel."""
+        raise NotImplementedError
+
+
 L = TypeVar("L", bound=Line)
+C = TypeVar("C", bound=CrewLine)
 
 
 class Keeper(Generic[L]):
@@ -237,10 +243,10 @@ class Keeper(Generic[L]):
             self.line.close()
 
 
-class Crew(Generic[L]):
+class Crew(Generic[C]):
     """Several lines of a worker that answer one call at a time; whoever finds none free is served in their turn."""
 
-    def __init__(self, make: Callable[[], L], size: int, seconds: float, late: Callable[[], Exception]) -> None:
+    def __init__(self, make: Callable[[], C], size: int, seconds: float, late: Callable[[], Exception]) -> None:
         """`make` connects; there are at most `size` lines. `late` is told to who has waited `seconds` for one.
 
         A line says when it can take another call (`free`), and when it has ended (`gone`).
@@ -249,7 +255,9 @@ class Crew(Generic[L]):
         self.checks = max(1, round(seconds / CHECK_SECONDS))
         # Those that are there or are being made. While somebody waits, nothing is idle: so nobody overtakes.
         self.count = 0
-        self.idle: list[L] = []
+        self.idle: list[C] = []
+        # The others that are there end with their next answer.
+        self.current: set[C] = set()
         self.waiting: deque[Call] = deque()
         self.loop = get_hub().loop
         self.timer = self.loop.timer(CHECK_SECONDS, CHECK_SECONDS)
@@ -273,26 +281,30 @@ class Crew(Generic[L]):
             raise
         return call
 
-    def free(self, line: L) -> None:
+    def free(self, line: C) -> None:
         """`line` has answered; runs in the hub."""
-        if self.waiting:
+        if line not in self.current:
+            line.close()
+        elif self.waiting:
             line.start(self.waiting.popleft())
         else:
             self.idle.append(line)
 
-    def gone(self, line: L) -> None:
+    def gone(self, line: C) -> None:
         """`line` has ended, and there may be another."""
+        self.current.discard(line)
         if line in self.idle:
             self.idle.remove(line)
         self._give_up_place()
 
-    def close_idle(self) -> None:
-        """End those that nobody uses."""
+    def renew(self) -> None:
+        """End those that nobody uses, and the others once they have answered."""
+        self.current.clear()
         unused, self.idle = self.idle, []
         for line in unused:
             line.close()
 
-    def _idle_one(self) -> L | None:
+    def _idle_one(self) -> C | None:
         while self.idle:
             line = self.idle.pop()
             if line.is_usable():
@@ -300,13 +312,15 @@ class Crew(Generic[L]):
             line.close()
         return None
 
-    def _make(self) -> L:
+    def _make(self) -> C:
         self.count += 1
         try:
-            return self.make()
+            line = self.make()
         except BaseException:
             self._give_up_place()
             raise
+        self.current.add(line)
+        return line
 
     def _give_up_place(self) -> None:
         self.count -= 1

@@ -7,30 +7,28 @@ of their own: only those may go this way that change nothing and lock nothing. W
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import psycopg
-from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from swiper.lines import Call, Crew, Keeper, Line
+from swiper.lines import Call, Crew, CrewLine, Keeper, Line
 from swiper.quick_postgres import (
-    COMMIT,
     GOOD,
+    Asked,
     QuickConnection,
     QuickLane,
     Row,
-    Statement,
     Step,
     as_sqlalchemys,
-    rows_of,
+    at_mark,
     written,
 )
 
-# Who is answered before a mark, and the statements that have a result.
-Batch = list[tuple[Call, list[Statement]]]
+# Who is answered before a mark, each with what.
+Batch = list[tuple[Call, list[Asked]]]
 
 
 class LineError(Exception):
@@ -61,16 +59,11 @@ class PostgresLine(Line):
 
     def ask(self, *steps: Step) -> list[list[Row]]:
         """The rows of each statement. Raises LineError where they should be asked for in another way."""
-        results = self.call(written(steps))
-        for result in results:
+        answers = self.call(written(steps))
+        for _, _, result in answers:
             if result.status not in GOOD:
                 raise LineError("refused")
-        # Where a statement was prepared first, that result has no rows.
-        return [rows_of(result, step[0]) for result, step in zip(results[-len(steps) :], steps, strict=True)]
-
-    def is_usable(self) -> bool:
-        """See `Line`."""
-        return self.is_open and not self.connection.is_readable()
+        return self.connection.rows(answers)
 
     def put(self, call: Call) -> None:
         """See `Line`."""
@@ -119,20 +112,25 @@ class PostgresLine(Line):
         if any(each.status not in GOOD for each in results):
             # What is prepared here may be missing or out of date.
             self.is_open = False
+        following = iter(results)
         for call, asked in batch:
-            call.answers, results = results[: len(asked)], results[len(asked) :]
+            call.answers = [(statement, is_run, next(following)) for statement, is_run in asked]
             self.calls.popleft()
         for call, _ in batch:
             self._answer(call)
 
 
-class WritingLine(PostgresLine):
+class WritingLine(PostgresLine, CrewLine):
     """One of a crew's. What it is asked is a transaction of its own; a refusal ends it."""
 
     def __init__(self, lane: "SharingLane", seconds: float) -> None:
         """See `PostgresLine`."""
         self.crew = lane.crew
         super().__init__(lane, seconds)
+
+    def is_usable(self) -> bool:
+        """See `CrewLine`."""
+        return self.is_open and not self.connection.is_readable()
 
     def hang_up(self) -> None:
         """See `Line`."""
@@ -142,12 +140,9 @@ class WritingLine(PostgresLine):
     def _settle(self, batch: Batch, results: list[Any], mark: Any) -> None:
         ((call, asked),) = batch
         self.calls.popleft()
-        call.answers = list(zip(asked, results, strict=True))
-        is_in_step = mark.status == ExecStatus.PIPELINE_SYNC
-        if not is_in_step and asked[-1] is not COMMIT:
-            # Without a COMMIT before it, the mark is where the server commits; if it cannot, it says so there.
-            call.answers.append((asked[-1], mark))
-        if not is_in_step or any(result.status not in GOOD for result in results):
+        call.answers = [(*each, result) for each, result in zip(asked, results, strict=True)]
+        call.answers += at_mark(asked, mark)
+        if mark.status != ExecStatus.PIPELINE_SYNC or any(result.status not in GOOD for result in results):
             self.is_open = False
         if self.is_open:
             # First whoever is next, so that the server has something to do meanwhile.
@@ -169,9 +164,9 @@ class SharingLane(QuickLane):
     def crew(self) -> Crew[WritingLine]:
         """The lines of those who write."""
         why = f"no connection became free in {self.wait_seconds} s"
-        return Crew(
-            lambda: WritingLine(self, self.seconds), self.size - 1, self.wait_seconds, lambda: PoolTimeoutError(why)
-        )
+        # Of the two others those read, and one is for the time in which somebody still waits on one that is given up.
+        size = max(1, self.size - 2)
+        return Crew(lambda: WritingLine(self, self.seconds), size, self.wait_seconds, lambda: PoolTimeoutError(why))
 
     def read(self, *steps: Step) -> list[list[Row]]:
         """See `QuickLane`."""
@@ -190,7 +185,7 @@ class SharingLane(QuickLane):
         super().close_idle()
         self.keeper.close()
         if "crew" in self.__dict__:
-            self.crew.close_idle()
+            self.crew.renew()
 
     def _is_sharing(self) -> bool:
         return self.size > 1 and self.keeper.is_for_us()
@@ -205,15 +200,8 @@ class SharingLane(QuickLane):
         except LineError as error:
             lost = psycopg.OperationalError(str(error))
             raise as_sqlalchemys(lost, self.engine, steps[0][0].sql, is_lost=True) from error
-        for statement, result in call.answers:
-            if result.status not in GOOD:
-                self._fail(cast(WritingLine, call.line), statement, result)
-        answers = call.answers[-len(steps) :]
-        return [rows_of(result, statement) if statement.columns else [] for statement, result in answers]
-
-    def _fail(self, line: WritingLine, statement: Statement, result: Any) -> NoReturn:
         try:
-            line.connection.fail(statement, error_from_result(result))
+            return cast(WritingLine, call.line).connection.rows(call.answers)
         except DBAPIError as error:
             self.close_if_lost(error)
             raise

@@ -25,6 +25,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 Row = tuple[Any, ...]
 Step = tuple["Statement", Sequence[Any]]
 WrittenStep = tuple["Statement", "list[bytes | None] | None"]
+# What is answered: a statement that is run, or (False) prepared.
+Asked = tuple["Statement", bool]
+# The same with libpq's result.
+Answer = tuple["Statement", bool, Any]
 GOOD = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 # The tables have changed since this connection prepared the statement.
 STALE_PLAN = "0A000"
@@ -92,6 +96,16 @@ def leave_out_row(error: psycopg.Error) -> None:
         error.args = (error.diag.message_primary,)
 
 
+def at_mark(asked: Sequence[Asked], mark: Any) -> list[Answer]:
+    """The error that stands in the place of the mark behind what was sent together, if one does.
+
+    Without a COMMIT before it, that is where the server commits; if it cannot, it says so there.
+    """
+    statement, is_run = asked[-1]
+    is_told = mark.status != ExecStatus.PIPELINE_SYNC and statement is not COMMIT
+    return [(statement, is_run, mark)] if is_told else []
+
+
 class QuickConnection:
     """One of the driver's connections, with what is prepared on it."""
 
@@ -126,26 +140,24 @@ class QuickConnection:
         asked = self.send(written(steps))
         self.libpq.pipeline_sync()
         self._flush()
-        return self._read(asked)[-len(steps) :]
+        return self._read(asked)
 
-    def send(self, steps: Sequence[WrittenStep]) -> list[Statement]:
-        """Begin to send. Whatever has an answer of its own is returned: first what is prepared, then all statements."""
+    def send(self, steps: Sequence[WrittenStep]) -> list[Asked]:
+        """Begin to send; returned is what will be answered, in its order."""
         libpq, prepared = self.libpq, self.prepared
         asked = []
-        if not self.is_preparing:
-            for statement, texts in steps:
-                libpq.send_query_params(statement.encoded, texts)
-                asked.append(statement)
-            return asked
-        for statement, _ in steps:
-            if statement.name not in prepared:
-                libpq.send_prepare(statement.name, statement.encoded)
-                # Should that fail, the connection is given up as a whole.
-                prepared.add(statement.name)
-                asked.append(statement)
         for statement, texts in steps:
-            libpq.send_query_prepared(statement.name, texts)
-            asked.append(statement)
+            if not self.is_preparing:
+                libpq.send_query_params(statement.encoded, texts)
+            else:
+                if statement.name not in prepared:
+                    # Behind what comes before it: to prepare anything else settles the isolation that BEGIN asks for.
+                    libpq.send_prepare(statement.name, statement.encoded)
+                    # Should that fail, the connection is given up as a whole.
+                    prepared.add(statement.name)
+                    asked.append((statement, False))
+                libpq.send_query_prepared(statement.name, texts)
+            asked.append((statement, True))
         return asked
 
     def _flush(self) -> None:
@@ -153,25 +165,21 @@ class QuickConnection:
             self._wait()
             self.libpq.consume_input()
 
-    def _read(self, asked: Sequence[Statement]) -> list[list[Row]]:
-        found: list[list[Row]] = []
-        failed: tuple[Statement, Any] | None = None
-        for statement in asked:
-            result = self._next_result()
+    def _read(self, asked: Sequence[Asked]) -> list[list[Row]]:
+        answers: list[Answer] = []
+        for statement, is_run in asked:
+            answers.append((statement, is_run, self._next_result()))
             # What ends the answer to one statement.
             self._next_result()
+        answers += at_mark(asked, self._next_result())
+        return self.rows(answers)
+
+    def rows(self, answers: Sequence[Answer]) -> list[list[Row]]:
+        """The rows of each statement that was run. Raises DBAPIError where anything was refused."""
+        for statement, _, result in answers:
             if result.status not in GOOD:
-                failed = failed or (statement, result)
-            else:
-                found.append(rows_of(result, statement))
-        # The mark that ends what was sent together. Without a COMMIT before it, that is where the server commits; if it
-        # cannot, it says so there.
-        mark = self._next_result()
-        if mark.status != ExecStatus.PIPELINE_SYNC and asked[-1] is not COMMIT:
-            failed = failed or (asked[-1], mark)
-        if failed:
-            self.fail(failed[0], error_from_result(failed[1]))
-        return found
+                self.fail(statement, error_from_result(result))
+        return [rows_of(result, statement) for statement, is_run, result in answers if is_run]
 
     def _next_result(self) -> Any:
         while self.libpq.is_busy():
@@ -209,8 +217,7 @@ def as_sqlalchemys(error: psycopg.Error, engine: Engine, sql: str | None = None,
 
 def rows_of(result: Any, statement: Statement) -> list[Row]:
     """What a result has, each column read as its statement says."""
-    count = result.ntuples
-    if not count or not statement.columns:
+    if not statement.columns or not (count := result.ntuples):
         return []
     get = result.get_value
     if count == 1:

@@ -25,7 +25,7 @@ from deploy.processes import wait_until
 from swiper.extensions import db
 from swiper.lines import Line
 from swiper.postgres_line import SharingLane
-from swiper.quick_postgres import BEGIN, COMMIT, Statement, Step
+from swiper.quick_postgres import BEGIN, COMMIT, QuickConnection, Statement, Step
 from swiper.quick_redis import QuickPool, QuickRedis
 from swiper.responses import is_outage
 from tests.patched import application
@@ -301,7 +301,7 @@ def postgres_gives_its_places_back(lane: SharingLane) -> None:
     lane.read((ECHO, (0, 0)))
     assert lane.count == 1
     together(*[lambda: lane.ask((ECHO, (0, 0)))] * MANY)
-    assert lane.count == 1 + lane.crew.count == lane.size
+    assert lane.count == 1 + lane.crew.count == lane.size - 1
     lane.close_idle()
     wait_until(lambda: lane.count == 0, 20, "a place is taken")
     assert lane.read((ECHO, (3, 0)))[0][0][0] == 3
@@ -372,7 +372,7 @@ def postgres_stores_for_everybody_in_their_turn(lane: SharingLane) -> None:
     with scratch():
         pids = together(*(lambda n=n: put(lane, n) for n in range(MANY)))
         assert stored() == list(range(MANY))
-    assert len(set(pids)) == lane.crew.count == lane.size - 1
+    assert len(set(pids)) == lane.crew.count == lane.size - 2
     assert is_settled(lane)
     served: list[int] = []
     for each in lane.crew.idle[1:]:
@@ -380,7 +380,7 @@ def postgres_stores_for_everybody_in_their_turn(lane: SharingLane) -> None:
     del lane.crew.idle[1:]
     lane.crew.size = 1
     together(*(lambda n=n: served.append(lane.ask((ECHO, (n, 0)))[0][0][0]) for n in range(MANY)))
-    lane.crew.size = lane.size - 1
+    lane.crew.size = lane.size - 2
     assert served == list(range(MANY))
 
 
@@ -485,10 +485,74 @@ def postgres_writes_tables_that_have_changed(lane: SharingLane) -> None:
     with scratch():
         read = Statement("SELECT * FROM shared_scratch", int, int)
         together(*[lambda: lane.ask((read, ()))] * MANY)
+        # They are busy while the first one finds out, and then out of date like it.
+        busy = [gevent.spawn(lane.ask, (SLEEP, (3,))) for _ in range(lane.crew.size - 1)]
+        gevent.sleep(0.1)
         with db.engine.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE shared_scratch ALTER pid TYPE int4")
         assert together(*[lambda: lane.ask((read, ()))] * MANY) == [[[]]] * MANY
+        gevent.joinall(busy, timeout=20, raise_error=True)
         wait_until(lambda: is_settled(lane), 20, "a line is not free")
+
+
+def postgres_commits_read_whatever_the_server_is_set_to(lane: SharingLane) -> None:
+    level = Statement("SELECT current_setting('transaction_isolation')", str)
+    with db.engine.begin() as connection:
+        name = connection.exec_driver_sql("SELECT current_database()").scalar()
+        connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_isolation = serializable')
+    try:
+        lane.close_idle()
+        wait_until(lambda: lane.count == 0, 20, "a place is taken")
+        for _ in range(2):
+            assert lane.ask((BEGIN, ()), (level, ()), (COMMIT, ()))[1] == [("read committed",)]
+    finally:
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" RESET default_transaction_isolation')
+        lane.close_idle()
+
+
+def postgres_replaces_a_line_of_readers_on_which_somebody_still_waits(lane: SharingLane) -> None:
+    together(*[lambda: lane.ask((ECHO, (0, 0)))] * MANY)
+    lane.read((ECHO, (0, 0)))
+    before = line_of(lane)
+    late = gevent.spawn(together, lambda: lane.read((SLEEP, (600,))))
+    gevent.sleep(0.9)
+    behind = gevent.spawn(together, lambda: lane.read((ECHO, (0, 0))))
+    assert isinstance(late.get(timeout=20)[0], DBAPIError)
+    assert (before.is_open, before.has_ended) == (False, False)
+    assert lane.read((ECHO, (5, 0)))[0][0][0] == 5
+    assert not behind.ready()
+    assert isinstance(behind.get(timeout=20)[0], DBAPIError)
+    assert before.has_ended
+    terminate(*sleepers())
+
+
+def postgres_makes_lines_for_those_who_wait_when_making_one_fails(lane: SharingLane) -> None:
+    lane.close_idle()
+    wait_until(lambda: lane.count == 0, 20, "a place is taken")
+    real, made = lane.take, []
+
+    def take() -> QuickConnection:
+        made.append(None)
+        number = len(made)
+        gevent.sleep(0.1)
+        if number <= 5:
+            raise DBAPIError("connect", None, Exception("away"))
+        return real()
+
+    lane.take = take  # type: ignore[method-assign]
+    try:
+        asking = [gevent.spawn(together, lambda n=n: lane.ask((ECHO, (n, 0)))[0][0][0]) for n in range(MANY)]
+        gevent.sleep(0.05)
+        # One of those who connect.
+        asking[6].kill()
+        answers = [each.get(timeout=20)[0] for n, each in enumerate(asking) if n != 6]
+    finally:
+        lane.take = real  # type: ignore[method-assign]
+    failed = [n for n, answer in enumerate(answers) if isinstance(answer, Exception)]
+    assert failed == [0, 1, 2, 3, 4], answers
+    assert answers[5:] == [n for n in range(5, MANY) if n != 6]
+    assert is_settled(lane)
 
 
 def checks_of(server: str) -> list[Check]:

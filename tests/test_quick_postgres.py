@@ -138,6 +138,17 @@ def test_statements_are_prepared_once_on_a_connection_and_never_behind_pgbouncer
             assert lane.ask((ADD, (1, 2)), (PREPARED, ())) == [[(3,)], [(count,)]]
 
 
+def test_a_transaction_reads_what_is_committed_whatever_the_server_is_set_to(
+    make_lane: MakeLane, settings: Settings
+) -> None:
+    options = {"options": "-c default_transaction_isolation=serializable"}
+    url = make_url(settings.database_url).update_query_dict(options).render_as_string(hide_password=False)
+    level = Statement("SELECT current_setting('transaction_isolation')", str)
+    lane = make_lane(database_url=url)
+    for _ in range(2):
+        assert lane.ask((BEGIN, ()), (level, ()), (COMMIT, ())) == [[], [("read committed",)], []]
+
+
 @contextmanager
 def proxied(settings: Settings) -> Iterator[tuple[FreezableProxy, str]]:
     url = make_url(settings.database_url)

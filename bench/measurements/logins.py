@@ -68,9 +68,6 @@ def login(lab: Lab) -> Iterator[Row]:
         words: lab.swiper(lambda count, makes=makes: _enter(lab, count, makes), is_fresh=True, rate=LOGIN_RATE)  # type: ignore[misc]
         for words, makes in MAKES_ACCOUNTS.items()
     }
-    with lab.app.app_context():
-        # A new day: this one's codes for everybody together are nearly all sent by now.
-        redis.client.delete("sms:all")
     (line,) = _enter(lab, 1, makes_account=True)
     with lab.bare(line, lambda count: [line]) as bare:
         flask, *figures = lab.compare(bare.flask, *logins.values())
@@ -83,6 +80,8 @@ def _enter(lab: Lab, count: int, makes_account: bool) -> list[str]:
     lines = []
     with lab.app.app_context(), patch.object(codes, "secrets") as secrets:
         secrets.randbelow.return_value = CODE
+        # A new day: this one's codes for everybody together are nearly all sent by now.
+        redis.client.delete("sms:all")
         for _ in range(count):
             number, (address, header) = str(next(_numbers)), _from_elsewhere()
             codes.issue_code(number, address)
