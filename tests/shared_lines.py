@@ -492,6 +492,16 @@ def postgres_writes_tables_that_have_changed(lane: SharingLane) -> None:
         wait_until(lambda: is_settled(lane), 20, "a line is not free")
 
 
+def postgres_ends_a_busy_line_that_is_out_of_date_with_its_answer(lane: SharingLane) -> None:
+    busy = gevent.spawn(lane.ask, (SLEEP, (5,)))
+    wait_until(sleepers, 20, "nothing is asked")
+    (pid,) = sleepers()
+    lane.close_idle()
+    busy.get(timeout=20)
+    wait_until(lambda: is_settled(lane), 20, "a line is not free")
+    assert pid not in idle_pids(lane)
+
+
 def postgres_commits_read_whatever_the_server_is_set_to(lane: SharingLane) -> None:
     level = Statement("SELECT current_setting('transaction_isolation')", str)
     with db.engine.begin() as connection:
