@@ -129,6 +129,24 @@ class PaymentError(ApiError):
     code, status, message = 1014, 400, "The payment notice was refused."
 
 
+class UnsupportedBodyError(ApiError):
+    """A body of a kind that the view does not take, or that cannot be read as what it claims to be."""
+
+    code, status, message = 1015, 415, "This kind of request body is not supported here."
+
+
+class ChallengeError(ApiError):
+    """A proof of work is asked for: the challenge stands in `data`, its solution is sent with the next try."""
+
+    code, status, message = 1016, 403, "Solve the challenge and send its solution along."
+
+
+class ConfirmError(ApiError):
+    """What is asked for needs a fresh login code, also from somebody who is logged in."""
+
+    code, status, message = 1017, 403, "Confirm this with a fresh code."
+
+
 class InternalError(ApiError):
     """A fault of ours: logged in full, told in one sentence."""
 

@@ -25,6 +25,9 @@ ZH: Mapping[str, str] = {
     "The payment notice was refused.": "支付通知被拒绝。",
     "Something went wrong on our side.": "服务器内部错误。",
     "The body is too large.": "请求体过大。",
+    "This kind of request body is not supported here.": "此处不支持这种类型的请求体。",
+    "Solve the challenge and send its solution along.": "请完成验证后重试。",
+    "Confirm this with a fresh code.": "请用新的验证码确认此操作。",
     # reasons at a field
     "Missing data for required field.": "此项必填。",
     "Unknown field.": "未知字段。",
