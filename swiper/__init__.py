@@ -34,9 +34,9 @@ __all__ = ["bans_tasks", "create_app", "desk_tasks"]
 VERSION = "1.0.0"
 CACHE_CLASSES = {
     "null": "NullCache",
-    "simple": "SimpleCache",
-    "file": "FileSystemCache",
-    "redis": "swiper.quick_redis.SharedRedisCache",
+    "simple": "swiper.cache_backends.PackedSimpleCache",
+    "file": "swiper.cache_backends.PackedFileCache",
+    "redis": "swiper.cache_backends.SharedRedisCache",
     "memcached": "swiper.memcached.QuickMemcachedCache",
 }
 
@@ -110,7 +110,8 @@ def _extension_config(settings: Settings) -> dict[str, Any]:
         "SQLALCHEMY_BINDS": replicas,
         "REDIS_OPTIONS": redis_options,
         "CACHE_TYPE": CACHE_CLASSES[settings.cache_type],
-        "CACHE_KEY_PREFIX": "cache:",
+        # The number is that of the stored form: a release before, which would read other bytes, has keys of its own.
+        "CACHE_KEY_PREFIX": "cache2:",
         "CACHE_DEFAULT_TIMEOUT": 300,
         # Of the backends that count their entries; with the usual 500 the file backend would be busy pruning.
         "CACHE_THRESHOLD": 10_000,

@@ -7,49 +7,59 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import msgspec
 from flask import Flask, current_app
 
+from swiper.cache_backends import PackedSerializer
 from swiper.extensions import cache, this_app, this_g
-from swiper.quick_redis import SharedRedisCache
+from swiper.outages import is_cache_away, is_redis_refusing
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 # What is offered is packed, so nobody changes it; users come back soon, and the same bytes with them.
-_read_stored = functools.lru_cache(maxsize=2_000)(SharedRedisCache.serializer.loads)
+_read_stored = functools.lru_cache(maxsize=2_000)(PackedSerializer().loads)
 AWAY_SECONDS = 1.0
 # Longer than any load takes that a write could overtake.
 MARK_SECONDS = 120
 
 
-def recall(key: str, load: Callable[[], T], seconds: int) -> T:
+def recall(key: str, load: Callable[[], T], seconds: int, kind: Any = Any) -> T:
     """The cached value of `key`, or `load()`, kept for `seconds`. None is never kept.
+
+    A value is stored as msgpack, which knows numbers, texts, bytes, times, lists and mappings only; `kind` is the type
+    that a stored value is converted to. A value that does not fit it is loaded anew.
 
     A reader that loaded before a write and stored after the write's `forget` would leave an old value behind. So each
     `forget` leaves a new mark, and a reader that finds another mark after storing than before loading takes its value
     back.
     """
-    found = quietly("get", key)
+    found: T | None = read_cached(key, kind)
     if found is not None:
-        value: T = found
-        return value
-    mark = quietly("get", f"{key}:mark")
+        return found
+    mark = safe_call("get", f"{key}:mark")
     value = load()
-    if value is not None and quietly("set", key, value, timeout=seconds) and quietly("get", f"{key}:mark") != mark:
-        quietly("delete", key)
+    if value is not None and safe_call("set", key, value, timeout=seconds) and safe_call("get", f"{key}:mark") != mark:
+        safe_call("delete", key)
     return value
+
+
+def read_cached(key: str, kind: Any = Any) -> Any:
+    """The cached value of `key` as a `kind`; None where there is none, or none that fits."""
+    found = safe_call("get", key)
+    try:
+        return None if found is None else msgspec.convert(found, kind)
+    except msgspec.ValidationError:
+        log.warning("a cached value is not what this release stores: %s", key)
+        safe_call("delete", key)
+        return None
 
 
 def take_offered(key: str) -> Any:
     """What `offer` left for `key`, once: a second look in the same request may follow a write. None where nothing."""
     found = this_g().pop(key, None)
-    try:
-        return _read_stored(found) if found else None
-    except Exception as error:
-        log.warning("a cached value is unreadable: %s", type(error).__name__)
-        quietly("delete", key)
-        return None
+    return _read_stored(found) if found else None
 
 
 def shared_key(key: str) -> str | None:
@@ -74,13 +84,13 @@ def offer(key: str, stored: bytes) -> None:
     this_g().setdefault(key, stored)
 
 
-def recall_for_all(key: str, load: Callable[[], T], seconds: int) -> T:
+def recall_for_all(key: str, load: Callable[[], T], seconds: int, kind: Any = Any) -> T:
     """Like `recall`, for what is the same for everyone and read on every request.
 
     Each process keeps its own copy and looks at the cache again after `LOCAL_REFRESH_SECONDS`.
     """
     found: T | None = own_copy(key)
-    return keep_copy(key, recall(key, load, seconds)) if found is None else found
+    return keep_copy(key, recall(key, load, seconds, kind)) if found is None else found
 
 
 def own_copy(key: str) -> Any:
@@ -99,27 +109,57 @@ def keep_copy(key: str, value: T) -> T:
 
 
 def forget(*keys: str) -> None:
-    """Drop `keys`; called after the commit of the write that changed what they hold."""
+    """Drop `keys`; called after the commit of the write that changed what they hold.
+
+    Each is deleted by a call of its own: cachelib's `delete_many` looks whether the keys are gone, and takes a reader
+    that has stored one again meanwhile for an error.
+    """
     for key in keys:
         current_app.extensions.setdefault("memo", {}).pop(key, None)
-        quietly("set", f"{key}:mark", secrets.token_hex(8), timeout=MARK_SECONDS)
-    quietly("delete_many", *keys)
+        safe_call("set", f"{key}:mark", secrets.token_hex(8), timeout=MARK_SECONDS)
+    for key in keys:
+        safe_call("delete", key)
 
 
-def quietly(method: str, *args: Any, **kwargs: Any) -> Any:
-    """Call the cache's `method`; one that is away costs speed, never an answer: the database still knows.
+def try_lock(key: str, seconds: int) -> str | None:
+    """Take a lock that all processes see, for at most `seconds`; the token that `unlock` asks for, None if it is held.
 
-    A cache that did not answer is left alone for a moment, so that one request does not wait for it several times. A
-    `delete` is tried all the same: what it should remove would otherwise come back with the cache.
+    Where the cache cannot be used everybody gets it.
+    """
+    token = secrets.token_hex(8)
+    is_ours = safe_call("add", key, token, timeout=seconds)
+    return token if is_ours is None or is_ours else None
+
+
+def unlock(key: str, token: str) -> None:
+    """Give a lock back, unless its time has run out and somebody else holds it by now."""
+    if is_in_redis():
+        safe_call("delete_if_equal", key, token)
+    elif safe_call("get", key) == token:
+        # Other backends cannot compare and delete in one step; what is left is the moment between these two calls.
+        safe_call("delete", key)
+
+
+def safe_call(method: str, *args: Any, **kwargs: Any) -> Any:
+    """Call the cache's `method`; None where it fails: that costs speed, never an answer, as the database still knows.
+
+    A cache that could not be reached is left alone for a moment, so that one request does not wait for it several
+    times. A `delete` is tried all the same: what it should remove would otherwise come back with the cache. Any other
+    error is a fault of ours: it is logged in full, and the cache goes on being used.
     """
     extensions = current_app.extensions
     if time.monotonic() < extensions.get("cache_away_until", 0) and not method.startswith("delete"):
         return None
     try:
-        return getattr(cache, method)(*args, **kwargs)
+        return getattr(cache.cache, method)(*args, **kwargs)
     except Exception as error:
-        leave_alone()
-        log.warning("the cache is away: %s", type(error).__name__)
+        if is_cache_away(error):
+            leave_alone()
+            log.warning("the cache is away: %s", type(error).__name__)
+        elif is_redis_refusing(error):
+            log.warning("the cache refuses to %s: %s", method, type(error).__name__)
+        else:
+            log.exception("a fault in the cache's %s", method)
         return None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, current_app, make_response, request
 
 from swiper.dispatch import ReadyResponse
-from swiper.memo import keep_copy, own_copy, quietly, recall
+from swiper.memo import keep_copy, own_copy, read_cached, recall, try_lock, unlock
 
 LOCK_SECONDS = 5
 WAIT_SECONDS = 2.0
@@ -47,7 +47,7 @@ def cached_page(
             seconds: int = current_app.config[seconds_setting]
             page = own_copy(key)
             if page is None:
-                page = quietly("get", key)
+                page = read_cached(key, Page)
                 if page is None:
                     try:
                         page = _render_once(key, seconds, functools.partial(view, *args, **kwargs))
@@ -64,13 +64,16 @@ def cached_page(
 def _render_once(key: str, seconds: int, view: Callable[[], Any]) -> Page:
     """The page that somebody else renders just now, or our own. Raises NotAPageError for a response that is no 200."""
     with _locks.setdefault(key, threading.Lock()):
-        page = None if _is_ours_to_render(key) else _wait_for(key)
+        lock = f"{key}:lock"
+        token = try_lock(lock, LOCK_SECONDS)
+        page = _wait_for(key) if token is None else None
         if page is not None:
             return page
         try:
-            return recall(key, lambda: _render(view), seconds)
+            return recall(key, lambda: _render(view), seconds, Page)
         finally:
-            quietly("delete", f"{key}:lock")
+            if token is not None:
+                unlock(lock, token)
 
 
 def _render(view: Callable[[], Any]) -> Page:
@@ -83,16 +86,10 @@ def _render(view: Callable[[], Any]) -> Page:
     return body, hashlib.sha256(body).hexdigest()[:32]
 
 
-def _is_ours_to_render(key: str) -> bool:
-    """Take the lock that all processes see; where the cache is away everyone renders for themself."""
-    is_locked: bool | None = quietly("add", f"{key}:lock", 1, timeout=LOCK_SECONDS)
-    return is_locked is None or bool(is_locked)
-
-
 def _wait_for(key: str) -> Page | None:
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
-        page: Page | None = quietly("get", key)
+        page: Page | None = read_cached(key, Page)
         if page is not None:
             return page
         time.sleep(0.02)

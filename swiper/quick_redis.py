@@ -9,8 +9,6 @@ have one each, and so has what would keep others waiting.
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from flask import Flask
-from flask_caching.backends.rediscache import RedisCache
 from redis import Redis
 from redis.connection import ConnectionInterface, ConnectionPool, SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -129,13 +127,3 @@ class QuickRedis(Redis):
             except ResponseError as error:
                 answers.append(error)
         return answers
-
-
-class SharedRedisCache(RedisCache):
-    """Flask-Caching's Redis backend on the application's own client."""
-
-    @classmethod
-    def factory(cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]) -> "SharedRedisCache":
-        """See Flask-Caching."""
-        options = kwargs | {"host": app.extensions["redis"], "key_prefix": config["CACHE_KEY_PREFIX"]}
-        return cls(*args, **options)

@@ -7,7 +7,6 @@ from typing import Any
 from apiflask.exceptions import HTTPError
 from flask import Flask, Response, current_app, jsonify, request
 from flask_limiter import RateLimitExceeded
-from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
@@ -22,6 +21,7 @@ from swiper.errors import (
 )
 from swiper.extensions import limiter
 from swiper.messages import translate
+from swiper.outages import is_redis_outage
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +79,8 @@ def as_api_error(error: BaseException) -> ApiError:
 
 
 def is_outage(error: BaseException) -> bool:
-    """True where the database or Redis could not be reached, as opposed to having refused what we sent."""
-    if isinstance(error, RedisError | PoolTimeoutError):
+    """True where the database or Redis cannot be used now, as opposed to having refused what we sent."""
+    if isinstance(error, PoolTimeoutError) or is_redis_outage(error):
         return True
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)

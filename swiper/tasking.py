@@ -14,6 +14,7 @@ from gevent.monkey import is_module_patched
 
 from swiper.extensions import redis, this_app
 from swiper.logs import request_id_var
+from swiper.outages import is_broker_outage
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,11 @@ def enqueue(task: Task, *args: Any, delay_seconds: float = 0) -> None:
         # What people read of the arguments; Celery's own way to write that down takes long over many ids.
         task.apply_async(args=args, countdown=delay_seconds or None, argsrepr=repr(args)[:REPR_LENGTH], kwargsrepr="{}")
     except Exception as error:
-        # Broker libraries raise errors of many families; the work itself is safe in the database.
-        log.warning("%s waits for the sweep: the broker is away (%s)", task.name, type(error).__name__)
+        # The caller has committed, and the work is safe in the database: no error here may become theirs.
+        if is_broker_outage(error):
+            log.warning("%s waits for the sweep: the broker is away (%s)", task.name, type(error).__name__)
+        else:
+            log.exception("%s waits for the sweep: a fault in queueing it", task.name)
 
 
 def enqueue_soon(one: Task, many: Task, item: int) -> None:

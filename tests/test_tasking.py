@@ -1,9 +1,12 @@
 """Sweeps: one at a time, none for ever, and none that goes on beside the next."""
 
 import time
+from typing import Any
 
 import pytest
 from flask import Flask
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import ReadOnlyError
 
 from swiper import tasking
 from swiper.auth import codes, tasks
@@ -117,3 +120,30 @@ def test_codes_are_swept_by_one_worker_at_a_time(app: Flask) -> None:
 def waiting(app: Flask) -> list[int]:
     with app.app_context():
         return codes.unsent_codes()
+
+
+class Unsendable:
+    """A task that cannot be queued."""
+
+    name = "auth.send_code"
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def apply_async(self, **_: Any) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [BrokerError(), ConnectionRefusedError(), ReadOnlyError("a replica")])
+def test_work_waits_for_the_sweep_while_the_broker_takes_none(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasking.enqueue(Unsendable(error), 1)  # type: ignore[arg-type]
+    assert [(record.levelname, record.exc_info) for record in caplog.records] == [("WARNING", None)]
+
+
+def test_a_fault_in_queueing_is_logged_in_full_and_costs_the_caller_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    tasking.enqueue(Unsendable(TypeError("not serializable")), 1)  # type: ignore[arg-type]
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.exc_info

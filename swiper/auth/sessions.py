@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from swiper import memo
 from swiper.auth.profiles import account_key
 from swiper.extensions import redis, this_g
+from swiper.outages import is_redis_away, is_redis_outage
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,10 @@ class SessionInterface(RedisSessionInterface):
         try:
             stored = self._read(int(known[1]), known[0], READ_ALONG.get(request.path))
         except RedisError as error:
+            if not is_redis_outage(error):
+                raise
             log.warning("sessions are away: %s", type(error).__name__)
-            if memo.is_in_redis():
+            if memo.is_in_redis() and is_redis_away(error):
                 # The same Redis: a request that is refused in the end should not wait for it again and again.
                 memo.leave_alone()
             return UnreachableSession(sid="", permanent=self.permanent)

@@ -129,7 +129,7 @@ def is_banned(remote_addr: str) -> bool:
 
 
 def _current_list() -> BanList:
-    rows = recall_for_all(CACHE_KEY, _load, CACHE_SECONDS)
+    rows = recall_for_all(CACHE_KEY, _load, CACHE_SECONDS, list[tuple[str, float | None]])
     app = this_app()
     known: BanList | None = app.extensions.get("ban_list")
     if known is not None and known.rows is rows:

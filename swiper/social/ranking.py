@@ -26,6 +26,7 @@ from swiper.auth.profiles import cards_of
 from swiper.dialect import replica_reads
 from swiper.extensions import db, redis, this_app
 from swiper.memo import forget
+from swiper.outages import is_redis_outage
 from swiper.signals import status_changed
 from swiper.social.models import Pair, Swipe, SwipeKind
 
@@ -108,7 +109,14 @@ def _send_gathered(app: Flask, gathered: Counter[int]) -> None:
         try:
             add_all(points)
         except RedisError as error:
-            log.warning("points of %d people are missing until the next rebuild: %s", len(points), type(error).__name__)
+            is_fault = not is_redis_outage(error)
+            log.log(
+                logging.ERROR if is_fault else logging.WARNING,
+                "points of %d people are missing until the next rebuild: %s",
+                len(points),
+                type(error).__name__,
+                exc_info=is_fault,
+            )
 
 
 def add_all(points: Mapping[int, int]) -> None:

@@ -78,7 +78,7 @@ class Standing(NamedTuple):
 
 def list_levels() -> list[Level]:
     """All levels, lowest first."""
-    return recall_for_all(LEVELS_KEY, _load_levels, LEVELS_SECONDS)
+    return recall_for_all(LEVELS_KEY, _load_levels, LEVELS_SECONDS, list[Level])
 
 
 def _load_levels() -> list[Level]:

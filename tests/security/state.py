@@ -7,7 +7,7 @@ from flask import Flask
 from swiper.extensions import db, redis
 
 # What is only remembered for speed, and the count of what an address has tried.
-FLEETING = (b"login:ip:", b"cache:", b"limit", b"LIMIT")
+FLEETING = (b"login:ip:", b"cache2:", b"limit", b"LIMIT")
 
 
 def snapshot(app: Flask) -> dict[Any, Any]:

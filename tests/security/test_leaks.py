@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import logging
-import pickle
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from config.logging import LINE
 from swiper.auth.codes import deliver_code, unsent_codes
 from swiper.auth.models import User
 from swiper.auth.profiles import account_key
+from swiper.cache_backends import PREFIX, PackedSerializer
 from swiper.dialect import now
 from swiper.extensions import db, redis
 from swiper.logs import MaskingFormatter
@@ -366,8 +366,8 @@ def stored_values(app: Flask) -> Iterator[tuple[str, str]]:
 
 
 def unpacked(value: Any) -> str:
-    if isinstance(value, bytes) and value.startswith(b"!\x80"):
-        return repr(pickle.loads(value[1:]))
+    if isinstance(value, bytes) and value.startswith(PREFIX):
+        return repr(PackedSerializer().loads(value))
     text = repr(value)
     for message in re.findall(r'"body": "([A-Za-z0-9+/=]+)"', text):
         text += base64.b64decode(message).decode()
@@ -485,7 +485,7 @@ def test_redis_keeps_a_number_under_its_owner_s_id_alone(traces: Traces) -> None
             if found_in(value, person.secrets()):
                 found.setdefault(key, set()).add(person.name)
     # The account that each of its owner's requests needs; the own view shows number and birthday.
-    assert found == {f"cache:{account_key(person.id)}": {person.name} for person in traces.life.all}
+    assert found == {f"cache2:{account_key(person.id)}": {person.name} for person in traces.life.all}
     longest = traces.wire.app.config["USER_CACHE_SECONDS"]
     assert all(0 < traces.before.seconds[key] <= longest for key in found)
 
