@@ -15,6 +15,7 @@ import itertools
 import sys
 from array import array
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -43,7 +44,7 @@ ID_BYTES = 8
 class Pass(msgspec.Struct):
     """One pass: `base` is the group it begins with, `walked` how far the walk has come that found the rest.
 
-    The rest's ids have 8 bytes each: of a hundred most requests need five.
+    The rest's ids have 8 bytes each: of a hundred most requests need five. `day` is the ordinal of the wish's day.
     """
 
     wish: str
@@ -52,6 +53,7 @@ class Pass(msgspec.Struct):
     rest: bytes = b""
     walked: Place | None = None
     is_whole: bool = False
+    day: int = 0
 
     def behind(self) -> list[int]:
         """The ids of the rest."""
@@ -115,7 +117,11 @@ def show_deck(
     """
     wish = wish_of(account, current)
     stored = read[0] if read else redis.client.get(pass_key(wish.uid))
-    shown = _cards_of_group(wish, group, stored)
+    held = _unpack(stored)
+    if held and held.day > wish.day.toordinal():
+        # Only a later day changes the order: this machine's clock is behind the one that made the pass.
+        wish = wish_of(account, current, date.fromordinal(held.day))
+    shown = _cards_of_group(wish, group, stored, held)
     empty = None if shown else _explain(account, current, wish, group)
     return list(shown), {"users": complete(shown.values()), "empty": empty}
 
@@ -146,9 +152,8 @@ account_deleted.connect(forget_pass)
 rewound.connect(bring_back)
 
 
-def _cards_of_group(wish: Wish, group: int, stored: Any) -> dict[int, KeptCard]:
+def _cards_of_group(wish: Wish, group: int, stored: Any, held: Pass | None) -> dict[int, KeptCard]:
     """A group of the current pass, in its order; group 0, a new day or changed wishes start a new pass."""
-    held = _unpack(stored)
     # A pass that a new day or a changed wish interrupts goes on with a new list at the group asked for.
     base = group if stored else 0
     if held and held.wish != wish.fingerprint:
@@ -156,7 +161,7 @@ def _cards_of_group(wish: Wish, group: int, stored: Any) -> dict[int, KeptCard]:
     if held and group:
         shown, cards, current = _go_on(wish, held, group)
     else:
-        fresh = Pass(wish.fingerprint, base)
+        fresh = Pass(wish.fingerprint, base, day=wish.day.toordinal())
         goes_on = msgspec.structs.replace(held, base=base) if held else fresh
         shown, cards, current = _start(wish, goes_on, group)
         if held and len(shown) < GROUP_SIZE:

@@ -3,7 +3,8 @@
 A swipe is one statement, sent together with its commit. Every part of it hangs on `pair`, which locks the row between
 two people and is empty where the swipe is there already, somebody is missing or the quota is used up: then nothing is
 done. The quota is counted next, so that all swipes lock in the same order. A count beyond the limit, which takes a like
-by another request in the very same moment, ends the statement by dividing by zero, and so undoes it.
+by another request in the very same moment, ends the statement by dividing by zero, and so undoes it. Only a later day
+counts anew (`swiper/vip/quotas.py`).
 
 What the other one has committed while the statement waited for that lock is seen by ON CONFLICT alone, not by UPDATE,
 whose snapshot is older: hence `answered` inserts a like that is always there.
@@ -30,11 +31,12 @@ WITH pair AS (
   ON CONFLICT (sid, uid) DO UPDATE SET is_answered = 1
 )"""
 AND_QUOTA = """AND ($14::int8 IS NULL
-    OR coalesce((SELECT used FROM quotas WHERE uid = $1 AND kind = $12 AND day = $13), 0) < $14)"""
+    OR coalesce((SELECT used FROM quotas WHERE uid = $1 AND kind = $12 AND day >= $13), 0) < $14)"""
 LIKE_PARTS = """, quota AS (
   INSERT INTO quotas (uid, kind, day, used) SELECT $1, $12::text, $13::date, 1 FROM pair
   ON CONFLICT (uid, kind) DO UPDATE
-    SET used = CASE WHEN quotas.day = excluded.day THEN quotas.used + 1 ELSE 1 END, day = excluded.day
+    SET used = CASE WHEN quotas.day >= excluded.day THEN quotas.used + 1 ELSE 1 END,
+      day = greatest(quotas.day, excluded.day)
   RETURNING used
 ), liked AS (
   INSERT INTO likes_in (sid, uid, is_super, is_answered, liked_at)

@@ -20,7 +20,7 @@ from swiper.social.models import LikeIn, Swipe, SwipeKind
 from swiper.social.pairs import PairState, lock_pair, pair_of, set_mask
 from swiper.social.ranking import add_points
 from swiper.vip.levels import Standing
-from swiper.vip.quotas import QuotaKind, day_of, give_back, limit_of, spend, used_up
+from swiper.vip.quotas import QuotaKind, day_of, give_back, limit_of, spend
 
 QUOTA_OF = {SwipeKind.LIKE: QuotaKind.LIKE, SwipeKind.SUPERLIKE: QuotaKind.SUPERLIKE}
 
@@ -84,7 +84,8 @@ def _swipe_quickly(
         _, rows, _ = lane.ask((BEGIN, ()), (statement, values), (COMMIT, ()))
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) == quick.BEYOND_QUOTA:
-            raise used_up() from error
+            # `_swipe` decides again, under the row's lock, and knows when the quota comes back.
+            return None, []
         raise
     if not rows:
         return None, []

@@ -65,9 +65,9 @@ class Wish:
         return and_(Discovery.location == self.location, Discovery.sex.in_(self.sexes), self.admits())
 
 
-def wish_of(account: Account, current: Standing) -> Wish:
-    """The caller's wish. Raises ProfileError that names what the profile still lacks."""
-    return _own_wish(account, account.wanted_location(current), today())
+def wish_of(account: Account, current: Standing, day: date | None = None) -> Wish:
+    """The caller's wish, as of `day` (today). Raises ProfileError that names what the profile still lacks."""
+    return _own_wish(account, account.wanted_location(current), day or today())
 
 
 # Asked for with each group of a deck, and the same until the caller's account changes.

@@ -29,7 +29,11 @@ class QuotaKind(StrEnum):
 
 
 class Quota(Model):
-    """How often a user did something on `day`; an older day counts as zero."""
+    """How often a user did something on `day`; an older day counts as zero.
+
+    `day` only moves forward. A clock that is behind (two machines around midnight, a step of NTP) counts on the day
+    that is stored, so a day that has begun is never granted again.
+    """
 
     __tablename__ = "quotas"
 
@@ -49,9 +53,9 @@ def day_of(moment: datetime) -> date:
     return moment.astimezone(_zone()).date()
 
 
-def resets_at() -> datetime:
-    """The coming midnight in the service's time zone, told in UTC."""
-    return span_of(today())[1]
+def resets_at(day: date | None = None) -> datetime:
+    """The midnight that ends `day`, or today, in the service's time zone, told in UTC."""
+    return span_of(day or today())[1]
 
 
 def span_of(day: date) -> tuple[datetime, datetime]:
@@ -80,28 +84,35 @@ def limit_of(kind: QuotaKind, current: Standing) -> int | None:
 
 def spend(uid: int, kind: QuotaKind, limit: int | None) -> None:
     """Count one in the running transaction. Raises RateLimitedError with the reset time when none is left."""
-    if _count_one(uid, kind, limit):
+    # One moment for the whole decision: midnight may come between two looks at the clock.
+    moment = now()
+    day = day_of(moment)
+    if _count_one(uid, kind, limit, day):
         return
-    insert_if_absent(Quota, [{"uid": uid, "kind": kind, "day": today(), "used": 0}], ["uid", "kind"])
-    if not _count_one(uid, kind, limit):
-        raise used_up()
+    insert_if_absent(Quota, [{"uid": uid, "kind": kind, "day": day, "used": 0}], ["uid", "kind"])
+    if not _count_one(uid, kind, limit, day):
+        raise _used_up(uid, kind, moment)
 
 
-def used_up() -> RateLimitedError:
-    """What is raised when nothing is left, with the reset time."""
-    return RateLimitedError((resets_at() - now()).total_seconds(), "Today's quota is used up.", reset_at=resets_at())
+def _used_up(uid: int, kind: QuotaKind, moment: datetime) -> RateLimitedError:
+    """What is raised when nothing is left, with the reset time: the end of the day that the row counts."""
+    counted = db.session.scalar(select(Quota.day).where(Quota.uid == uid, Quota.kind == kind))
+    reset_at = resets_at(max(counted or date.min, day_of(moment)))
+    return RateLimitedError((reset_at - moment).total_seconds(), "Today's quota is used up.", reset_at=reset_at)
 
 
-def _count_one(uid: int, kind: QuotaKind, limit: int | None) -> bool:
-    is_today = Quota.day == today()
+def _count_one(uid: int, kind: QuotaKind, limit: int | None, day: date) -> bool:
+    is_over = Quota.day < day
     statement = (
         update(Quota)
         .where(Quota.uid == uid, Quota.kind == kind)
         # MariaDB assigns from left to right, so the count must be settled before the day moves on.
-        .ordered_values((Quota.used, case((is_today, Quota.used + 1), else_=1)), (Quota.day, today()))
+        .ordered_values(
+            (Quota.used, case((is_over, 1), else_=Quota.used + 1)), (Quota.day, case((is_over, day), else_=Quota.day))
+        )
     )
     if limit is not None:
-        statement = statement.where(or_(Quota.used < limit, ~is_today) if limit > 0 else false())
+        statement = statement.where(or_(Quota.used < limit, is_over) if limit > 0 else false())
     # The rows matched, not those changed: SQLAlchemy asks PyMySQL for found rows.
     result = db.session.execute(statement, execution_options={"synchronize_session": False})
     return bool(result.rowcount)  # type: ignore[attr-defined]
@@ -109,17 +120,19 @@ def _count_one(uid: int, kind: QuotaKind, limit: int | None) -> bool:
 
 def give_back(uid: int, kind: QuotaKind, day: date) -> None:
     """Take back one that was counted on `day`, in the running transaction; a day that has passed is left alone."""
+    # What was counted today stands in the row even if another machine's clock has opened the next day there.
+    is_counted = Quota.day >= day if day >= today() else Quota.day == day
     db.session.execute(
         update(Quota)
-        .where(Quota.uid == uid, Quota.kind == kind, Quota.day == day, Quota.used > 0)
+        .where(Quota.uid == uid, Quota.kind == kind, is_counted, Quota.used > 0)
         .values(used=Quota.used - 1),
         execution_options={"synchronize_session": False},
     )
 
 
-def quotas_left(uid: int, current: Standing) -> dict[str, dict[str, int | None]]:
-    """By kind: today's limit, what is used and what is left; None is without limit."""
-    rows = db.session.execute(select(Quota.kind, Quota.used).where(Quota.uid == uid, Quota.day == today()))
+def quotas_left(uid: int, current: Standing, day: date | None = None) -> dict[str, dict[str, int | None]]:
+    """By kind: the limit of `day` (today), what is used and what is left; None is without limit."""
+    rows = db.session.execute(select(Quota.kind, Quota.used).where(Quota.uid == uid, Quota.day >= (day or today())))
     used = {row.kind: row.used for row in rows}
     report = {}
     for kind in QuotaKind:

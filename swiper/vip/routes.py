@@ -31,15 +31,15 @@ def show_levels() -> dict[str, Any]:
 @blueprint.output(schemas.MembershipOut)
 def show_membership() -> dict[str, Any]:
     """The caller's level, expiry, permissions and what is left of today's quotas."""
-    level = g.standing.level
+    level, day = g.standing.level, quotas.today()
     return ok(
         {
             "level": level.level,
             "name": level.name,
             "expires_at": g.standing.expires_at,
             "permissions": level.permissions,
-            "quotas": quotas.quotas_left(g.uid, g.standing),
-            "resets_at": quotas.resets_at(),
+            "quotas": quotas.quotas_left(g.uid, g.standing, day),
+            "resets_at": quotas.resets_at(day),
         }
     )
 

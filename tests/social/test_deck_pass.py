@@ -358,3 +358,22 @@ def test_a_group_fetched_ahead_does_not_lose_the_pass_that_begins_meanwhile(peop
 def man_of(people: People, person: Person) -> Person:
     """The same person on another device."""
     return Person(person.id, person.phone, people.client_of(person.id))
+
+
+def test_a_clock_that_goes_back_across_midnight_does_not_change_the_order(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, datetime(2026, 3, 10, 15, 59, 30, tzinfo=UTC))
+    man = people.add()
+    for _ in range(25):
+        people.woman()
+    before = whole_deck(man)
+    clock.advance(minutes=1)
+    order = whole_deck(man)
+    assert order != before
+    shown = []
+    for group in range(5):
+        # Two machines answer in turns, the one's clock a minute behind.
+        clock.advance(minutes=1 if group % 2 else -1)
+        shown += man.deck(group)
+    assert shown == order == whole_deck(man)
