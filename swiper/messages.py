@@ -20,6 +20,9 @@ ZH: Mapping[str, str] = {
     "This method is not allowed here.": "此处不支持该请求方法。",
     "Access is refused.": "访问被拒绝。",
     "The service is not available right now; nothing was changed.": "服务暂时不可用，未做任何更改。",
+    "The service is not available right now. The code may be used up; if it is refused, ask for a new one.": (
+        "服务暂时不可用。验证码可能已失效，如被拒绝请重新获取。"
+    ),
     "Sold out.": "已售罄。",
     "A page of another site may not do this.": "不允许来自其他网站的请求。",
     "The payment notice was refused.": "支付通知被拒绝。",

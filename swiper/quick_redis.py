@@ -6,7 +6,9 @@ new one, as the client's `Retry` asks for in any case. The greenlets of a gevent
 have one each, and so has what would keep others waiting.
 """
 
-from collections.abc import Callable
+import functools
+import secrets
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from redis import Redis
@@ -22,6 +24,36 @@ T = TypeVar("T")
 # Whoever sends one of these may wait for long, and everything behind it would wait as well.
 BLOCKING = frozenset({"BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD"})
 BLOCKING |= {"XREADGROUP", "WAIT", "WAITAOF", "SUBSCRIBE", "PSUBSCRIBE", "MONITOR"}
+# Longer than a command that is sent again can take. The last of KEYS holds the answer that was given to this request.
+KEPT_ANSWER_MS = 10_000
+ONCE = """
+local answer_key = table.remove(KEYS)
+local kept = redis.call('GET', answer_key)
+if kept then return tonumber(kept) end
+local function run()
+%s
+end
+local answer = run()
+redis.call('SET', answer_key, answer, 'PX', %d)
+return answer
+"""
+
+
+@functools.lru_cache(maxsize=100)
+def _with_kept_answer(script: str) -> str:
+    return ONCE % (script, KEPT_ANSWER_MS)
+
+
+def once(script: str, keys: Sequence[str], *args: Any) -> tuple[Any, ...]:
+    """The command that runs a script once, however often it is sent: a repetition gets the first answer.
+
+    A connection may be lost after Redis has run a script and before its answer has come; the client then sends the
+    command again. So each script that counts or consumes goes this way. It answers with a whole number.
+    """
+    first = keys[0]
+    slot = first if "{" in first else f"{{{first}}}"
+    answer_key = f"{slot}:answer:{secrets.token_hex(8)}"
+    return "EVAL", _with_kept_answer(script), len(keys) + 1, *keys, answer_key, *args
 
 
 class QuickPool(ConnectionPool):
@@ -55,6 +87,10 @@ class QuickRedis(Redis):
             raise answer
         read = self.response_callbacks.get(args[0])
         return read(answer, **options) if read else answer
+
+    def eval_once(self, script: str, keys: Sequence[str], *args: Any) -> int:
+        """The whole number that a script answers, which may consume something; see `once`. Raises RedisError."""
+        return cast(int, self.execute_command(*once(script, keys, *args)))
 
     def execute_together(self, *commands: tuple[Any, ...]) -> list[Any]:
         """The answers to several commands that are sent at once; one that failed stands there as its ResponseError."""

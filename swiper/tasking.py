@@ -27,7 +27,11 @@ REPR_LENGTH = 200
 SWEEP_SECONDS = 30.0
 # A sweep that has said nothing for so long is dead. Each item renews it, so it is longer than any item takes.
 LEASE_SECONDS = 20.0
-# KEYS: lease. ARGV: token, ms. Both do nothing where the lease is another's by now.
+# KEYS: lease. ARGV: token, ms. Each may be sent again, and does nothing where the lease is another's by now.
+TAKE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
+return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0
+"""
 RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 0"
 
@@ -88,7 +92,7 @@ class Turn:
         self.key, self.token = f"alone:{name}", secrets.token_hex(8)
         self.lease_ms = int(lease_seconds * 1000)
         self.deadline = time.monotonic() + SWEEP_SECONDS
-        self.is_ours = bool(redis.client.set(self.key, self.token, nx=True, px=self.lease_ms))
+        self.is_ours = bool(redis.client.eval(TAKE, 1, self.key, self.token, self.lease_ms))
 
     def __bool__(self) -> bool:
         return self.is_ours

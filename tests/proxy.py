@@ -21,6 +21,8 @@ class FreezableProxy:
         self.flows.set()
         self.trigger: re.Pattern[bytes] | None = None
         self.is_trigger_sent = False
+        self.losing: re.Pattern[bytes] | None = None
+        self.lost: socket.socket | None = None
         self.accepted = 0
         self.answers = 0
         self.last_answer: int | None = None
@@ -36,6 +38,10 @@ class FreezableProxy:
     def freeze_at(self, trigger: bytes, *, is_sent: bool) -> None:
         """Freeze when a client sends what the expression `trigger` finds: before the server gets it, or just after."""
         self.trigger, self.is_trigger_sent = re.compile(trigger), is_sent
+
+    def lose_answer_to(self, trigger: bytes) -> None:
+        """Close the connection on which a client sends what `trigger` finds, once the server has answered it."""
+        self.losing = re.compile(trigger)
 
     def freeze_after(self, answers: int) -> None:
         """Freeze when the server has sent so many pieces in all."""
@@ -75,6 +81,9 @@ class FreezableProxy:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self.flows.wait()
+                if source is self.lost:
+                    # The server has done what it was asked; nobody is told.
+                    break
                 note(data, sink)
             sink.shutdown(socket.SHUT_WR)
 
@@ -84,6 +93,8 @@ class FreezableProxy:
             self.freeze()
             if not self.is_trigger_sent:
                 self.flows.wait()
+        if self.losing and self.losing.search(data):
+            self.losing, self.lost = None, sink
         sink.sendall(data)
 
     def _note_answer(self, data: bytes, sink: socket.socket) -> None:

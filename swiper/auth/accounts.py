@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
+from redis.exceptions import RedisError
 from sqlalchemy import delete, select
 
 from swiper.auth import quick
@@ -27,9 +28,10 @@ from swiper.auth.phones import parse_phone
 from swiper.auth.profiles import Account, assemble, forget_account, modify_profile, own_account
 from swiper.auth.sessions import count_sessions, end_all_sessions
 from swiper.dialect import after_commit, again_on_conflict, insert_if_absent, now, quick_lane, transactional
-from swiper.errors import BannedError, CodeError, LoginError, NotFoundError
+from swiper.errors import BannedError, CodeError, LoginError, NotFoundError, UnavailableError
 from swiper.extensions import db
 from swiper.ids import new_id
+from swiper.outages import is_redis_away
 from swiper.quick_postgres import QuickLane
 from swiper.signals import account_deleted, account_exporting, status_changed
 from swiper.vip.levels import Standing
@@ -39,26 +41,48 @@ from swiper.vip.quotas import Quota
 
 log = logging.getLogger(__name__)
 
+R = TypeVar("R")
 
-def log_in(phonenum: str, code: str) -> Account:
-    """The account that a right code opens; it is made at the first login.
+CODE_IN_DOUBT = "The service is not available right now. The code may be used up; if it is refused, ask for a new one."
+
+
+def log_in(phonenum: str, code: str, open_session: Callable[[Account], R]) -> R:
+    """What `open_session` makes of the account that a right code opens; the account is made at the first login.
 
     Raises ParamError for a bad number, CodeError for a wrong, expired, used or locked code, BannedError for a suspended
-    account, LoginError for one that is deleted at this moment. When the account cannot be read after the code was
-    consumed, the code becomes valid again.
+    account, LoginError for one that is deleted at this moment. When the login fails after the code was consumed, the
+    code becomes valid again; where that is not certain, the UnavailableError says so.
     """
     phone = parse_phone(phonenum)
-    rest_ms = redeem_code(phone, code)
-    if not rest_ms:
-        raise CodeError()
+    rest_ms = _redeem(phone, code)
     try:
         account = find_or_create(phone)
+        if account.status is not Status.SUSPENDED:
+            return open_session(account)
     except Exception:
-        restore_code(phone, code, rest_ms)
+        _restore(phone, code, rest_ms)
         raise
-    if account.status is Status.SUSPENDED:
-        raise BannedError()
-    return account
+    raise BannedError()
+
+
+def _redeem(phone: str, code: str) -> int:
+    try:
+        rest_ms = redeem_code(phone, code)
+    except RedisError as error:
+        if is_redis_away(error):
+            raise UnavailableError(CODE_IN_DOUBT) from error
+        raise
+    if not rest_ms:
+        raise CodeError()
+    return rest_ms
+
+
+def _restore(phone: str, code: str, rest_ms: int) -> None:
+    try:
+        restore_code(phone, code, rest_ms)
+    except RedisError as error:
+        log.warning("a code could not be made valid again: %s", type(error).__name__)
+        raise UnavailableError(CODE_IN_DOUBT) from error
 
 
 def find_or_create(phone: str) -> Account:

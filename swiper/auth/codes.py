@@ -23,6 +23,7 @@ from swiper.dialect import again_on_conflict, insert_if_absent, now, quick_lane,
 from swiper.errors import RateLimitedError
 from swiper.extensions import db, redis, this_app
 from swiper.ids import new_id
+from swiper.quick_redis import once
 from swiper.signals import code_issued
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,8 @@ redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'guesses', 0)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 0
 """
+# The same unless there is one.
+RESTORE = f"if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end\n{STORE}"
 
 
 def _keys(phone: str) -> list[str]:
@@ -128,7 +131,7 @@ def count_guess(remote_addr: str) -> None:
     """Count one attempt at a login against its address. Raises RateLimitedError when the minute's are used up."""
     key = f"login:ip:{_address_digest(remote_addr)}"
     limit = this_app().config["LOGIN_PER_IP_PER_MINUTE"]
-    _require_no_wait(redis.client.eval(COUNT_WITHIN, 1, key, limit, MINUTE_MS))
+    _require_no_wait(redis.client.eval_once(COUNT_WITHIN, [key], limit, MINUTE_MS))
 
 
 def _require_no_wait(milliseconds: int) -> None:
@@ -149,10 +152,10 @@ def _reserve(keys: list[str], budgets: list[tuple[str, int]]) -> None:
         config["SMS_PER_NUMBER_PER_HOUR"],
         config["SMS_PER_NUMBER_PER_DAY"],
     )
-    _require_no_wait(redis.client.eval(RESERVE_NUMBER, 3, *keys[:3], *limits))
+    _require_no_wait(redis.client.eval_once(RESERVE_NUMBER, keys[:3], *limits))
     counted: list[str] = []
     try:
-        counts = [("EVAL", COUNT_WITHIN, 1, key, limit, DAY_MS) for key, limit in budgets]
+        counts = [once(COUNT_WITHIN, [key], limit, DAY_MS) for key, limit in budgets]
         answers = redis.client.execute_together(*counts)
         counted = [key for (key, _), answer in zip(budgets, answers, strict=True) if answer == 0]
         for answer in answers:
@@ -169,9 +172,9 @@ def _take_back(keys: list[str], counters: list[str], *, is_stored: bool = False)
     lock, hour, day, code = keys
     try:
         redis.client.delete(lock, *([code] if is_stored else []))
-        redis.client.eval(UNCOUNT, 2, hour, day)
+        redis.client.eval_once(UNCOUNT, [hour, day])
         for key in counters:
-            redis.client.eval(UNCOUNT, 1, key)
+            redis.client.eval_once(UNCOUNT, [key])
     except Exception as error:
         log.warning("a reservation for a code could not be taken back: %s", type(error).__name__)
 
@@ -214,12 +217,15 @@ def redeem_code(phone: str, code: str) -> int:
     a code logs in once, however many ask at the same moment.
     """
     guesses = this_app().config["CODE_MAX_GUESSES"]
-    return int(redis.client.eval(REDEEM, 1, _keys(phone)[3], _digest(phone, code), guesses))
+    return redis.client.eval_once(REDEEM, [_keys(phone)[3]], _digest(phone, code), guesses)
 
 
 def restore_code(phone: str, code: str, rest_ms: int) -> None:
-    """Make a redeemed code valid again for the time it had left, since its login could not be completed."""
-    redis.client.eval(STORE, 1, _keys(phone)[3], _digest(phone, code), rest_ms)
+    """Make a redeemed code valid again for the time it had left, since its login could not be completed.
+
+    A code that was issued meanwhile stays.
+    """
+    redis.client.eval(RESTORE, 1, _keys(phone)[3], _digest(phone, code), rest_ms)
 
 
 def deliver_code(outbox_id: int) -> bool:

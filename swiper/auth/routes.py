@@ -84,10 +84,14 @@ def verify_by_get(wanted: dict[str, str]) -> dict[str, Any]:
 def login(given: dict[str, str]) -> dict[str, Any]:
     """Log in with the code; the first login makes the account."""
     codes.count_guess(request.remote_addr or "")
-    account = accounts.log_in(given["phonenum"], given["vcode"])
-    # Whatever fails does so before this: an answer that is an error would bring its session with it.
-    sessions.start_session(session, account.id)
-    return ok(profiles.own_view(account))
+
+    def open_session(account: profiles.Account) -> dict[str, Any]:
+        answer = ok(profiles.own_view(account))
+        # Whatever fails does so before this: an answer that is an error would bring its session with it.
+        sessions.start_session(session, account.id)
+        return answer
+
+    return accounts.log_in(given["phonenum"], given["vcode"], open_session)
 
 
 @blueprint.post("/logout")

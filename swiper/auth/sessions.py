@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from swiper import memo
 from swiper.auth.profiles import account_key
-from swiper.extensions import redis, this_g
+from swiper.extensions import redis, this_app, this_g
 from swiper.outages import is_redis_away, is_redis_outage
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ return 0
 """
 # What the interface's own serializer writes; its decoder would try pickle on anything else.
 _decode = msgspec.msgpack.Decoder(dict[str, Any]).decode
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class UnreachableSession(ServerSideSession):
@@ -109,10 +110,7 @@ class SessionInterface(RedisSessionInterface):
         super().save_session(app, session, response)
 
     def _upsert_session(self, session_lifetime: timedelta, session: ServerSideSession, store_id: str) -> None:
-        """Store a session and list it among its user's own in one step: no logout everywhere comes in between."""
-        seconds, moment = int(session_lifetime.total_seconds()), time.time()
-        keys = (store_id, _index(session["uid"]))
-        redis.client.eval(STORE, 2, *keys, self.serializer.encode(session), seconds, session.sid, moment)
+        """Nothing: `start_session` has stored it, and an answer that cannot keep what it says is none of ours."""
 
 
 def init_app(app: Flask) -> None:
@@ -142,13 +140,24 @@ def _index(uid: int) -> str:
 
 
 def start_session(session: Any, uid: int) -> None:
-    """Log `uid` in: new session id, nothing taken over from before. Stored and listed when the answer is sent."""
-    if session.get("uid"):
-        redis.client.zrem(_index(session["uid"]), session.sid)
-        redis.client.delete(key_of(session.sid))
+    """Log `uid` in: new session id, nothing taken over from before.
+
+    Stored and listed among the user's own in one step, so no logout everywhere comes in between. Where that fails it
+    raises, and the answer brings no cookie, since `session` has not changed.
+    """
+    former, former_uid, fresh = session.sid, session.get("uid"), new_sid(uid)
+    _store({"uid": uid}, fresh)
+    if former_uid:
+        redis.client.zrem(_index(former_uid), former)
+        redis.client.delete(key_of(former))
     session.clear()
     session["uid"] = uid
-    session.sid = new_sid(uid)
+    session.sid = fresh
+
+
+def _store(content: dict[str, Any], sid: str) -> None:
+    seconds, uid = int(this_app().permanent_session_lifetime.total_seconds()), content["uid"]
+    redis.client.eval(STORE, 2, key_of(sid), _index(uid), _encode(content), seconds, sid, time.time())
 
 
 def end_session(session: Any, uid: int) -> None:

@@ -122,7 +122,7 @@ def _send_gathered(app: Flask, gathered: Counter[int]) -> None:
 def add_all(points: Mapping[int, int]) -> None:
     """Add to the scores of several people, by id."""
     if points:
-        redis.client.eval(ADD, 2, KEY, WATCHED_KEY, *itertools.chain.from_iterable(points.items()))
+        redis.client.eval_once(ADD, [KEY, WATCHED_KEY], *itertools.chain.from_iterable(points.items()))
 
 
 def drop_from_ranking(uid: int) -> None:
