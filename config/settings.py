@@ -97,6 +97,8 @@ class Settings(BaseSettings):
     aliyun_access_key_secret: str = ""
     aliyun_sms_sign_name: str = ""
     aliyun_sms_template_code: str = ""
+    aliyun_sms_international_sign_name: str = ""
+    aliyun_sms_international_template_code: str = ""
     aliyun_sms_endpoint: str = "dysmsapi.aliyuncs.com"
     aliyun_sms_protocol: str = "HTTPS"
     ronglian_account_sid: str = ""
@@ -193,6 +195,10 @@ class Settings(BaseSettings):
                     self.payment_provider != "none"
                     and (len(self.payment_secret) < 32 or PLACEHOLDER in self.payment_secret),
                     "PAYMENT_SECRET needs 32 characters or more of your own",
+                ),
+                (
+                    bool(self.aliyun_sms_international_sign_name) != bool(self.aliyun_sms_international_template_code),
+                    "ALIYUN_SMS_INTERNATIONAL_SIGN_NAME and ALIYUN_SMS_INTERNATIONAL_TEMPLATE_CODE go together",
                 ),
                 (not self.database_url, "DATABASE_URL is not set"),
                 (not self.redis_url, "REDIS_URL is not set"),

@@ -12,6 +12,7 @@ from swiper.auth.models import Preferences, User
 from swiper.auth.operators import list_operators
 from swiper.auth.phones import parse_phone
 from swiper.bans.services import list_bans
+from swiper.characters import simplify
 from swiper.desk import changes
 from swiper.dialect import now
 from swiper.errors import ApiError, NotFoundError
@@ -90,7 +91,8 @@ def list_bans_command() -> None:
 
 def _find(phone: str) -> int:
     # Robots' numbers are none that could be parsed.
-    return find_by_phone(phone if is_robot_phone(phone) else parse_phone(phone))
+    plain = simplify(phone).replace(" ", "")
+    return find_by_phone(plain if is_robot_phone(plain) else parse_phone(phone))
 
 
 @click.command("suspend")

@@ -41,6 +41,10 @@ ZH: Mapping[str, str] = {
     "Not a valid date.": "必须是日期（YYYY-MM-DD）。",
     "Not a valid id.": "无效的编号。",
     "Not a valid phone number.": "无效的手机号码。",
+    "This can be two numbers: send its plus as %2B, or write 00 and the country code.": (
+        "此号码可能指两个号码：请将加号写作 %2B，或以 00 和国家代码开头。"
+    ),
+    "No provider sends to this country.": "暂不支持向该国家或地区发送短信。",
     "Not a valid file.": "必须是文件。",
     "Invalid input type.": "输入类型有误。",
     "Out of range.": "超出允许范围。",

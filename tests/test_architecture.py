@@ -10,7 +10,7 @@ from config.settings import ROOT
 PACKAGE = ROOT / "swiper"
 # Each part may import only what stands to its left; parts of one group do not import each other.
 ORDER = [
-    ["messages", "logs", "ids", "signals", "outages", "cache_backends", "lines", "dispatch"],
+    ["messages", "logs", "ids", "characters", "signals", "outages", "cache_backends", "lines", "dispatch"],
     ["redis_line", "quick_postgres", "memcached"],
     ["quick_redis", "postgres_line"],
     ["errors"],

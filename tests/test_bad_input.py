@@ -316,7 +316,7 @@ def test_an_order_takes_whole_numbers_in_range_alone(app: Flask, person: Person,
 def test_a_code_of_any_characters_is_a_wrong_code(client: FlaskClient, people: People) -> None:
     client.post("/api/user/verify", json={"phonenum": "13800138000"})
     code = people.sent_code()
-    for guess in ("\ud800", "\x00" * 6, "😀", f" {code}", code[:5]):
+    for guess in ("\ud800", "\x00" * 6, "😀", f"{code}0", code[:5], f"{code}x"):
         client.post("/api/user/verify", json={"phonenum": "13800138000"})
         answer = post(client, "/api/user/login", {"phonenum": "13800138000", "vcode": guess})
         assert (answer.status_code, answer.json["code"]) == (400, 1000), guess

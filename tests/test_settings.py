@@ -189,6 +189,8 @@ def test_production_starts_with_everything_in_place(load: Callable[..., Settings
         ({"SMS_PROVIDERS": "aliyun,console"}, "console"),
         ({"SMS_PROVIDERS": ""}, "SMS_PROVIDERS"),
         ({"ALIYUN_ACCESS_KEY_SECRET": ""}, "ALIYUN_ACCESS_KEY_SECRET"),
+        ({"ALIYUN_SMS_INTERNATIONAL_SIGN_NAME": "x"}, "ALIYUN_SMS_INTERNATIONAL_TEMPLATE_CODE"),
+        ({"ALIYUN_SMS_INTERNATIONAL_TEMPLATE_CODE": "x"}, "ALIYUN_SMS_INTERNATIONAL_SIGN_NAME"),
         ({"SMS_PROVIDERS": "aliyun,ronglian"}, "RONGLIAN_ACCOUNT_SID"),
         ({"STORAGE": "qiniu"}, "QINIU_BUCKET"),
         ({"STORAGE": "s3"}, "S3_BUCKET"),

@@ -24,7 +24,7 @@ from swiper.auth.models import (
     Upload,
     User,
 )
-from swiper.auth.phones import parse_phone
+from swiper.auth.phones import parse_code, parse_phone
 from swiper.auth.profiles import Account, assemble, forget_account, modify_profile, own_account
 from swiper.auth.sessions import count_sessions, end_all_sessions
 from swiper.dialect import after_commit, again_on_conflict, insert_if_absent, now, quick_lane, transactional
@@ -53,14 +53,17 @@ def log_in(phonenum: str, code: str, open_session: Callable[[Account], R]) -> R:
     account, LoginError for one that is deleted at this moment. When the login fails after the code was consumed, the
     code becomes valid again; where that is not certain, the UnavailableError says so.
     """
-    phone = parse_phone(phonenum)
-    rest_ms = _redeem(phone, code)
+    phone, digits = parse_phone(phonenum), parse_code(code)
+    if digits is None:
+        # What can be no code costs no guess.
+        raise CodeError()
+    rest_ms = _redeem(phone, digits)
     try:
         account = find_or_create(phone)
         if account.status is not Status.SUSPENDED:
             return open_session(account)
     except Exception:
-        _restore(phone, code, rest_ms)
+        _restore(phone, digits, rest_ms)
         raise
     raise BannedError()
 

@@ -20,7 +20,7 @@ from swiper.auth.models import SmsOutbox
 from swiper.auth.phones import keyed_digest, parse_phone
 from swiper.bans.services import client_network
 from swiper.dialect import again_on_conflict, insert_if_absent, now, quick_lane, transactional
-from swiper.errors import RateLimitedError
+from swiper.errors import ParamError, RateLimitedError
 from swiper.extensions import db, redis, this_app
 from swiper.ids import new_id
 from swiper.quick_redis import once
@@ -101,10 +101,12 @@ def _digest(phone: str, code: str) -> str:
 def issue_code(phonenum: str, remote_addr: str) -> int:
     """Make a code for a number and put it into the outbox; the outbox id is returned, for the task that sends it.
 
-    Raises ParamError for a bad number, RateLimitedError when a budget is used up. When anything fails on the way, the
-    budgets are as before and no code is valid.
+    Raises ParamError for a bad number or one that no provider sends to, RateLimitedError when a budget is used up.
+    When anything fails on the way, the budgets are as before and no code is valid.
     """
     phone = parse_phone(phonenum)
+    if not sms.can_send_to(phone):
+        raise ParamError(errors={"phonenum": ["No provider sends to this country."]})
     keys, budgets = _keys(phone), _budgets(remote_addr)
     _reserve(keys, budgets)
     code = f"{secrets.randbelow(1_000_000):06d}"

@@ -1,39 +1,83 @@
-"""Phone numbers, parsed to E.164 before anything is keyed by them."""
+"""Phone numbers and codes in the one form that all their spellings share; numbers are keyed by E.164 alone."""
 
 import hmac
 import re
-import unicodedata
 
 import phonenumbers
-from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
+from swiper.characters import simplify
 from swiper.errors import ParamError
 from swiper.extensions import this_app
 
 SENDABLE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.PERSONAL_NUMBER)
-PLAIN = re.compile(r"\+?[0-9 ().\-]{5,32}", re.ASCII)
+NUMBER = re.compile(r"(?P<before>[ ().\-]*)(?P<plus>\+?)(?P<after>[0-9 ().\-]+)")
+# RFC 3966. Of its parameters, only a country code as context leaves no doubt about whose number this is.
+TEL_URI = re.compile(r" *tel:(?://)?(?P<number>[^;]*)(?:;phone-context=[+ ](?P<context>[0-9.\-]+))?", re.IGNORECASE)
+CODE = re.compile(r"[0-9]{6}")
 
 
 def parse_phone(text: str) -> str:
-    """The E.164 form of a mobile number typed in any usual way; `DEFAULT_REGION` where it names no country.
+    """The E.164 form of a mobile number typed or pasted in any usual way; `DEFAULT_REGION` where it names no country.
 
-    Raises ParamError for what is no mobile number, robots' numbers included.
+    Raises ParamError for what is no mobile number, robots' numbers included, and for what can be two numbers.
     """
-    plain = unicodedata.normalize("NFKC", text).strip()
-    if not PLAIN.fullmatch(plain):
-        raise _not_valid()
+    numbers = {_e164(number): number for number in map(_valid_number, readings(text)) if number}
+    if len(numbers) > 1:
+        raise _refusal("This can be two numbers: send its plus as %2B, or write 00 and the country code.")
+    for phone, number in numbers.items():
+        if phonenumbers.number_type(number) in SENDABLE:
+            return phone
+    raise _refusal("Not a valid phone number.")
+
+
+def readings(text: str) -> list[str]:
+    """What may be meant by `text`, each as digits with or without a plus; empty for what is no number.
+
+    A plus that a client did not escape arrives as a space: where a space stands before the digits, there are two.
+    """
+    found = NUMBER.fullmatch(_without_scheme(simplify(text)))
+    if found is None:
+        return []
+    digits = re.sub(r"[^0-9]", "", found["after"])
+    if not 5 <= len(digits) <= 32:
+        return []
+    if found["plus"]:
+        return ["+" + digits]
+    is_plus_lost = " " in found["before"] or " " in found["after"][: found["after"].index(digits[0])]
+    return [digits, "+" + digits] if is_plus_lost else [digits]
+
+
+def _without_scheme(text: str) -> str:
+    """The number of a `tel:` URI with its context before it; any other text, and a URI in doubt, as it is."""
+    found = TEL_URI.fullmatch(text)
+    if found is None:
+        return text
+    if found["context"] is None:
+        return found["number"]
+    return text if "+" in found["number"] else f"+{found['context']}{found['number']}"
+
+
+def _valid_number(reading: str) -> PhoneNumber | None:
     try:
-        number = phonenumbers.parse(plain, this_app().config["DEFAULT_REGION"])
-    except phonenumbers.NumberParseException as error:
-        raise _not_valid() from error
-    # A number that is not valid has no type.
-    if phonenumbers.number_type(number) not in SENDABLE:
-        raise _not_valid()
+        number = phonenumbers.parse(reading, this_app().config["DEFAULT_REGION"])
+    except phonenumbers.NumberParseException:
+        return None
+    return number if phonenumbers.is_valid_number(number) else None
+
+
+def _e164(number: PhoneNumber) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
-def _not_valid() -> ParamError:
-    return ParamError(errors={"phonenum": ["Not a valid phone number."]})
+def _refusal(reason: str) -> ParamError:
+    return ParamError(errors={"phonenum": [reason]})
+
+
+def parse_code(text: str) -> str | None:
+    """The six digits of a code, however they are spelled; None for what can be no code."""
+    digits = re.sub(r"[ \-]", "", simplify(text))
+    return digits if CODE.fullmatch(digits) else None
 
 
 def keyed_digest(purpose: str, text: str) -> str:

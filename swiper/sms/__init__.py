@@ -9,7 +9,7 @@ from werkzeug.utils import import_string
 from swiper.signals import sms_failed, sms_sent
 from swiper.sms.base import SmsAwayError, SmsError, SmsProvider
 
-__all__ = ["SmsAwayError", "SmsError", "SmsProvider", "init_app", "send_sms"]
+__all__ = ["SmsAwayError", "SmsError", "SmsProvider", "can_send_to", "init_app", "send_sms"]
 
 # Imported only where chosen: the providers' libraries cost each process half a second and 30 MB.
 PROVIDERS = {
@@ -30,13 +30,21 @@ def init_app(app: Flask) -> None:
     app.extensions["sms"] = [import_string(PROVIDERS[name])(app.config) for name in app.config["SMS_PROVIDERS"]]
 
 
+def can_send_to(phone: str) -> bool:
+    """True where at least one of the providers sends to this number (E.164)."""
+    providers: list[SmsProvider] = current_app.extensions["sms"]
+    return any(provider.takes(phone) for provider in providers)
+
+
 def send_sms(phone: str, code: str) -> str:
     """Send `code` to `phone` by the first provider that takes it; its name is returned.
 
-    Raises SmsError when all of them failed.
+    Raises SmsError when all of them failed, or none sends to this number.
     """
     failures = []
     for provider in _in_order():
+        if not provider.takes(phone):
+            continue
         try:
             provider.send(phone, code)
         except SmsError as error:
@@ -49,7 +57,7 @@ def send_sms(phone: str, code: str) -> str:
             sms_sent.send(None, provider=provider.name)
             return str(provider.name)
     sms_failed.send(None)
-    raise SmsError("; ".join(failures) or "no provider is configured")
+    raise SmsError("; ".join(failures) or "no provider sends to this number")
 
 
 def _in_order() -> list[SmsProvider]:

@@ -11,7 +11,7 @@ from alibabacloud_tea_openapi.utils_models import Config
 from darabonba.exceptions import RetryError, UnretryableException
 from darabonba.runtime import RuntimeOptions
 
-from swiper.sms.base import SmsAwayError, SmsError, SmsProvider
+from swiper.sms.base import MAINLAND_MOBILE, SmsAwayError, SmsError, SmsProvider
 
 # urllib3 logs the address of each request at DEBUG and of a malformed answer at WARNING; the SDK logs it when the
 # environment has DEBUG=sdk. The address of SendSms carries the number and the code.
@@ -19,7 +19,7 @@ LOGGERS_OF_ADDRESSES = ("urllib3.connectionpool", "darabonba-core")
 
 
 class AliyunProvider(SmsProvider):
-    """Sends by `SendSms`, whose template has one variable, `code`."""
+    """Sends by `SendSms`, whose template has one variable, `code`; abroad by a sign and a template of their own."""
 
     name = "aliyun"
 
@@ -37,10 +37,21 @@ class AliyunProvider(SmsProvider):
             )
         )
 
-    def try_send(self, phone: str, code: str) -> None:
+    def wire_number(self, phone: str) -> str | None:
+        """Mainland mobile numbers bare, all others as 00, country code and number, once there is a template for them.
+
+        The form with 00 is the one of Aliyun's examples of `SendSms` ("0085200000000"). Its newer documentation leaves
+        the 00 out, and so makes +1 301 765 6088 the mainland's 130 1765 6088.
+        """
+        mainland = MAINLAND_MOBILE.fullmatch(phone)
+        if mainland:
+            return mainland[1]
+        return "00" + phone.removeprefix("+") if all(self._texts(is_mainland=False)) else None
+
+    def try_send(self, number: str, code: str) -> None:
         """One request, never repeated: a repeat could send a second SMS. Raises SmsError with Aliyun's own code."""
         try:
-            response = self.client.send_sms_with_options(self._request(phone, code), self._runtime())
+            response = self.client.send_sms_with_options(self._request(number, code), self._runtime())
         except AlibabaCloudException as error:
             raise SmsError(error.code) from None
         except UnretryableException as error:
@@ -50,14 +61,18 @@ class AliyunProvider(SmsProvider):
         if response.body.code != "OK":
             raise SmsError(response.body.code)
 
-    def _request(self, phone: str, code: str) -> SendSmsRequest:
-        # Mainland numbers go bare, all others as country code and number (the SDK's notes on `phone_numbers`).
+    def _request(self, number: str, code: str) -> SendSmsRequest:
+        sign_name, template_code = self._texts(is_mainland=not number.startswith("00"))
         return SendSmsRequest(
-            phone_numbers=phone.removeprefix("+86").removeprefix("+"),
-            sign_name=self.config["ALIYUN_SMS_SIGN_NAME"],
-            template_code=self.config["ALIYUN_SMS_TEMPLATE_CODE"],
+            phone_numbers=number,
+            sign_name=sign_name,
+            template_code=template_code,
             template_param=json.dumps({"code": code}),
         )
+
+    def _texts(self, *, is_mainland: bool) -> tuple[str, str]:
+        kind = "ALIYUN_SMS" if is_mainland else "ALIYUN_SMS_INTERNATIONAL"
+        return self.config[f"{kind}_SIGN_NAME"], self.config[f"{kind}_TEMPLATE_CODE"]
 
     def _runtime(self) -> RuntimeOptions:
         milliseconds = max(1, int(self.timeout_seconds * 1000))

@@ -1,12 +1,16 @@
 """What every SMS provider does the same: time the call, log its outcome without the number or the code."""
 
 import logging
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
 log = logging.getLogger(__name__)
+
+MAINLAND = "+86"
+MAINLAND_MOBILE = re.compile(r"\+86(1[3-9][0-9]{9})")
 
 
 class SmsError(Exception):
@@ -17,8 +21,24 @@ class SmsAwayError(SmsError):
     """The provider could not be reached or did not answer in time, so the next message would fare no better."""
 
 
+def read_wire(number: str) -> str | None:
+    """The only phone (E.164) that `number` can mean to a provider; None where it could mean several.
+
+    A plus or 00 is followed by a country code. Eleven bare digits are a mainland mobile number and never anything
+    else: +1 301 765 6088 without its plus would be one of them.
+    """
+    if number.startswith("+"):
+        phone = number
+    elif number.startswith("00"):
+        phone = "+" + number[2:]
+    else:
+        phone = MAINLAND + number
+        return phone if MAINLAND_MOBILE.fullmatch(phone) else None
+    return phone if re.fullmatch(r"\+[1-9][0-9]{4,14}", phone) else None
+
+
 class SmsProvider(ABC):
-    """Sends one login code. A subclass names itself and writes `try_send`."""
+    """Sends one login code. A subclass names itself and writes `wire_number` and `try_send`."""
 
     name: str
 
@@ -31,9 +51,11 @@ class SmsProvider(ABC):
 
     def send(self, phone: str, code: str) -> None:
         """Send `code` to `phone` (E.164). Raises SmsError, whatever went wrong inside the provider's library."""
+        if not self.takes(phone):
+            raise SmsError("does not send to this number")
         started = time.monotonic()
         try:
-            self.try_send(phone, code)
+            self.try_send(str(self.wire_number(phone)), code)
         except SmsError as error:
             log.warning("%s did not send: %s (%.2f s)", self.name, error, time.monotonic() - started)
             raise
@@ -44,6 +66,18 @@ class SmsProvider(ABC):
             raise kind(type(error).__name__) from None
         log.info("%s sent a code (%.2f s)", self.name, time.monotonic() - started)
 
+    def takes(self, phone: str) -> bool:
+        """True where the number has a form on this provider's wire that no other number shares."""
+        number = self.wire_number(phone)
+        return number is not None and read_wire(number) == phone
+
     @abstractmethod
-    def try_send(self, phone: str, code: str) -> None:
-        """Hand the message to the provider; raise SmsError with the provider's own error code where it refuses."""
+    def wire_number(self, phone: str) -> str | None:
+        """How this provider writes `phone` (E.164), in a form that `read_wire` reads; None where it does not send."""
+
+    @abstractmethod
+    def try_send(self, number: str, code: str) -> None:
+        """Hand the message for `number`, as `wire_number` gave it, to the provider.
+
+        Raise SmsError with the provider's own error code where it refuses.
+        """

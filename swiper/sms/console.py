@@ -12,9 +12,13 @@ class ConsoleProvider(SmsProvider):
 
     name = "console"
 
-    def try_send(self, phone: str, code: str) -> None:
+    def wire_number(self, phone: str) -> str | None:
+        """E.164 as it is."""
+        return phone
+
+    def try_send(self, number: str, code: str) -> None:
         """One write of one line in append mode, so that lines of several workers never mix."""
-        line = json.dumps({"phone": phone, "code": code, "time": datetime.now(UTC).isoformat()})
+        line = json.dumps({"phone": number, "code": code, "time": datetime.now(UTC).isoformat()})
         path = self.config["INSTANCE"] / "sms-outbox.jsonl"
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:

@@ -8,9 +8,8 @@ from typing import Any
 
 import requests
 
-from swiper.sms.base import SmsAwayError, SmsError, SmsProvider
+from swiper.sms.base import MAINLAND_MOBILE, SmsAwayError, SmsError, SmsProvider
 
-MAINLAND = "+86"
 SENT = "000000"
 # The SDK's own word for whatever kept an answer from coming.
 NO_ANSWER = "172001"
@@ -30,12 +29,14 @@ class RonglianProvider(SmsProvider):
         sdk.url = self.config["RONGLIAN_BASE_URL"].rstrip("/")
         return sdk
 
-    def try_send(self, phone: str, code: str) -> None:
-        """Mainland numbers only. Raises SmsError with Ronglian's `statusCode`."""
-        if not phone.startswith(MAINLAND):
-            raise SmsError("only mainland numbers")
+    def wire_number(self, phone: str) -> str | None:
+        """Mainland mobile numbers alone, bare."""
+        mainland = MAINLAND_MOBILE.fullmatch(phone)
+        return mainland[1] if mainland else None
+
+    def try_send(self, number: str, code: str) -> None:
+        """Raises SmsError with Ronglian's `statusCode`."""
         minutes = max(1, self.config["CODE_TTL_SECONDS"] // 60)
-        number = phone.removeprefix(MAINLAND)
         answer = self.sdk.sendMessage(self.config["RONGLIAN_TEMPLATE_ID"], number, (code, str(minutes)))
         status = json.loads(answer)["statusCode"]
         if status == NO_ANSWER:

@@ -42,7 +42,10 @@ class BrokenProvider(SmsProvider):
         super().__init__(config)
         self.offered: list[str] = []
 
-    def try_send(self, phone: str, code: str) -> None:
+    def wire_number(self, phone: str) -> str | None:
+        return phone
+
+    def try_send(self, number: str, code: str) -> None:
         self.offered.append(code)
         raise SmsError("E42")
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from swiper.auth import accounts
-from swiper.auth.models import Phone, User
+from swiper.auth.models import Phone, SmsOutbox, User
 from swiper.auth.phones import parse_phone
 from swiper.errors import ParamError, UnavailableError
 from swiper.extensions import db
@@ -28,6 +28,31 @@ SPELLINGS = [
     "+86 (138) 0013-8000",
     "１３８００１３８０００",
     "＋８６１３８００１３８０００",
+    "\u202d+86 138 0013 8000\u202c",
+    "\u200e13800138000",
+    "\u200f\u206813800138000\u2069",
+    "\ufeff138\u200b0013\u20608000\u00ad",
+    "138\u20130013\u20138000",
+    "138\u20110013\u20128000",
+    "138\u20140013\u22128000",
+    "138\ufe580013\u301c8000",
+    "tel:+8613800138000",
+    "TEL: 138-0013-8000",
+    "tel://+86-138-0013-8000",
+    "tel:138-0013-8000;phone-context=+86",
+    "ｔｅｌ：138 0013 8000",
+    "(+86)13800138000",
+    "（＋86）138 0013 8000",
+    "(86) 138 0013 8000",
+    "(0086)138-0013-8000",
+    "+(86)138 0013 8000",
+    "\t138\u202f0013\u20098000\r\n",
+    "١٣٨٠٠١٣٨٠٠٠",
+    "۱۳۸۰۰۱۳۸۰۰۰",
+    "१३८००१३८०००",
+    "১৩৮০০১৩৮০০০",
+    "+๘๖ ๑๓๘ ๐๐๑๓ ๘๐๐๐",
+    "𝟏𝟑𝟖𝟎𝟎𝟏𝟑𝟖𝟎𝟎𝟎",
 ]
 REFUSED = {
     "empty": "",
@@ -44,7 +69,14 @@ REFUSED = {
     "too short": "1380013800",
     "too long": "138001380001",
     "a list of numbers": "13800138000,13900139000",
-    "a URI": "tel:+8613800138000",
+    "an extension in a URI": "tel:+8613800138000;ext=5",
+    "an extension in a URI with its context": "tel:13800138000;ext=5;phone-context=+86",
+    "a URI whose context is a domain": "tel:13800138000;phone-context=example.com",
+    "a URI with a plus and a context": "tel:+8613800138000;phone-context=+1",
+    "two pluses": "++8613800138000",
+    "a plus behind the number": "13800138000+",
+    "two numbers": "13800138000/13900139000",
+    "Chinese numerals": "一三八〇〇一三八〇〇〇",
     "an unknown country": "+9991234567",
     "a null byte": "138001380\x0000",
     "a lone surrogate": "1380013800\ud800",
@@ -70,6 +102,127 @@ def test_every_spelling_of_a_number_is_the_same_number(text: str) -> None:
 )
 def test_numbers_of_other_places_are_read(text: str, stored: str) -> None:
     assert parse_phone(text) == stored
+
+
+# What a client that escaped no plus has sent, and whose number that can be.
+LOST_PLUS = [
+    (" 8613800138000", "+8613800138000"),
+    ("  8613800138000", "+8613800138000"),
+    (" 85251234567", "+85251234567"),
+    (" 447911123456", "+447911123456"),
+    (" 0085251234567", "+85251234567"),
+    ("\u00a085251234567", "+85251234567"),
+    ("\u3000\u200e85251234567", "+85251234567"),
+    ("( 852)51234567", "+85251234567"),
+    ("tel: 85251234567", "+85251234567"),
+    (" (852) 5123 4567", "+85251234567"),
+    (" 13800138000", "+8613800138000"),
+    ("00852 5123 4567", "+85251234567"),
+]
+TWO_NUMBERS = [
+    " 16502530000",
+    "  16502530000",
+    "\t16502530000",
+    "\u00a016502530000",
+    "\u202d 1 650 253 0000\u202c",
+    " (1) 650-253-0000",
+    "( 1) 650-253-0000",
+    "tel: 16502530000",
+    " １６５０２５３００００",
+    " ١٦٥٠٢٥٣٠٠٠٠",
+    " 13017656088",
+    # A free number, which cannot get a code, was meant; the other reading is somebody's.
+    " 18005551234",
+]
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize(("text", "stored"), LOST_PLUS)
+def test_a_space_before_the_digits_was_a_plus_where_only_that_is_a_number(text: str, stored: str) -> None:
+    assert parse_phone(text) == stored
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize("text", TWO_NUMBERS)
+def test_a_text_that_can_be_two_numbers_is_nobody_s(text: str) -> None:
+    with pytest.raises(ParamError) as refusal:
+        parse_phone(text)
+    (reason,) = (refusal.value.errors or {})["phonenum"]
+    assert "%2B" in reason
+
+
+@pytest.mark.parametrize("kind", ["form", "query", "json"])
+@pytest.mark.parametrize(("language", "word"), [("en", "country code"), ("zh", "国家代码")])
+def test_a_plus_that_was_not_escaped_sends_no_code_to_anybody(
+    app: Flask, client: FlaskClient, people: People, kind: str, language: str, word: str
+) -> None:
+    headers = {"Accept-Language": language}
+    path, text = "/api/user/verify", "phonenum=+16502530000"
+    if kind == "form":
+        answer = client.post(path, data=text, content_type="application/x-www-form-urlencoded", headers=headers)
+    elif kind == "query":
+        answer = client.get(f"{path}?{text}", headers=headers)
+    else:
+        answer = client.post(path, json={"phonenum": " 16502530000"}, headers=headers)
+    assert (answer.status_code, answer.json["code"]) == (422, 1005)
+    (reason,) = answer.json["errors"]["phonenum"]
+    assert "%2B" in reason
+    assert word in reason
+    with app.app_context():
+        assert db.session.scalar(select(func.count()).select_from(SmsOutbox)) == 0
+
+
+def test_an_escaped_plus_and_00_say_which_number_is_meant(app: Flask, client: FlaskClient) -> None:
+    kind = "application/x-www-form-urlencoded"
+    assert client.post("/api/user/verify", data="phonenum=%2B16502530000", content_type=kind).status_code == 200
+    assert client.post("/api/user/verify", data="phonenum=0016502530001", content_type=kind).status_code == 200
+    with app.app_context():
+        assert set(db.session.scalars(select(SmsOutbox.phone))) == {"+16502530000", "+16502530001"}
+
+
+@pytest.mark.parametrize(
+    "typed", ["{0}", " {0}\n", "{1} {2}", "{1}-{2}", "{1}\u2013{2}", "\u202d{0}\u202c", "{1}\u200b{2}", "{1}\u00a0{2}"]
+)
+@pytest.mark.parametrize("zero", ["0", "０", "٠", "०", "𝟎"])
+@pytest.mark.parametrize("is_form", [True, False])
+def test_a_code_is_read_however_it_is_spelled(
+    client: FlaskClient, people: People, typed: str, zero: str, is_form: bool
+) -> None:
+    client.post("/api/user/verify", json={"phonenum": "13800138000"})
+    code = "".join(chr(ord(zero) + int(digit)) for digit in people.sent_code())
+    given = {"phonenum": "13800138000", "vcode": typed.format(code, code[:3], code[3:])}
+    answer = client.post("/api/user/login", **({"data": given} if is_form else {"json": given}))
+    assert answer.status_code == 200, answer.json
+
+
+def test_what_can_be_no_code_costs_no_guess_and_is_answered_like_a_wrong_one(
+    client: FlaskClient, people: People
+) -> None:
+    client.post("/api/user/verify", json={"phonenum": "13800138000"})
+    code = people.sent_code()
+    wrong = "000000" if code != "000000" else "111111"
+    first = client.post("/api/user/login", json={"phonenum": "13800138000", "vcode": wrong})
+    for guess in (
+        "12345",
+        f"{code}0",
+        "1234567",
+        "abcdef",
+        "12345a",
+        "½½½½½½",
+        "十二三四五六",
+        "😀",
+        "\x00" * 6,
+        "-" * 6,
+    ):
+        answer = client.post("/api/user/login", json={"phonenum": "13800138000", "vcode": guess})
+        assert (answer.status_code, answer.json) == (first.status_code, first.json), guess
+    assert client.post("/api/user/login", json={"phonenum": "13800138000", "vcode": code}).status_code == 200
+
+
+def test_what_can_be_no_code_counts_against_the_address_all_the_same(make_app: Callable[..., Flask]) -> None:
+    client = make_app(login_per_ip_per_minute=2).test_client()
+    answers = [client.post("/api/user/login", json={"phonenum": "13800138000", "vcode": "no code"}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [400, 400, 429]
 
 
 def test_the_default_region_decides_what_a_bare_number_means(make_app: Callable[..., Flask]) -> None:

@@ -65,7 +65,10 @@ class Provider(sms.SmsProvider):
         super().__init__(config)
         self.name, self.refuses = name, refuses
 
-    def try_send(self, phone: str, code: str) -> None:
+    def wire_number(self, phone: str) -> str | None:
+        return phone
+
+    def try_send(self, number: str, code: str) -> None:
         if self.refuses:
             raise SmsError("refused")
 

@@ -85,6 +85,8 @@ NUMBERS = {
     "+85261234567": "+852 6123 4567",
     "+12025550123": "+1 202 555 0123",
 }
+SCRIPTS = ["0123456789", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹", "०१२३४५६७८९", "০১২৩৪৫৬৭৮৯", "๐๑๒๓๔๕๖๗๘๙"]
+TWO_NUMBERS = "This can be two numbers: send its plus as %2B, or write 00 and the country code."
 WIDE = str.maketrans("0123456789+()-. ", "０１２３４５６７８９＋（）－．\u3000")
 
 
@@ -94,9 +96,13 @@ def spellings(draw: st.DrawFn) -> tuple[str, str]:
     plain, typed = draw(st.sampled_from(sorted(NUMBERS.items())))
     if plain.startswith("+86"):
         typed = draw(st.sampled_from(["", "+86", "+86 ", "0086", "0086 "])) + typed
-    typed = typed.replace(" ", draw(st.sampled_from(["", " ", "-", ".", "\u00a0"])))
+    typed = typed.replace(" ", draw(st.sampled_from(["", " ", "-", ".", "\u00a0", "\u2013", "\u2212", "\u2060"])))
+    typed = draw(st.sampled_from(["{}", "tel:{}", "Tel: {}", "({}"])).format(typed)
     widened = [draw(st.booleans()) for _ in typed]
     typed = "".join(c.translate(WIDE) if is_wide else c for c, is_wide in zip(typed, widened, strict=True))
+    typed = typed.translate(str.maketrans("0123456789", draw(st.sampled_from(SCRIPTS))))
+    mark = draw(st.sampled_from(["", *"\u200e\u200f\u202a\u202d\u2066\ufeff\u00ad\ufe0f"]))
+    typed = mark + mark.join(typed) + draw(st.sampled_from(["", "\u202c", "\u2069"]))
     around = st.text(" \t\n\u3000\u00a0", max_size=3)
     return plain, draw(around) + typed + draw(around)
 
@@ -110,7 +116,7 @@ def test_a_text_is_a_number_in_its_one_form_or_refused(text: str) -> None:
     try:
         number = parse_phone(text)
     except ParamError as error:
-        assert error.errors == {"phonenum": ["Not a valid phone number."]}
+        assert error.errors in ({"phonenum": ["Not a valid phone number."]}, {"phonenum": [TWO_NUMBERS]})
         return
     assert re.fullmatch(r"\+[1-9][0-9]{6,14}", number)
     assert phonenumbers.is_valid_number(phonenumbers.parse(number))
@@ -123,6 +129,27 @@ def test_a_text_is_a_number_in_its_one_form_or_refused(text: str) -> None:
 def test_all_spellings_of_a_number_are_one(spelling: tuple[str, str]) -> None:
     plain, typed = spelling
     assert parse_phone(typed) == plain
+
+
+@pytest.mark.usefixtures("context")
+@fuzz(4)
+@given(
+    number=st.one_of(
+        st.from_regex("[1-9][0-9]{6,14}", fullmatch=True), st.from_regex("1[3-9][0-9][2-9][0-9]{7}", fullmatch=True)
+    )
+)
+def test_no_text_means_one_number_to_us_and_another_to_its_sender(number: str) -> None:
+    """The text of a client that escaped no plus, beside the same text with its plus."""
+
+    def read(text: str) -> str | None:
+        try:
+            return parse_phone(text)
+        except ParamError:
+            return None
+
+    bare, plus, either = read(number), read(f"+{number}"), read(f" {number}")
+    assert either in (bare, plus, None)
+    assert either is None or None in (bare, plus) or bare == plus
 
 
 # Ids in a path

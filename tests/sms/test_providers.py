@@ -39,6 +39,8 @@ def make_config(address: str, **changes: Any) -> dict[str, Any]:
         "ALIYUN_ACCESS_KEY_SECRET": SECRET,
         "ALIYUN_SMS_SIGN_NAME": "心动",
         "ALIYUN_SMS_TEMPLATE_CODE": "SMS_123",
+        "ALIYUN_SMS_INTERNATIONAL_SIGN_NAME": "Swiper",
+        "ALIYUN_SMS_INTERNATIONAL_TEMPLATE_CODE": "SMS_456",
         "ALIYUN_SMS_ENDPOINT": address,
         "ALIYUN_SMS_PROTOCOL": "HTTP",
         "RONGLIAN_ACCOUNT_SID": "account-sid",
@@ -88,10 +90,32 @@ def test_aliyun_receives_number_code_template_and_signature() -> None:
     assert "Signature=" in request.headers["authorization"]
 
 
-def test_aliyun_gets_a_foreign_number_with_its_country_code() -> None:
+@pytest.mark.parametrize(
+    ("phone", "number"),
+    [
+        ("+13017656088", "0013017656088"),
+        ("+85261234567", "0085261234567"),
+        ("+85366123456", "0085366123456"),
+        ("+886912345678", "00886912345678"),
+        ("+8616502530000", "16502530000"),
+        ("+16502530000", "0016502530000"),
+    ],
+)
+def test_aliyun_gets_a_number_in_a_form_that_no_other_has(phone: str, number: str) -> None:
     with FakeServer(Answer(body=ALIYUN_OK)) as server:
-        AliyunProvider(make_config(server.address)).send("+85261234567", CODE)
-    assert server.requests[0].query["PhoneNumbers"] == "85261234567"
+        AliyunProvider(make_config(server.address)).send(phone, CODE)
+    query = server.requests[0].query
+    is_foreign = not phone.startswith("+86")
+    assert query["PhoneNumbers"] == number
+    assert (query["SignName"], query["TemplateCode"]) == (("Swiper", "SMS_456") if is_foreign else ("心动", "SMS_123"))
+
+
+@pytest.mark.parametrize("missing", ["ALIYUN_SMS_INTERNATIONAL_SIGN_NAME", "ALIYUN_SMS_INTERNATIONAL_TEMPLATE_CODE"])
+@pytest.mark.parametrize("phone", ["+13017656088", "+85261234567", "+85366123456", "+886912345678"])
+def test_aliyun_refuses_foreign_numbers_without_sign_and_template_for_them(missing: str, phone: str) -> None:
+    with FakeServer(Answer(body=ALIYUN_OK)) as server, pytest.raises(SmsError, match="does not send to this number"):
+        AliyunProvider(make_config(server.address, **{missing: ""})).send(phone, CODE)
+    assert server.requests == []
 
 
 def test_aliyun_builds_its_client_once_and_not_at_start() -> None:
@@ -156,7 +180,7 @@ def test_ronglian_refusal_carries_its_own_code(answer: Answer, expected: str) ->
 
 @pytest.mark.parametrize("phone", ["+85261234567", "+886912345678", "+13805551234"])
 def test_ronglian_refuses_numbers_from_outside_the_mainland(phone: str) -> None:
-    with FakeServer(Answer(body=RONGLIAN_OK)) as server, pytest.raises(SmsError, match="only mainland numbers"):
+    with FakeServer(Answer(body=RONGLIAN_OK)) as server, pytest.raises(SmsError, match="does not send to this number"):
         RonglianProvider(make_config(server.address)).send(phone, CODE)
     assert server.requests == []
 
@@ -211,6 +235,21 @@ def test_second_provider_serves_when_the_first_fails() -> None:
             assert send_sms(PHONE, CODE) == "ronglian"
         assert json.loads(ronglian.requests[0].body)["to"] == NUMBER
         assert len(aliyun.requests) == 1
+
+
+def test_a_provider_that_does_not_send_to_a_country_is_passed_over() -> None:
+    with FakeServer(Answer(body=RONGLIAN_OK)) as ronglian, FakeServer(Answer(body=ALIYUN_OK)) as aliyun:
+        app = make_app(aliyun.address, ronglian.address, SMS_PROVIDERS=["ronglian", "aliyun"])
+        with app.app_context():
+            assert send_sms("+13017656088", CODE) == "aliyun"
+            assert send_sms(PHONE, CODE) == "ronglian"
+        assert (len(ronglian.requests), len(aliyun.requests)) == (1, 1)
+
+
+def test_where_no_provider_sends_to_a_country_the_failure_says_so() -> None:
+    app = make_app(refused_address(), refused_address(), SMS_PROVIDERS=["ronglian"])
+    with app.app_context(), pytest.raises(SmsError, match="no provider sends to this number"):
+        send_sms("+13017656088", CODE)
 
 
 def test_second_provider_is_not_asked_when_the_first_serves() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from flask import g, request
 
 from swiper.auth.phones import parse_phone
+from swiper.characters import simplify
 from swiper.desk import changes, people, schemas
 from swiper.desk.views.base import PAGE, blueprint, go, show
 from swiper.errors import NotFoundError, ParamError
@@ -16,7 +17,7 @@ from swiper.robots import is_robot_phone
 # Phone numbers have up to 15 digits; ids of people who came after the service's first day have more.
 SHORTEST_ID = 16
 # Most of somebody's number, with a digit too few or too many, has no place in an address either.
-NUMBER = re.compile(r"\+?(?:[ ()./-]*\d){7,}[ ()./-]*")
+NUMBER = re.compile(r"(?:tel:)?[ (]*\+?(?:[ ()./-]*\d){7,}[ ()./-]*(?:;.*)?", re.IGNORECASE)
 _search, _query, _suspension = schemas.SearchIn(), schemas.PeopleQuery(), schemas.SuspensionIn()
 
 
@@ -41,15 +42,16 @@ def search_people() -> Any:
     if wanted.isascii() and wanted.isdigit() and len(wanted) >= SHORTEST_ID:
         return _go_to(int(wanted))
     phone = _as_phone(wanted)
-    if phone is None and not NUMBER.fullmatch(wanted):
+    if phone is None and not NUMBER.fullmatch(simplify(wanted)):
         return go("desk.list_people", nickname=wanted)
     uid = changes.find_person_by_phone(g.operator.id, phone) if phone else None
     return _go_to(uid) if uid else go("desk.list_people", "Nobody has this number.", "error")
 
 
 def _as_phone(wanted: str) -> str | None:
-    if is_robot_phone(wanted):
-        return wanted
+    plain = simplify(wanted).replace(" ", "")
+    if is_robot_phone(plain):
+        return plain
     try:
         return parse_phone(wanted)
     except ParamError:

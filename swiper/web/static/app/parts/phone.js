@@ -1,6 +1,7 @@
 // A phone number with its country; the names of the countries are the browser's own.
 import { language, t } from "../catalogue.js";
 import { html, useEffect, useState } from "../html.js";
+import { simplify } from "../spelling.js";
 import { Field } from "./form.js";
 
 let loading = null;
@@ -10,12 +11,13 @@ function loadRegions() {
   return loading;
 }
 
-// In international form. Whoever types a plus has said the country already.
+// In international form. Whoever types a plus or 00 has said the country already.
 export async function international(region, number) {
-  const digits = number.trim();
-  if (digits.startsWith("+") || digits.startsWith("\uff0b")) return digits;
+  const typed = simplify(number).trim().replace(/^tel:(\/\/)?/i, "").trim();
+  const abroad = /^[ (]*(?:\+|00)(.*)$/.exec(typed);
+  if (abroad) return `+${abroad[1].replace(/[()]/g, "")}`;
   const regions = await loadRegions();
-  return `+${regions[region]} ${digits}`;
+  return `+${regions[region]} ${typed}`;
 }
 
 function named(regions) {
@@ -39,7 +41,7 @@ export function PhoneField({ region, number, onRegion, onNumber, error }) {
     <//>
     <${Field} label=${t("login.phone")} errors=${error ? [error] : []}>
       ${(ties) => html`<input ...${ties} name="phone" type="tel" inputmode="tel" autocomplete="tel-national" required
-        maxlength="32" value=${number} onInput=${(event) => onNumber(event.target.value)} />`}
+        maxlength="64" value=${number} onInput=${(event) => onNumber(event.target.value)} />`}
     <//>
   </div>`;
 }

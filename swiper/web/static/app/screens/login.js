@@ -8,6 +8,7 @@ import { Field } from "../parts/form.js";
 import { PhoneField, international } from "../parts/phone.js";
 import { LanguagePick } from "../parts/picks.js";
 import { enter } from "../session.js";
+import { digitsOf } from "../spelling.js";
 import { wordsOf } from "../tidings.js";
 
 const CODE_LENGTH = 6;
@@ -114,14 +115,14 @@ function CodeStep({ state, onState, onBack }) {
   };
   const left = state.guesses < CODE_LENGTH - 1 && !isDead ? t("login.guesses_left", { count: state.guesses }) : "";
   const errors = [isDead ? t("login.no_guesses") : attempt.text, left].filter(Boolean);
-  const type = (event) => setCode(event.target.value.replace(/\D/g, "").slice(0, CODE_LENGTH));
+  const type = (event) => setCode(digitsOf(event.target.value).slice(0, CODE_LENGTH));
   return html`<form class="stack" onSubmit=${submit}>
     <p class="lead">${t("login.sent_to", { phone: state.phone })}
       <button type="button" class="link" onClick=${onBack}>${t("login.change_phone")}</button>
     </p>
     <${Field} label=${t("login.code")} errors=${errors} className="code-field">
       ${(ties) => html`<input ...${ties} ref=${input} class="code" name="code" autocomplete="one-time-code" inputmode="numeric"
-        pattern="[0-9]{6}" maxlength=${CODE_LENGTH} required value=${code} disabled=${isDead} onInput=${type} />`}
+        pattern="[0-9]{6}" required value=${code} disabled=${isDead} onInput=${type} />`}
     <//>
     <button class="button button-primary button-wide" disabled=${attempt.isBusy || isDead || code.length < CODE_LENGTH}>
       ${t("login.log_in")}
