@@ -18,7 +18,7 @@ from chaos.volley import Answer, Shot, volley
 from config.settings import ROOT, Settings
 from swiper import create_app
 from swiper.auth.models import User
-from swiper.auth.sessions import key_of, new_sid
+from swiper.auth.sessions import key_of, new_session, new_sid
 from swiper.dialect import now, transactional
 from swiper.errors import UnavailableError
 from swiper.extensions import db
@@ -244,7 +244,7 @@ class Site:
         members = []
         for uid in uids:
             sid = new_sid(uid)
-            pipe.set(key_of(sid), interface.serializer.encode({"uid": uid}), ex=86_400)
+            pipe.set(key_of(sid), interface.serializer.encode(new_session(uid)), ex=86_400)
             pipe.zadd(f"{{u:{uid}}}:sessions", {sid: 4_000_000_000})
             members.append(Member(uid, sid))
         pipe.execute()

@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     timezone: str = "Asia/Shanghai"
     default_region: str = "CN"
     session_days: int = Field(30, ge=1)
+    sessions_per_user: int = Field(20, ge=1, le=1000)
 
     code_ttl_seconds: int = Field(600, ge=60)
     code_resend_seconds: int = Field(60, ge=1)
@@ -262,7 +263,8 @@ class Settings(BaseSettings):
             # Counts what Werkzeug holds back of a file as well: with its buffer's 64 KB, photos were refused by chance.
             "MAX_FORM_MEMORY_SIZE": 128 * 1024,
             "MAX_FORM_PARTS": 50,
-            "SESSION_COOKIE_NAME": "swiper_session",
+            # With the prefix a browser takes the cookie from this host alone, over TLS, for all paths.
+            "SESSION_COOKIE_NAME": f"{'__Host-' if production else ''}swiper_session",
             "SESSION_COOKIE_HTTPONLY": True,
             "SESSION_COOKIE_SAMESITE": "Lax",
             "SESSION_COOKIE_SECURE": production,

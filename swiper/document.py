@@ -43,7 +43,11 @@ FURTHER_CODES = {
     403: {errors.PaymentError.code},
     413: {errors.ParamError.code},
 }
-COOKIE = {"type": "apiKey", "in": "cookie", "name": "swiper_session"}
+BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The session that a login with `bearer=true` answers. With this header a cookie counts for nothing.",
+}
 RETRY_AFTER = {
     "required": True,
     "description": "Seconds until another try is worth it.",
@@ -82,6 +86,7 @@ PICTURES = {"contentType": "image/jpeg, image/png, image/webp"}
 # What an answer is good for next: the operation, and from where in the answer it takes a parameter or a field.
 LINKS = {
     "auth.upload_photo": {"delete_photo": {"photo_id": "/data/id"}},
+    "auth.show_sessions": {"end_session": {"session_id": "/data/items/0/id"}},
     "social.show_deck": {
         "show_card": {"user_id": "/data/users/0/id"},
         "like": {"sid": "/data/users/0/id"},
@@ -127,7 +132,8 @@ def init_app(app: APIFlask) -> None:
         schemas["Error"] = ERROR_SCHEMA
         payment = app.extensions["payment"]
         payment_providers = [payment.name] if payment else sorted(PROVIDERS)
-        spec["components"]["securitySchemes"] = {"session": COOKIE}
+        cookie = {"type": "apiKey", "in": "cookie", "name": app.config["SESSION_COOKIE_NAME"]}
+        spec["components"]["securitySchemes"] = {"session": cookie, "bearer": BEARER}
         for rule in app.url_map.iter_rules():
             path = re.sub(r"<(?:[^:>]+:)?([^>]+)>", r"{\1}", rule.rule)
             for method in rule.methods or ():
@@ -142,7 +148,7 @@ def init_app(app: APIFlask) -> None:
 def _complete(operation: dict[str, Any], endpoint: str, needs_login: bool) -> None:
     """Add the errors, the login, what pages are kept by, and the payment callback's body, which it checks by itself."""
     operation["operationId"] = endpoint.rpartition(".")[2]
-    operation["security"] = [{"session": []}] if needs_login else []
+    operation["security"] = [{"session": []}, {"bearer": []}] if needs_login else []
     if endpoint == "vip.receive_payment":
         operation["parameters"].append(SIGNATURE)
         operation["requestBody"] = {"content": {"application/json": {"schema": NOTICE_BODY}}}
@@ -185,6 +191,8 @@ def _complete_parameters(operation: dict[str, Any], payment_providers: list[str]
     for parameter in operation["parameters"]:
         if parameter["name"] == "provider":
             parameter["schema"]["enum"] = payment_providers
+        elif parameter["name"] == "session_id":
+            parameter["schema"] |= {"pattern": "^[0-9a-f]{32}$"}
         elif parameter["in"] == "path":
             parameter["schema"] = ID_TEXT
         elif parameter["name"] == "phonenum":

@@ -3,6 +3,7 @@
 import itertools
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from swiper.auth.accounts import change_profile, find_or_create
 from swiper.auth.codes import deliver_code, unsent_codes
 from swiper.auth.models import DatingSex, Sex
 from swiper.auth.profiles import load_account
-from swiper.auth.sessions import key_of, new_sid
+from swiper.auth.sessions import key_of, new_session, new_sid
 from swiper.extensions import db
 from swiper.vip.levels import grant, standing_of
 
@@ -96,8 +97,8 @@ class People:
         client = self.app.test_client()
         sid = new_sid(uid)
         with self.app.app_context():
-            interface.client.set(key_of(sid), interface.serializer.encode({"uid": uid}), ex=3600)
-            interface.client.zadd(f"{{u:{uid}}}:sessions", {sid: 4_000_000_000})
+            interface.client.set(key_of(sid), interface.serializer.encode(new_session(uid)), ex=3600)
+            interface.client.zadd(f"{{u:{uid}}}:sessions", {sid: time.time() + 3600})
         client.set_cookie(self.app.config["SESSION_COOKIE_NAME"], sid)
         return client
 

@@ -99,6 +99,12 @@ def test_every_answer_has_the_documented_shape(app: Flask, people: People, docum
     login = {"phonenum": "13912345678", "vcode": people.sent_code()}
     check("/api/user/login", stranger.post("/api/user/login", json=login))
     check("/api/user/verify", stranger.get("/api/user/verify?phonenum=13912345679"))
+    check("/api/user/sessions", stranger.get("/api/user/sessions"))
+    [own] = check("/api/user/sessions", me.get("/api/user/sessions"))["items"]
+    check("/api/user/sessions/{session_id}", others[2].client.delete(f"/api/user/sessions/{own['id']}"))
+    people.client_of(me.id)
+    other = me.get("/api/user/sessions").json["data"]["items"][1]
+    check("/api/user/sessions/{session_id}", me.client.delete(f"/api/user/sessions/{other['id']}"))
     check("/api/user/profile", me.get("/api/user/profile"))
     check("/api/user/profile", stranger.get("/api/user/profile"))
     check("/api/user/profile/modify", me.post("/api/user/profile/modify", bio="你好"))

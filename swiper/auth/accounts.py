@@ -26,7 +26,8 @@ from swiper.auth.models import (
 )
 from swiper.auth.phones import parse_code, parse_phone
 from swiper.auth.profiles import Account, assemble, forget_account, modify_profile, own_account
-from swiper.auth.sessions import count_sessions, end_all_sessions
+from swiper.auth.session_list import list_sessions
+from swiper.auth.sessions import end_all_sessions
 from swiper.dialect import after_commit, again_on_conflict, insert_if_absent, now, quick_lane, transactional
 from swiper.errors import BannedError, CodeError, LoginError, NotFoundError, UnavailableError
 from swiper.extensions import db
@@ -230,6 +231,7 @@ def remove_owned(uid: int) -> None:
 
 def export_account(uid: int) -> dict[str, Any]:
     """Everything the service holds on a user, as plain values; higher layers add their part on `account_exporting`."""
+    sessions = list_sessions(uid)
     parts: dict[str, Any] = {
         "account": rows_of(select(User).where(User.id == uid)),
         "preferences": rows_of(select(Preferences).where(Preferences.uid == uid)),
@@ -239,7 +241,8 @@ def export_account(uid: int) -> dict[str, Any]:
         "tickets": rows_of(select(Ticket).where(Ticket.uid == uid)),
         "quotas": rows_of(select(Quota).where(Quota.uid == uid)),
         "operator": rows_of(select(Operator).where(Operator.uid == uid)),
-        "open_sessions": count_sessions(uid),
+        "open_sessions": len(sessions),
+        "sessions": [{name: _plain(value) for name, value in one.items()} for one in sessions],
     }
     for _, part in account_exporting.send(None, uid=uid):
         parts |= part

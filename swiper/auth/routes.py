@@ -8,12 +8,14 @@ from typing import Any
 import msgspec
 from flask import current_app, g, request, session
 
-from swiper.auth import accounts, codes, profiles, schemas, sessions, tasks, uploads
+from swiper.auth import accounts, codes, profiles, schemas, session_list, sessions, tasks, uploads
+from swiper.auth.devices import describe_device
 from swiper.auth.models import UploadKind
 from swiper.blueprints import FORM, JSON, Blueprint, compile_schema, quick_match
 from swiper.errors import FileMissingError
 from swiper.extensions import limiter
 from swiper.responses import ok
+from swiper.schemas import PageIn, page_of, page_schema
 from swiper.tasking import enqueue, enqueue_soon
 from swiper.vip.levels import Standing
 from swiper.vip.quotas import today
@@ -37,9 +39,9 @@ def _quick_phone() -> dict[str, str] | None:
     return {"phonenum": _plus(found[1])} if found else None
 
 
-def _quick_login() -> dict[str, str] | None:
+def _quick_login() -> dict[str, Any] | None:
     found = quick_match(request, LOGIN_IN)
-    return {"phonenum": _plus(found[1]), "vcode": found[2].decode()} if found else None
+    return {"phonenum": _plus(found[1]), "vcode": found[2].decode(), "bearer": False} if found else None
 
 
 def _plus(number: bytes) -> str:
@@ -80,16 +82,22 @@ def verify_by_get(wanted: dict[str, str]) -> dict[str, Any]:
 
 @blueprint.post("/login")
 @blueprint.input(schemas.LoginIn, location="json_or_form", arg_name="given", quick=_quick_login)
-@blueprint.output(schemas.OwnOut)
-def login(given: dict[str, str]) -> dict[str, Any]:
-    """Log in with the code; the first login makes the account."""
+@blueprint.output(schemas.LoginOut)
+def login(given: dict[str, Any]) -> dict[str, Any]:
+    """Log in with the code; the first login makes the account.
+
+    Browsers get a cookie. Native apps ask with `bearer=true` for the session itself, and send it as
+    `Authorization: Bearer`; a request with that header is never logged in by a cookie.
+    """
     codes.count_guess(request.remote_addr or "")
 
     def open_session(account: profiles.Account) -> dict[str, Any]:
-        answer = ok(profiles.own_view(account))
+        own = profiles.own_view(account)
+        device = describe_device(request.headers.get("User-Agent", ""))
         # Whatever fails does so before this: an answer that is an error would bring its session with it.
-        sessions.start_session(session, account.id)
-        return answer
+        session.is_bearer = session.is_bearer or given["bearer"]  # type: ignore[attr-defined]
+        sessions.start_session(session, account.id, device, request.remote_addr or "")
+        return ok(own | ({"session": session.sid} if session.is_bearer else {}))  # type: ignore[attr-defined]
 
     return accounts.log_in(given["phonenum"], given["vcode"], open_session)
 
@@ -102,6 +110,29 @@ def logout(wanted: dict[str, bool]) -> dict[str, Any]:
     if wanted["all"]:
         sessions.end_all_sessions(g.uid)
     sessions.end_session(session, g.uid)
+    return ok({})
+
+
+@blueprint.get("/sessions")
+@blueprint.input(PageIn, location="query", arg_name="wanted", unknown=None)
+@blueprint.output(page_schema("SessionPage", schemas.SessionOut))
+def show_sessions(wanted: dict[str, int]) -> dict[str, Any]:
+    """Where the caller is logged in: the current session, then the others, the last used first."""
+    page, per_page = wanted["page"], wanted["per_page"]
+    found = session_list.list_sessions(g.uid, session.sid)  # type: ignore[attr-defined]
+    shown = found[(page - 1) * per_page : page * per_page]
+    return ok(page_of(shown, len(found), page, per_page))
+
+
+@blueprint.delete("/sessions/<session_id>")
+@blueprint.output({}, status_code=200)
+def end_session(session_id: str) -> dict[str, Any]:
+    """End one of the caller's own sessions at once."""
+    found = session_list.find_session(g.uid, session_id)
+    if found == session.sid:  # type: ignore[attr-defined]
+        sessions.end_session(session, g.uid)
+    else:
+        sessions.end_session_by_id(g.uid, found)
     return ok({})
 
 

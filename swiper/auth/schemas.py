@@ -29,6 +29,7 @@ class LoginIn(PhoneIn):
     """Log in with the code."""
 
     vcode = fields.String(required=True, validate=validate.Length(min=1, max=64, error="Wrong length."))
+    bearer = Flag(load_default=False, metadata={"description": "Answer the session in `session`, and set no cookie."})
 
 
 class LogoutIn(InputSchema):
@@ -155,6 +156,23 @@ class OwnOut(CardOut):
     auto_play = fields.Boolean(required=True)
 
 
+class LoginOut(OwnOut):
+    """The caller's own user; with `bearer=true` also the session, to be sent as `Authorization: Bearer`."""
+
+    session = fields.String()
+
+
+class SessionOut(Schema):
+    """One of the caller's own logins: when, where, with which device."""
+
+    id = fields.String(required=True)
+    device = fields.String(required=True, metadata={"description": "By the User-Agent, such as `Chrome on Android`."})
+    network = fields.String(required=True, metadata={"description": "/24 or /48 of the address of the last use."})
+    created_at = fields.AwareDateTime(required=True, allow_none=True)
+    last_seen_at = fields.AwareDateTime(required=True, allow_none=True, metadata={"description": "To the hour or so."})
+    is_current = fields.Boolean(required=True)
+
+
 class UploadOut(Schema):
     """A stored picture and where it is shown at this moment."""
 
@@ -224,3 +242,7 @@ class ExportOut(Schema):
     swipes = rows("SwipeRow", uid="id", sid="id", kind="text", swiped_at="moment")
     friends = rows("FriendRow", uid1="id", uid2="id", matched_at="moment")
     open_sessions = fields.Integer(required=True)
+    sessions = rows(
+        "SessionRow",
+        **{"id": "text", "device": "text", "network": "text", "created_at": "moment?", "last_seen_at": "moment?"},
+    )

@@ -1,14 +1,15 @@
 """Server-side sessions in Redis, and which of them belong to whom.
 
 A session id begins with its user's id, which is no secret: so Redis keeps a session beside all else of its user, and
-one command reads it together with what the request will need next.
+one command reads it together with what the request will need next. The id comes in a cookie or, from native apps, as
+`Authorization: Bearer`, and then a cookie of the same request counts for nothing.
 """
 
 import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from flask_session.redis.redis import RedisSessionInterface
 from redis.exceptions import RedisError
 
 from swiper import memo
+from swiper.auth.devices import shorten_address
 from swiper.auth.profiles import account_key
 from swiper.extensions import redis, this_app, this_g
 from swiper.outages import is_redis_away, is_redis_outage
@@ -28,42 +30,75 @@ log = logging.getLogger(__name__)
 # The user's id and 256 random bits.
 SID = re.compile(r"([1-9][0-9]{0,18})\.([A-Za-z0-9_-]{43})")
 # Below these a session is looked up, and answers are kept by nobody; nothing else knows its caller.
-PERSONAL_PATHS = ("/api/", "/admin")
+BEARER_PATHS = ("/api/",)
+PERSONAL_PATHS = (*BEARER_PATHS, "/admin")
 # By path: the key of what a view reads of its caller, for `taken_along`.
 READ_ALONG: dict[str, Callable[[int], str]] = {}
-# KEYS: session, list of the user's sessions. ARGV: packed session, lifetime in seconds, session id, this moment.
+# How often a session that is used notes so.
+SEEN_SECONDS = 3600
+# KEYS: session, list of the user's sessions. ARGV: packed session, lifetime in seconds, session id, this moment, how
+# many sessions a user may have. Returns the oldest ones that are too many.
 STORE = """
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], 0, ARGV[4])
 redis.call('ZADD', KEYS[2], ARGV[4] + ARGV[2], ARGV[3])
 redis.call('EXPIRE', KEYS[2], ARGV[2])
-return 0
+return redis.call('ZRANGE', KEYS[2], 0, -1 - tonumber(ARGV[5]))
+"""
+# KEYS: session. ARGV: packed session as it was read, and as it shall be. One that has ended or changed meanwhile stays.
+REPLACE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+return 1
 """
 # What the interface's own serializer writes; its decoder would try pickle on anything else.
 _decode = msgspec.msgpack.Decoder(dict[str, Any]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class UnreachableSession(ServerSideSession):
+class Session(ServerSideSession):
+    """A session; the id of one with `is_bearer` never travels in a cookie."""
+
+    is_bearer = False
+
+
+class UnreachableSession(Session):
     """Stands in while Redis is away; the login hook answers 1011 when it meets one."""
 
 
 class SessionInterface(RedisSessionInterface):
     """Flask-Session's Redis interface, which lets requests that need no login live without Redis."""
 
+    session_class = Session
+
     def __init__(self, app: Flask, **options: Any) -> None:
         super().__init__(app, **options)
         self.cookie = re.compile(rf"(?:^|;) *{re.escape(app.config['SESSION_COOKIE_NAME'])}=([^; ]*)")
 
-    def open_session(self, app: Flask, request: Request) -> ServerSideSession:
+    def open_session(self, app: Flask, request: Request) -> Session:
         """The stored session; an UnreachableSession where Redis does not answer."""
+        token = bearer_token(request.environ)
+        session = self._find(self._sent_id(request, token), request)
+        if token is not None:
+            session.is_bearer = True
+        return session
+
+    def _sent_id(self, request: Request, token: str | None) -> str:
+        """The id that a request brings for what it asks for; empty where there is none."""
+        environ = request.environ
+        if "HTTP_AUTHORIZATION" in environ:
+            # The operator's desk is pages, and browsers alone have those.
+            return token if token and request.path.startswith(BEARER_PATHS) else ""
         # Werkzeug would look through all headers, and then read all cookies.
-        sent = self.cookie.search(request.environ.get("HTTP_COOKIE", ""))
-        known = SID.fullmatch(sent[1]) if sent else None
-        if not known or not request.path.startswith(PERSONAL_PATHS):
+        sent = self.cookie.search(environ.get("HTTP_COOKIE", ""))
+        return sent[1] if sent and request.path.startswith(PERSONAL_PATHS) else ""
+
+    def _find(self, sent: str, request: Request) -> Session:
+        known = SID.fullmatch(sent)
+        if not known:
             return self._stranger()
         try:
-            stored = self._read(int(known[1]), known[0], READ_ALONG.get(request.path))
+            stored = self._read(int(known[1]), sent, READ_ALONG.get(request.path))
         except RedisError as error:
             if not is_redis_outage(error):
                 raise
@@ -72,17 +107,18 @@ class SessionInterface(RedisSessionInterface):
                 # The same Redis: a request that is refused in the end should not wait for it again and again.
                 memo.leave_alone()
             return UnreachableSession(sid="", permanent=self.permanent)
-        if stored is None:
+        found = unpack(stored)
+        if stored is None or found is None:
             return self._stranger()
-        try:
-            return self.session_class(_decode(stored), sid=known[0])
-        except msgspec.DecodeError:
-            log.warning("a stored session is unreadable")
-            return self._stranger()
+        moment = int(time.time())
+        if moment - found.get("seen_at", 0) >= SEEN_SECONDS:
+            found |= {"seen_at": moment, "network": shorten_address(request.remote_addr or "")}
+            _replace(key_of(sent), stored, found)
+        return Session(found, sid=sent)
 
-    def _stranger(self) -> ServerSideSession:
+    def _stranger(self) -> Session:
         # `start_session` gives an id to those that will be stored.
-        return self.session_class(sid="", permanent=self.permanent)
+        return Session(sid="", permanent=self.permanent)
 
     def _read(self, uid: int, sid: str, also: Callable[[int], str] | None) -> bytes | None:
         """The stored session; the Account goes to `memo`, and what `also` names to `taken_along`."""
@@ -103,11 +139,15 @@ class SessionInterface(RedisSessionInterface):
         """Store a changed session; a request that failed before it had one has nothing to store."""
         if session is None:
             return
-        if not session.modified:
-            if session.accessed:
-                response.headers.add("Vary", "Cookie")
+        if session.accessed:
+            response.headers.add("Vary", "Authorization, Cookie")
+        if not session.modified or session.is_bearer:
             return
-        super().save_session(app, session, response)
+        if session:
+            super().save_session(app, session, response)
+        else:
+            # What was stored is gone already. A browser takes a `__Host-` cookie, or its end, with Secure alone.
+            response.delete_cookie(self.get_cookie_name(app), secure=self.get_cookie_secure(app), httponly=True)
 
     def _upsert_session(self, session_lifetime: timedelta, session: ServerSideSession, store_id: str) -> None:
         """Nothing: `start_session` has stored it, and an answer that cannot keep what it says is none of ours."""
@@ -139,40 +179,88 @@ def _index(uid: int) -> str:
     return f"{{u:{uid}}}:sessions"
 
 
-def start_session(session: Any, uid: int) -> None:
+def bearer_token(environ: Mapping[str, Any]) -> str | None:
+    """What a request says after `Authorization: Bearer`; None where it does not use that scheme."""
+    scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def new_session(uid: int, device: str = "", remote_addr: str = "") -> dict[str, Any]:
+    """What is stored of a session that begins now; `device` is what its owner will know it by."""
+    moment = int(time.time())
+    network = shorten_address(remote_addr)
+    return {"uid": uid, "made_at": moment, "seen_at": moment, "device": device, "network": network}
+
+
+def start_session(session: Any, uid: int, device: str = "", remote_addr: str = "") -> None:
     """Log `uid` in: new session id, nothing taken over from before.
 
     Stored and listed among the user's own in one step, so no logout everywhere comes in between. Where that fails it
     raises, and the answer brings no cookie, since `session` has not changed.
     """
     former, former_uid, fresh = session.sid, session.get("uid"), new_sid(uid)
-    _store({"uid": uid}, fresh)
+    content = new_session(uid, device, remote_addr)
+    _store(content, fresh)
     if former_uid:
-        redis.client.zrem(_index(former_uid), former)
-        redis.client.delete(key_of(former))
+        _drop(former_uid, [former])
     session.clear()
-    session["uid"] = uid
+    session.update(content)
     session.sid = fresh
 
 
 def _store(content: dict[str, Any], sid: str) -> None:
-    seconds, uid = int(this_app().permanent_session_lifetime.total_seconds()), content["uid"]
-    redis.client.eval(STORE, 2, key_of(sid), _index(uid), _encode(content), seconds, sid, time.time())
+    config, uid = this_app().config, content["uid"]
+    seconds = int(this_app().permanent_session_lifetime.total_seconds())
+    values = (_encode(content), seconds, sid, time.time(), config["SESSIONS_PER_USER"])
+    oldest = redis.client.eval(STORE, 2, key_of(sid), _index(uid), *values)
+    # After a change of SESSION_DAYS the newest need not be the last.
+    _drop(uid, [one for one in map(bytes.decode, oldest) if one != sid])
 
 
 def end_session(session: Any, uid: int) -> None:
     """Log out: the stored session is gone before the answer is sent."""
-    redis.client.delete(key_of(session.sid))
-    redis.client.zrem(_index(uid), session.sid)
+    _drop(uid, [session.sid])
     session.clear()
 
 
 def end_all_sessions(uid: int) -> None:
     """Log a user out everywhere."""
-    sids = redis.client.zrange(_index(uid), 0, -1)
+    _drop(uid, listed_ids(uid))
+
+
+def end_session_by_id(uid: int, session_id: str) -> None:
+    """End one session of a user from outside: a request under way in it changes nothing of that."""
+    _drop(uid, [session_id])
+
+
+def listed_ids(uid: int) -> list[str]:
+    """The ids of a user's sessions, the oldest first; one that has run out may be among them."""
+    return [sid.decode() for sid in cast(list[bytes], redis.client.zrange(_index(uid), 0, -1))]
+
+
+def _drop(uid: int, sids: list[str]) -> None:
     if sids:
-        redis.client.delete(*[key_of(sid.decode()) for sid in cast(list[bytes], sids)])
-        redis.client.zrem(_index(uid), *cast(list[bytes], sids))
+        redis.client.delete(*[key_of(sid) for sid in sids])
+        redis.client.zrem(_index(uid), *sids)
+
+
+def unpack(stored: bytes | None) -> dict[str, Any] | None:
+    """A stored session; None where it is gone or unreadable."""
+    try:
+        return None if stored is None else _decode(stored)
+    except msgspec.DecodeError:
+        log.warning("a stored session is unreadable")
+        return None
+
+
+def _replace(key: str, stored: bytes, found: dict[str, Any]) -> None:
+    """Write back a session that was read as `stored`. The request that asks for it can do without."""
+    try:
+        redis.client.eval(REPLACE, 1, key, stored, _encode(found))
+    except RedisError as error:
+        if not is_redis_outage(error):
+            raise
+        log.warning("the use of a session is not noted: %s", type(error).__name__)
 
 
 def count_sessions(uid: int) -> int:

@@ -71,6 +71,7 @@ def test_the_cookie_is_http_only_lax_and_lives_30_days(client: FlaskClient, peop
 def test_the_cookie_is_secure_in_production(make_app: Callable[..., Flask]) -> None:
     app = make_app(environment=Environment.PRODUCTION)
     header = log_in_with(app.test_client(), People(app), "13800138000").headers["Set-Cookie"]
+    assert header.startswith("__Host-swiper_session=")
     assert "; Secure" in header
     assert "; HttpOnly" in header
     assert "; SameSite=Lax" in header

@@ -52,6 +52,8 @@ GET    /readyz                                          0        0     0     0  
 POST   /api/user/verify                                 0        0     0     0     0     0     0         1010   0
 GET    /api/user/verify                                 0        0     0     0     0     0     0         1010   0
 POST   /api/user/login +wrong_code                      1000     1000  1000  1000  1000  1000  1000      1010   1000
+GET    /api/user/sessions                               1001     0     0     0     0     0     1010      1010   0
+DELETE /api/user/sessions/<session_id>                  1001     0     1009  1009  1009  1009  1010      1010   1009
 GET    /api/user/profile                                1001     0     0     0     0     0     1010      1010   0
 POST   /api/user/profile/modify                         1001     0     0     0     0     0     1010      1010   0
 POST   /api/user/profile/modify +far_city               1001     1004  1004  1004  1004  0     1010      1010   1004
@@ -197,6 +199,7 @@ class World:
         """The rule's path with the owner's ids in it."""
         for mark, name in (
             ("<id:photo_id>", "photo"),
+            ("<session_id>", "session"),
             ("<id:order_id>", "order"),
             ("<id:ticket_id>", "ticket"),
             ("<id:user_id>", "user"),
@@ -292,7 +295,10 @@ def world(app: Flask, people: People) -> World:
     ticket = owner.post("/api/vip/qbuy", sale_id=str(sale)).json["data"]["ticket"]
     photo = owner.client.post("/api/user/photos", data={"photo": picture()}).json["data"]
     women = (people.woman() for _ in itertools.count())
+    people.client_of(owner.id)
+    session = owner.get("/api/user/sessions").json["data"]["items"][-1]["id"]
     ids = {
+        "session": session,
         **{"user": owner.id, "order": order, "sale": sale, "ticket": ticket, "photo": photo["id"]},
         **{"media": photo["url"].removeprefix("/media/"), "portrait": "male/5", "level": 1},
     }
@@ -406,14 +412,14 @@ def test_somebody_else_s_is_as_absent_as_what_never_was(world: World, role: str)
         if row.expected[role] != "1009" or row.rule.startswith("/admin"):
             continue
         theirs = world.ask(row.method, world.path(row.rule), **world.body(row))
-        if "<id:" in row.rule:
+        if "<id:" in row.rule or "<session_id>" in row.rule:
             nobodys = world.ask(row.method, row.rule.partition("<")[0] + str(MAX_ID - 1), **world.body(row))
         else:
             nobodys = world.ask(row.method, row.rule, json={"sid": str(MAX_ID - 1)})
         assert (theirs.status_code, theirs.data) == (nobodys.status_code, nobodys.data), row.rule
         assert set(theirs.headers.keys()) == set(nobodys.headers.keys())
         seen.append(row.rule)
-    assert len(seen) == 5
+    assert len(seen) == 6
 
 
 OWN_VIEWS = ["/api/user/profile", "/api/user/export", "/api/vip/me", "/api/social/friends", "/api/social/liked_me"]

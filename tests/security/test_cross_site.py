@@ -394,11 +394,24 @@ def test_in_production_each_cookie_is_held_back_from_pages_and_plain_lines(make_
     assert [answer.status_code for answer in answers] == [200] * 7
     found = [(answer.request.path, *cookie) for answer in answers for cookie in cookies_of(answer)]
     assert [path for path, _, _ in found] == ["/api/user/login", "/api/user/logout"]
-    (_, value, attributes), (_, gone, _) = found
-    assert re.fullmatch("swiper_session=[1-9][0-9]*[.][A-Za-z0-9_-]{43}", value)
+    (_, value, attributes), (_, gone, of_the_end) = found
+    assert re.fullmatch("__Host-swiper_session=[1-9][0-9]*[.][A-Za-z0-9_-]{43}", value)
     assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= attributes
-    assert not any(attribute.startswith("Domain") for attribute in attributes)
-    assert gone == "swiper_session="
+    assert gone == "__Host-swiper_session="
+    # A browser takes neither the cookie nor its end without these.
+    for each in (attributes, of_the_end):
+        assert {"Secure", "Path=/"} <= each
+        assert not any(attribute.startswith("Domain") for attribute in each)
+
+
+def test_in_production_a_cookie_that_a_sister_host_can_plant_opens_nothing(make_app: Callable[..., Flask]) -> None:
+    app = make_app(environment=Environment.PRODUCTION)
+    attacker = People(app).add()
+    sid = attacker.client.get_cookie("__Host-swiper_session").value
+    for name, status in (("__Host-swiper_session", 200), ("swiper_session", 401), ("__host-swiper_session", 401)):
+        headers = {"Cookie": f"{name}={sid}"}
+        answer = app.test_client(use_cookies=False).get("/api/user/profile", headers=headers)
+        assert answer.status_code == status, name
 
 
 def test_nobody_gets_a_cookie_without_a_login(app: Flask, client: FlaskClient) -> None:

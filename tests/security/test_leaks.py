@@ -275,8 +275,10 @@ class Life:
                 "/api/vip/me",
                 "/api/vip/levels",
                 "/api/user/export",
+                "/api/user/sessions",
             ):
                 assert person.get(path).status_code == 200
+            assert person.client.delete("/api/user/sessions/unknown").status_code == 404
             person.get("/api/user/profile")
             for other in self.all:
                 assert person.get(f"/api/user/{other.id}").status_code == 200

@@ -139,15 +139,15 @@ def test_a_login_under_way_during_a_logout_everywhere_is_found_by_the_next_one(
     assert whose(client) is None
 
 
-# --- elsewhere than in the cookie ---
+# --- elsewhere than in the cookie or as a bearer ---
 
 
 @pytest.mark.parametrize("name", [COOKIE, "session"])
-def test_an_id_counts_in_the_cookie_alone(app: Flask, people: People, name: str) -> None:
+def test_an_id_counts_in_no_other_place(app: Flask, people: People, name: str) -> None:
     sid, client = sid_of(people.add().client), app.test_client()
     for request_of in (
         {"query_string": {name: sid}},
-        {"headers": {"Authorization": f"Bearer {sid}"}},
+        {"headers": {"Authorization": f"{name} {sid}"}},
         {"headers": {f"X-{name.replace('_', '-')}": sid}},
         {"headers": {"Cookie2": f"{name}={sid}"}},
         {"headers": {"Cookie": f"x{COOKIE}={sid}; {COOKIE.upper()}={sid}; {COOKIE}.1={sid}; session={sid}"}},
