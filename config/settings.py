@@ -111,7 +111,9 @@ class Settings(BaseSettings):
     storage: str = "local"
     storage_timeout_seconds: float = 20.0
     upload_max_bytes: int = 10 * 1024 * 1024
-    upload_max_pixels: int = 24_000_000
+    upload_max_pixels: int = Field(100_000_000, ge=1)
+    upload_memory_bytes: int = Field(440_000_000, ge=1)
+    uploads_at_once: int = Field(3, ge=1)
     qiniu_access_key: str = ""
     qiniu_secret_key: str = ""
     qiniu_bucket: str = ""

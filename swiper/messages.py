@@ -60,6 +60,9 @@ ZH: Mapping[str, str] = {
     "The sale is not open.": "活动未开始或已结束。",
     "Not an image that we can read.": "无法识别的图片。",
     "The image has too many pixels.": "图片像素过大。",
+    "HEIC photos cannot be read here. Send a JPEG: iPhone Settings, Camera, Formats, Most Compatible.": (
+        "无法读取 HEIC 照片，请上传 JPEG；iPhone 可在“设置 > 相机 > 格式”中选择“兼容性最佳”。"
+    ),
     "The album is full.": "相册已满。",
     "The amount differs.": "金额不符。",
     "The currency differs.": "币种不符。",

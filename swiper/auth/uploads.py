@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from swiper.auth.cards import publish
 from swiper.auth.models import FileRemoval, Upload, UploadKind, User
 from swiper.auth.profiles import forget_account
+from swiper.auth.upload_slots import upload_slot
 from swiper.dialect import after_commit, insert_if_absent, now, transactional
 from swiper.errors import LoginError, NotFoundError, ParamError, UnavailableError
 from swiper.extensions import db
@@ -34,18 +35,22 @@ BATCH = 1_000
 LOCAL_COPY = "local/"
 
 T = TypeVar("T")
-# A picture is decoded outside the event loop, and only one at a time: its pixels may take some 400 MB.
+# A picture is decoded outside the event loop, and only one at a time: its pixels may take `UPLOAD_MEMORY_BYTES`.
 _decoding = threading.Semaphore()
 
 
 def add_upload(uid: int, kind: UploadKind, data: bytes) -> Upload:
     """Clean and store a picture, and show it from its local address until it is pushed.
 
-    Raises ParamError for what is no picture or a full album, UnavailableError where the disk or the database fails;
-    nothing is left behind then. A note that the file has to go stands before the file does, and is taken back together
-    with storing the row: whatever is killed in between is removed by the sweep.
+    Raises ParamError for what is no picture or a full album, RateLimitedError while too many others of the user are on
+    their way, UnavailableError where the disk or the database fails; nothing is left behind then. A note that the file
+    has to go stands before the file does, and is taken back together with storing the row: whatever is killed in
+    between is removed by the sweep.
     """
-    picture = _clean(data, max_pixels=current_app.config["UPLOAD_MAX_PIXELS"], field=kind.value)
+    config = current_app.config
+    limits = {"max_pixels": config["UPLOAD_MAX_PIXELS"], "max_bytes": config["UPLOAD_MEMORY_BYTES"]}
+    with upload_slot(uid):
+        picture = _clean(data, field=kind.value, **limits)
     key, noted_at = new_key(), now()
     _note_file(key, noted_at)
     try:

@@ -186,7 +186,7 @@ def test_a_wrong_file_is_refused_and_leaves_nothing(
 
 def test_too_many_pixels_are_refused(person: Person, media: Path) -> None:
     output = BytesIO()
-    Image.new("1", (6000, 6000)).save(output, "PNG")
+    Image.new("1", (10_001, 10_000)).save(output, "PNG")
     answer = send_avatar(person, output.getvalue())
     assert answer.json["errors"] == {"avatar": ["The image has too many pixels."]}
     assert files_in(media) == []

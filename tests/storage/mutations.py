@@ -21,16 +21,16 @@ from typing import Any
 from PIL import Image
 
 from swiper.errors import ParamError
-from swiper.storage.containers import segments
 from swiper.storage.images import TOO_MANY_PIXELS, UNREADABLE, clean_image
-from tests.storage.samples import MAX_PIXELS, PNG_START, SECRET, chunk, seeds
+from swiper.storage.jpeg import segments
+from tests.storage.samples import MAX_BYTES, MAX_PIXELS, PNG_START, SECRET, chunk, seeds
 
 COUNT = 1_000
 SEED = 20_261_121
 # Beside any other size: nothing, one, what no header can mean, and what would be too much or only just not.
 SIZES = (0, 1, 2, 255, 4_000, 6_000, 16_383, 65_535, 65_536, 2**24 - 1, 2**31 - 1, 2**32 - 1)
-# Of our own files: JFIF, quantisation and Huffman tables, the frame, its scans.
-OWN_SEGMENTS = {0xE0, 0xDB, 0xC2, 0xC4, 0xDA}
+# Of our own files: JFIF, quantisation and Huffman tables, the frame, its scans, the end.
+OWN_SEGMENTS = {0xE0, 0xDB, 0xC2, 0xC4, 0xDA, 0xD9}
 
 Mutation = Callable[[bytes, random.Random, list[bytes]], bytes]
 
@@ -187,7 +187,7 @@ def fault_of(cleaned: bytes) -> str | None:
 def outcome_of(data: bytes) -> str:
     """`taken`, `refused`, or what is wrong; every other exception than the refusal passes."""
     try:
-        return fault_of(clean_image(data, field="photo", max_pixels=MAX_PIXELS)) or "taken"
+        return fault_of(clean_image(data, field="photo", max_pixels=MAX_PIXELS, max_bytes=MAX_BYTES)) or "taken"
     except ParamError as error:
         is_told = error.errors in ({"photo": [UNREADABLE]}, {"photo": [TOO_MANY_PIXELS]})
         return "refused" if is_told else f"refused as {error.errors}"

@@ -13,9 +13,15 @@ from PIL.PngImagePlugin import PngInfo
 PNG_START = b"\x89PNG\r\n\x1a\n"
 SECRET = b"SECRET"
 MIB = 1 << 20
-# What the default of UPLOAD_MAX_PIXELS allows, to the pixel.
-WIDTH, HEIGHT = 6000, 4000
-MAX_PIXELS = WIDTH * HEIGHT
+# The defaults of UPLOAD_MAX_PIXELS and UPLOAD_MEMORY_BYTES, and the sizes that they allow, to the row.
+MAX_PIXELS = 100_000_000
+MAX_BYTES = 440_000_000
+JPEG_SIZE = (12_500, 8_000)
+PROGRESSIVE_SIZE = (10_000, 6_280)
+PLAIN_PNG_SIZE = (12_500, 8_000)
+ALPHA_PNG_SIZE = (10_000, 5_500)
+CONVERTED_PNG_SIZE = (8_000, 4_583)
+WEBP_SIZE = (6_100, 4_007)
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
@@ -94,6 +100,51 @@ def black_png(size: tuple[int, int], *, depth: int = 8, colour: int = RGB, **opt
     return png(size, zeros(raw), depth=depth, colour=colour, **options)
 
 
+def _tag(kind: bytes, body: bytes) -> bytes:
+    return kind + bytes(4) + body + bytes(-len(body) % 4)
+
+
+def _fixed(number: float) -> bytes:
+    return struct.pack(">i", round(number * 65_536))
+
+
+# Red, green and blue as XYZ under D50, and the curve: a power, or sRGB's own five parameters.
+SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+RGB_SPACES: dict[str, tuple[tuple[tuple[float, ...], ...], tuple[float, ...]]] = {
+    "Display P3": (((0.51512, 0.2412, -0.00105), (0.29198, 0.69225, 0.04189), (0.1571, 0.06657, 0.78407)), SRGB_CURVE),
+    "Adobe RGB": (((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457)), (2.2,)),
+    "ProPhoto": (((0.79767, 0.28804, 0.0), (0.13519, 0.71188, 0.0), (0.03135, 0.00009, 0.82491)), (1.8,)),
+}
+WHITE = b"".join(map(_fixed, (0.9642, 1.0, 0.8249)))
+
+
+def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """An ICC profile of a screen (ICC.1:2010, version 4) with these tags."""
+    tags = {b"wtpt": _tag(b"XYZ ", WHITE), **tags}
+    table, body, start = b"", b"", 132 + 12 * len(tags)
+    for name, content in tags.items():
+        table += name + struct.pack(">II", start + len(body), len(content))
+        body += content
+    size = start + len(body)
+    head = struct.pack(">I4xI4s4s4s", size, 0x04300000, b"mntr", space, b"XYZ ") + bytes(12) + b"acsp" + bytes(28)
+    return head + WHITE + bytes(48) + struct.pack(">I", len(tags)) + table + body
+
+
+def rgb_profile(name: str) -> bytes:
+    """The profile of one of RGB_SPACES."""
+    primaries, curve = RGB_SPACES[name]
+    kind = 0 if len(curve) == 1 else 3
+    shape = _tag(b"para", struct.pack(">Hxx", kind) + b"".join(map(_fixed, curve)))
+    colours = zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True)
+    tags = {tag: _tag(b"XYZ ", b"".join(map(_fixed, xyz))) for tag, xyz in colours}
+    return _profile(b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), shape))
+
+
+def grey_profile(gamma: float) -> bytes:
+    """The profile of grey with a power for its curve."""
+    return _profile(b"GRAY", {b"kTRC": _tag(b"para", struct.pack(">Hxx", 0) + _fixed(gamma))})
+
+
 def segment(code: int, body: bytes) -> bytes:
     """A segment of a JPEG."""
     return struct.pack(">BBH", 0xFF, code, len(body) + 2) + body
@@ -168,8 +219,12 @@ def _split_exif() -> bytes:
     return b"".join(segment(0xE1, b"Exif\0\0" + part) for part in parts)
 
 
-def _large(mode: str, kind: str, size: tuple[int, int] = (WIDTH, HEIGHT), **options: Any) -> bytes:
+def _large(mode: str, kind: str, size: tuple[int, int], **options: Any) -> bytes:
     return encode(Image.new(mode, size), kind, **options)
+
+
+def _with_a_row_more(size: tuple[int, int]) -> tuple[int, int]:
+    return size[0], size[1] + 1
 
 
 def _on_canvas(data: bytes, width: int, height: int) -> bytes:
@@ -205,16 +260,35 @@ BOMBS: dict[str, tuple[bool, Callable[[], bytes]]] = {
     "exif in a chunk": (TAKEN, lambda: png(SMALL, PIXELS, before=[(b"eXIf", exif_of(30_000, 9 * MIB))])),
     "animation of 100,000 frames": (TAKEN, lambda: webp_of_frames(100_000)),
     # The last picture that is small enough, as each decoder finds it hardest, and the first that is not.
-    "rgba png": (TAKEN, lambda: black_png((WIDTH, HEIGHT), colour=RGBA)),
-    "16 bit png": (TAKEN, lambda: black_png((WIDTH, HEIGHT), depth=16, colour=GREY)),
-    "grey png with alpha": (TAKEN, lambda: black_png((WIDTH, HEIGHT), colour=GREY_ALPHA)),
-    "interlaced png": (TAKEN, lambda: black_png((WIDTH, HEIGHT), colour=RGBA, interlaced=True)),
-    "progressive jpeg": (TAKEN, lambda: _large("RGB", "JPEG", progressive=True, subsampling=0)),
-    "lossless webp": (TAKEN, lambda: _large("RGBA", "WEBP", lossless=True, method=0)),
-    "animated webp": (TAKEN, lambda: _on_canvas(animation("RGBA", (16, 16)), WIDTH, HEIGHT)),
-    "png with a row more": (REFUSED, lambda: black_png((WIDTH, HEIGHT + 1), colour=GREY)),
-    "jpeg with a row more": (REFUSED, lambda: _large("L", "JPEG", (WIDTH, HEIGHT + 1))),
-    "webp with a row more": (REFUSED, lambda: _on_canvas(animation("RGB", (16, 16)), WIDTH, HEIGHT + 1)),
+    "rgb png": (TAKEN, lambda: black_png(PLAIN_PNG_SIZE)),
+    "rgba png": (TAKEN, lambda: black_png(ALPHA_PNG_SIZE, colour=RGBA)),
+    "16 bit png": (TAKEN, lambda: black_png(CONVERTED_PNG_SIZE, depth=16, colour=GREY)),
+    "16 bit png with a transparent colour": (
+        TAKEN,
+        lambda: black_png(CONVERTED_PNG_SIZE, depth=16, colour=GREY, before=[(b"tRNS", b"\0\0")]),
+    ),
+    "palette png": (
+        TAKEN,
+        lambda: black_png(CONVERTED_PNG_SIZE, colour=PALETTE, before=[(b"PLTE", bytes(768)), (b"tRNS", bytes(256))]),
+    ),
+    "grey png with alpha": (TAKEN, lambda: black_png(ALPHA_PNG_SIZE, colour=GREY_ALPHA)),
+    "interlaced png": (TAKEN, lambda: black_png(ALPHA_PNG_SIZE, colour=RGBA, interlaced=True)),
+    "jpeg": (TAKEN, lambda: _large("RGB", "JPEG", JPEG_SIZE)),
+    "flat jpeg": (TAKEN, lambda: _large("RGB", "JPEG", (65_500, 1_500))),
+    "cmyk jpeg": (TAKEN, lambda: _large("CMYK", "JPEG", JPEG_SIZE)),
+    "progressive jpeg": (TAKEN, lambda: _large("RGB", "JPEG", PROGRESSIVE_SIZE, progressive=True, subsampling=0)),
+    "subsampled progressive jpeg": (TAKEN, lambda: _large("RGB", "JPEG", JPEG_SIZE, progressive=True)),
+    "lossless webp": (TAKEN, lambda: _large("RGBA", "WEBP", WEBP_SIZE, lossless=True, method=0)),
+    "animated webp": (TAKEN, lambda: _on_canvas(animation("RGBA", (16, 16)), *WEBP_SIZE)),
+    "png with a row more": (REFUSED, lambda: black_png(_with_a_row_more(PLAIN_PNG_SIZE), colour=GREY)),
+    "rgba png with a row more": (REFUSED, lambda: black_png(_with_a_row_more(ALPHA_PNG_SIZE), colour=RGBA)),
+    "palette png with a row more": (REFUSED, lambda: black_png(_with_a_row_more(CONVERTED_PNG_SIZE), colour=PALETTE)),
+    "jpeg with a row more": (REFUSED, lambda: _large("L", "JPEG", _with_a_row_more(JPEG_SIZE))),
+    "progressive jpeg of 100 megapixels": (
+        REFUSED,
+        lambda: _large("RGB", "JPEG", JPEG_SIZE, progressive=True, subsampling=0),
+    ),
+    "webp with a row more": (REFUSED, lambda: _on_canvas(animation("RGB", (16, 16)), *_with_a_row_more(WEBP_SIZE))),
     "column": (REFUSED, lambda: black_png((1, MAX_PIXELS), colour=GREY)),
     "line": (REFUSED, lambda: black_png((MAX_PIXELS, 1), colour=GREY)),
 }

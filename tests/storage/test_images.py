@@ -14,18 +14,33 @@ from PIL.Image import Exif
 from PIL.PngImagePlugin import PngInfo
 
 from swiper.errors import ParamError
-from swiper.storage.containers import MAX_CHUNKS, MAX_SEGMENTS, count_scans, orientation_in
-from swiper.storage.images import MAX_SCANS, MAX_SIDE, TOO_MANY_PIXELS, UNREADABLE, clean_image
-from tests.storage.samples import chunk, encode, png
+from swiper.storage.containers import orientation_in
+from swiper.storage.images import HEIC, MAX_SIDE, TOO_MANY_PIXELS, UNREADABLE, clean_image
+from swiper.storage.jpeg import MAX_SCANS, MAX_SEGMENTS, count_scans
+from swiper.storage.png import MAX_CHUNKS
+from tests.storage.samples import (
+    GREY,
+    JPEG_SIZE,
+    MAX_BYTES,
+    RGB,
+    RGB_SPACES,
+    chunk,
+    encode,
+    grey_profile,
+    png,
+    rgb_profile,
+    riff,
+)
 
 MAX_PIXELS = 40_000_000
+LIMITS: dict[str, Any] = {"field": "photo", "max_pixels": MAX_PIXELS, "max_bytes": MAX_BYTES}
 COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255), "black": (0, 0, 0), "white": (255, 255, 255)}
 ORIENTATION, GPS, ARTIST = 0x0112, 0x8825, 0x013B
 
 
 def clean(data: bytes, **changes: Any) -> Image.Image:
     """The decoded result of `clean_image`, loaded."""
-    image = Image.open(BytesIO(clean_image(data, **{"field": "photo", "max_pixels": MAX_PIXELS, **changes})))
+    image = Image.open(BytesIO(clean_image(data, **(LIMITS | changes))))
     image.load()
     return image
 
@@ -33,7 +48,7 @@ def clean(data: bytes, **changes: Any) -> Image.Image:
 def refusal(data: bytes, **changes: Any) -> Any:
     """The reasons for which `clean_image` refuses `data`, by field."""
     with pytest.raises(ParamError) as caught:
-        clean_image(data, **{"field": "photo", "max_pixels": MAX_PIXELS, **changes})
+        clean_image(data, **(LIMITS | changes))
     return caught.value.errors
 
 
@@ -97,7 +112,7 @@ def test_all_metadata_is_gone(kind: str) -> None:
         options["xmp"] = b"<x:xmpmeta>SECRET xmp</x:xmpmeta>"
     data = encode(quadrants(), kind, exif=exif, icc_profile=profile, **options)
     assert Image.open(BytesIO(data)).getexif().get_ifd(GPS)
-    cleaned = clean_image(data, field="photo", max_pixels=MAX_PIXELS)
+    cleaned = clean_image(data, **LIMITS)
     result = Image.open(BytesIO(cleaned))
     assert not result.getexif()
     assert not result.getexif().get_ifd(GPS)
@@ -310,7 +325,7 @@ def hidings(payload: bytes) -> list[bytes]:
 def test_polyglot_keeps_only_its_pixels(payload: bytes) -> None:
     for data in hidings(payload):
         assert b"payload" in data
-        cleaned = clean_image(data, field="photo", max_pixels=MAX_PIXELS)
+        cleaned = clean_image(data, **LIMITS)
         assert corners(clean(data)) == ["red", "lime", "blue", "black"]
         assert not zipfile.is_zipfile(BytesIO(cleaned))
         assert b"payload" not in cleaned
@@ -342,3 +357,150 @@ def test_file_that_begins_as_something_else_is_refused(kind: str, payload: bytes
 )
 def test_what_is_no_image_is_refused(data: bytes) -> None:
     assert refusal(data, field="avatar") == {"avatar": [UNREADABLE]}
+
+
+def is_near(pixel: Any, expected: tuple[int, ...], most: int = 6) -> bool:
+    return all(abs(a - b) <= most for a, b in zip(pixel, expected, strict=True))
+
+
+def in_space(colour: tuple[int, ...], profile: bytes, size: tuple[int, int] = (32, 32)) -> Image.Image:
+    """A picture that shows the sRGB `colour` and is written in the colours of `profile`."""
+    image = Image.new("RGB", size, colour)
+    own = ImageCms.ImageCmsProfile(BytesIO(profile))
+    converted = ImageCms.profileToProfile(image, ImageCms.createProfile("sRGB"), own, renderingIntent=1)
+    assert converted is not None
+    return converted
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("space", RGB_SPACES)
+@pytest.mark.parametrize("colour", [(220, 40, 40), (40, 200, 60), (30, 60, 210), (128, 128, 128)])
+def test_colours_of_a_profile_become_srgb(kind: str, space: str, colour: tuple[int, int, int]) -> None:
+    profile = rgb_profile(space)
+    stored = in_space(colour, profile)
+    options = {"JPEG": {"quality": 98, "subsampling": 0}, "PNG": {}, "WEBP": {"lossless": True}}[kind]
+    data = encode(stored, kind, icc_profile=profile, **options)
+    assert is_near(clean(data).getpixel((16, 16)), colour)
+
+
+def test_issue_s_red_in_prophoto_keeps_its_colour() -> None:
+    assert is_near(in_space((220, 40, 40), rgb_profile("ProPhoto")).getpixel((0, 0)), (151, 68, 38))
+
+
+def test_long_profile_comes_in_several_segments() -> None:
+    profile = rgb_profile("ProPhoto")
+    padded = profile + bytes(150_000)
+    padded = struct.pack(">I", len(padded)) + padded[4:]
+    data = encode(in_space((220, 40, 40), profile), "JPEG", icc_profile=padded, quality=98, subsampling=0)
+    assert data.count(b"ICC_PROFILE\0") == 3
+    assert is_near(clean(data).getpixel((16, 16)), (220, 40, 40))
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "I;16"])
+def test_grey_profile_is_applied(mode: str) -> None:
+    value: Any = {"L": 128, "LA": (128, 255), "I;16": 128 * 257}[mode]
+    data = encode(Image.new(mode, (8, 8), value), "PNG", icc_profile=grey_profile(1.0))
+    assert is_near(clean(data).getpixel((4, 4)), (188, 188, 188))
+
+
+def test_profile_applies_below_transparency() -> None:
+    profile = rgb_profile("ProPhoto")
+    image = in_space((220, 40, 40), profile)
+    image.putalpha(Image.new("L", image.size, 255))
+    image.paste((0, 0, 0, 0), (0, 0, 16, 32))
+    cleaned = clean(encode(image, "PNG", icc_profile=profile))
+    assert is_near(cleaned.getpixel((26, 16)), (220, 40, 40))
+    assert is_near(cleaned.getpixel((5, 16)), (255, 255, 255))
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        b"",
+        b"garbage",
+        rgb_profile("ProPhoto")[:200],
+        rgb_profile("ProPhoto")[:128] + b"\xff" * 400,
+        grey_profile(1.0),
+    ],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_profile_that_does_not_fit_costs_nothing_but_itself(kind: str, profile: bytes) -> None:
+    data = encode(Image.new("RGB", (32, 32), (220, 40, 40)), kind, icc_profile=profile)
+    assert is_near(clean(data).getpixel((16, 16)), (220, 40, 40))
+
+
+def test_part_of_a_profile_that_is_missing_costs_nothing_but_the_profile() -> None:
+    data = encode(Image.new("RGB", (32, 32), (220, 40, 40)), "JPEG", icc_profile=rgb_profile("ProPhoto"))
+    counts = data.index(b"ICC_PROFILE\0") + 12
+    assert is_near(clean(data[:counts] + b"\1\2" + data[counts + 2 :]).getpixel((16, 16)), (220, 40, 40))
+
+
+def deep_png(colour: int, pixel: tuple[int, ...], transparent: tuple[int, ...]) -> bytes:
+    """A 16-bit PNG of one colour but for its left half, which has the transparent one."""
+    row = b"\0" + struct.pack(f">{len(transparent)}H", *transparent) * 8 + struct.pack(f">{len(pixel)}H", *pixel) * 8
+    before = [(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent))]
+    return png((16, 16), zlib.compress(row * 16), depth=16, colour=colour, before=before)
+
+
+@pytest.mark.parametrize(
+    ("colour", "pixel", "transparent", "expected"),
+    [
+        (GREY, (40_000,), (0,), (156, 156, 156)),
+        (GREY, (0,), (65_535,), (0, 0, 0)),
+        (RGB, (60_000, 1_000, 1_000), (0, 0, 0), (234, 4, 4)),
+        (RGB, (0, 0, 50_000), (12_345, 6_789, 257), (0, 0, 195)),
+    ],
+)
+def test_transparent_colour_of_16_bits_is_white(
+    colour: int, pixel: tuple[int, ...], transparent: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    image = clean(deep_png(colour, pixel, transparent))
+    assert is_near(image.getpixel((2, 8)), (255, 255, 255))
+    assert is_near(image.getpixel((13, 8)), expected)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("missing", [1, 2])
+def test_jpeg_without_its_end_mark_is_taken(options: dict[str, Any], missing: int) -> None:
+    for image in (quadrants(), noise(), noise((61, 47)), noise().convert("L")):
+        data = encode(image, "JPEG", quality=90, **options)
+        assert clean(data[:-missing]).tobytes() == clean(data).tobytes()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("missing", [12, 40, 400, 4_000])
+def test_jpeg_without_its_last_pixels_is_refused(options: dict[str, Any], missing: int) -> None:
+    # Its blocks are all to be seen: of those that reach beyond the edge, nobody would miss the rest.
+    data = encode(noise((208, 144)), "JPEG", quality=90, **options)
+    assert refusal(data[:-missing]) == {"photo": [UNREADABLE]}
+
+
+@pytest.mark.parametrize(
+    "size", [(5712, 4284), (8064, 6048), (8160, 6120), JPEG_SIZE, (65_500, 1_500), (1_500, 65_500)]
+)
+def test_large_photo_is_taken(size: tuple[int, int]) -> None:
+    image = clean(encode(quadrants(size), "JPEG"), max_pixels=100_000_000)
+    assert max(image.size) == 1440
+    assert corners(image) == ["red", "lime", "blue", "black"]
+
+
+def test_memory_is_counted_before_decoding() -> None:
+    data = encode(quadrants((3000, 2000)), "JPEG", progressive=True, subsampling=0)
+    # Six bytes of coefficients for each pixel, and four for each of those that are left after shrinking.
+    assert refusal(data, max_bytes=41_999_999) == {"photo": [TOO_MANY_PIXELS]}
+    assert clean(data, max_bytes=60_000_000).size == (1440, 960)
+    assert clean(encode(quadrants((3000, 2000)), "JPEG"), max_bytes=24_000_000).size == (1440, 960)
+
+
+def test_webp_of_any_kind_tells_its_size_before_it_is_opened() -> None:
+    plain, alpha = quadrants((300, 200)), quadrants((300, 200)).convert("RGBA")
+    kinds = (encode(plain, "WEBP"), encode(plain, "WEBP", lossless=True), encode(alpha, "WEBP", exact=True))
+    for data in kinds:
+        assert refusal(data, max_pixels=59_999) == {"photo": [TOO_MANY_PIXELS]}
+        assert clean(data, max_pixels=60_000).size == (300, 200)
+    assert refusal(riff([(b"VP8 ", b"abc")])) == {"photo": [UNREADABLE]}
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1", b"hevc"])
+def test_heic_is_told_what_to_do(brand: bytes) -> None:
+    assert refusal(b"\0\0\0\x18ftyp" + brand + bytes(100)) == {"photo": [HEIC]}

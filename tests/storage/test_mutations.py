@@ -20,12 +20,12 @@ from tests.processes import Program, Visitor, answers_at, environment_of, free_p
 from tests.storage.mutations import COUNT, MUTATIONS, mutations, peak_mib
 from tests.storage.samples import BOMBS, seeds
 
-# The interpreter with Pillow holds 110 MiB; the worst picture of 24 megapixels, an animated or lossless WebP, which
-# libwebp keeps three times and Pillow twice, adds 400, and freed memory that the C library keeps another 130.
+# The interpreter with Pillow holds 110 MiB, the worst picture adds what UPLOAD_MEMORY_BYTES allows (a WebP, which
+# libwebp keeps three times and Pillow twice), and freed memory that the C library keeps another 130.
 PEAK_MIB = 768
 # The whole service adds its own modules.
 WORKER_PEAK_MIB = 832
-# 1 s was measured; everything else than a picture of 24 megapixels takes less than half.
+# 1 s was measured; everything but the largest pictures takes less than half.
 LONGEST_SECONDS = 5.0
 # Of those that nobody tells by their header, the ones that ask most of memory, of a processor, and of the parser.
 SENT_BOMBS = ("lossless webp", "pixels of 900 MB", "padding", "empty comments", "empty texts", "quantisation tables")
