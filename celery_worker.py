@@ -1,6 +1,7 @@
 """What Celery runs: `celery -A celery_worker worker` and `celery -A celery_worker beat`."""
 
 import logging
+import time
 from typing import Any
 
 from celery.worker.consumer import Consumer
@@ -8,6 +9,9 @@ from celery.worker.consumer import Consumer
 from swiper import create_app
 
 log = logging.getLogger(__name__)
+
+# Between two attempts to use a broker that can be reached but refuses; connecting alone would succeed at once.
+REFUSED_SECONDS = 1.0
 
 
 class PatientConsumer(Consumer):
@@ -30,6 +34,16 @@ class PatientConsumer(Consumer):
         except Exception as error:
             log.warning("the lost connection to the broker could not be closed: %r", error)
             self.connection: Any = None
+        self._wait_if_refused(exc)
+
+    def on_connection_error_before_connected(self, exc: BaseException) -> None:
+        """Say so, and wait."""
+        super().on_connection_error_before_connected(exc)
+        self._wait_if_refused(exc)
+
+    def _wait_if_refused(self, exc: BaseException) -> None:
+        if isinstance(exc, self.channel_errors):
+            time.sleep(REFUSED_SECONDS)
 
 
 celery = create_app().extensions["celery"]

@@ -48,6 +48,8 @@ def celery_settings(config: Any) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         # Without end: by default a worker ends itself when the broker has been away for three quarters of an hour.
         "broker_connection_max_retries": None,
+        # A broker may answer but refuse (a failover, full memory): the worker then connects anew and does not end.
+        "broker_channel_error_retry": True,
         # A request never waits for a broker that is away: the sweeps find its work in the database.
         "task_publish_retry": False,
         "broker_connection_timeout": 1.0,

@@ -10,7 +10,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 REFUSALS = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError)
 # redis-py has no class for some of them. Redis 6 puts a script's own error behind `ERR Error running script …: -`.
 REFUSAL = re.compile(
-    r"(?:^|: -?)(?:READONLY|OOM|MISCONF|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNKILLABLE) "
+    r"(?:^|: -?)(?:READONLY|OOM|MISCONF|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNKILLABLE|UNBLOCKED) "
 )
 
 
@@ -24,6 +24,7 @@ def is_redis_refusing(error: BaseException) -> bool:
 
     Such reasons are a failover (READONLY, MASTERDOWN, CLUSTERDOWN, TRYAGAIN), full memory (OOM), a disk that takes no
     snapshot (MISCONF), missing replicas (NOREPLICAS), and a script that runs too long (BUSY).
+    UNBLOCKED ends a command that waits while a server becomes a replica.
     """
     return isinstance(error, REFUSALS) or (isinstance(error, ResponseError) and bool(REFUSAL.search(str(error))))
 

@@ -26,6 +26,7 @@ PASSING = [
     "CLUSTERDOWN The cluster is down",
     "TRYAGAIN Multiple keys request during rehashing of slot",
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
     "NOREPLICAS Not enough good replicas to write.",
 ]
 FAULTS = [
