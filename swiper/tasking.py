@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import gevent
 from celery import Task
@@ -27,6 +27,10 @@ REPR_LENGTH = 200
 SWEEP_SECONDS = 30.0
 # A sweep that has said nothing for so long is dead. Each item renews it, so it is longer than any item takes.
 LEASE_SECONDS = 20.0
+# So many faults of one turn mean that something else is wrong, such as the database.
+MOST_FAULTS = 20
+# How long a sweep remembers, after the last failure, what has failed.
+FAILURES_SECONDS = 3600
 # KEYS: lease. ARGV: token, ms. Each may be sent again, and does nothing where the lease is another's by now.
 TAKE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
@@ -138,11 +142,41 @@ def sweep(
 ) -> None:
     """Call `work` with each item that `find` tells, alone and while the time lasts.
 
-    An item that meets `failure` waits for the next turn; any other error ends this one.
+    An item that fails is logged, waits for the next turn and goes behind those that have failed less often, so that one
+    which always fails stops nothing. `failure` names what is expected of a provider; other errors are faults of ours.
     """
     with only_one(name, lease_seconds) as turn:
-        for item in turn.each(find()) if turn else ():
+        if not turn:
+            return
+        failures = _failures(name)
+        failed = 0
+        # `sorted` keeps the order of `find` among those that have failed equally often.
+        for item in turn.each(sorted(find(), key=lambda item: failures.get(repr(item), 0))):
             try:
                 work(*item)
-            except failure as error:
-                log.error("%s leaves something for its next turn: %s", name, error)
+            except Exception as error:
+                is_expected = isinstance(error, failure)
+                log.error("%s leaves something for its next turn: %s", name, error, exc_info=not is_expected)
+                _note_failure(name, item)
+                failed += not is_expected
+                if failed >= MOST_FAULTS:
+                    log.error("%s ends this turn after %d faults", name, failed)
+                    return
+            else:
+                if repr(item) in failures:
+                    redis.client.hdel(_failures_key(name), repr(item))
+
+
+def _failures_key(name: str) -> str:
+    return f"failed:{name}"
+
+
+def _failures(name: str) -> dict[str, int]:
+    """By item: how often it has failed."""
+    found = cast(dict[bytes, bytes], redis.client.hgetall(_failures_key(name)))
+    return {item.decode(): int(count) for item, count in found.items()}
+
+
+def _note_failure(name: str, item: tuple[Any, ...]) -> None:
+    redis.client.hincrby(_failures_key(name), repr(item), 1)
+    redis.client.expire(_failures_key(name), FAILURES_SECONDS)

@@ -90,10 +90,47 @@ def test_what_fails_waits_while_the_others_are_done(app: Flask) -> None:
     with app.app_context():
         sweep("sweep", lambda: [(1,), (2,)], work, KeyError)
         assert done == [2]
-        with pytest.raises(KeyError):
-            sweep("sweep", lambda: [(1,), (3,)], work)
-        assert done == [2]
+        # Whatever it fails with.
+        sweep("sweep", lambda: [(1,), (3,)], work)
+        assert done == [2, 3]
         assert Turn("sweep", 1)
+
+
+def test_what_has_failed_goes_behind_the_others_until_it_is_done(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    tried: list[int] = []
+    broken = {1}
+
+    def work(number: int) -> None:
+        tried.append(number)
+        if number in broken:
+            raise ValueError("always")
+
+    with app.app_context():
+        for _ in range(3):
+            sweep("sweep", lambda: [(1,), (2,), (3,)], work)
+        assert tried == [1, 2, 3, 2, 3, 1, 2, 3, 1]
+        assert 0 < app.extensions["redis"].ttl("failed:sweep") <= 3600
+        broken.clear()
+        sweep("sweep", lambda: [(1,), (2,)], work)
+        tried.clear()
+        sweep("sweep", lambda: [(1,), (2,)], work)
+    assert tried == [1, 2]
+    assert [bool(record.exc_info) for record in caplog.records if record.levelname == "ERROR"] == [True] * 3
+
+
+def test_a_turn_in_which_everything_fails_ends_early(app: Flask) -> None:
+    tried: list[int] = []
+
+    def work(number: int) -> None:
+        tried.append(number)
+        raise ValueError("the database is away")
+
+    with app.app_context():
+        sweep("sweep", lambda: [(number,) for number in range(100)], work)
+        assert len(tried) == tasking.MOST_FAULTS
+        tried.clear()
+        sweep("sweep", lambda: [(number,) for number in range(100)], work)
+    assert tried[0] == tasking.MOST_FAULTS
 
 
 def test_nobody_looks_for_work_out_of_turn(app: Flask) -> None:

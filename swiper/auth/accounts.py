@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
+# More than can ever fail, so that those behind are reached.
+SWEPT_AT_ONCE = 1_000
 CODE_IN_DOUBT = "The service is not available right now. The code may be used up; if it is refused, ask for a new one."
 
 
@@ -265,8 +267,9 @@ def _plain(value: Any) -> Any:
 
 
 def old_tombstones(limit: Any) -> list[int]:
-    """Ids of accounts deleted before `limit`, whose traces should be swept once more."""
-    return list(db.session.scalars(select(Tombstone.uid).where(Tombstone.deleted_at < limit).limit(100)))
+    """Ids of accounts deleted before `limit`, whose traces should be swept once more, the oldest first."""
+    query = select(Tombstone.uid).where(Tombstone.deleted_at < limit).order_by(Tombstone.deleted_at)
+    return list(db.session.scalars(query.limit(SWEPT_AT_ONCE)))
 
 
 @transactional

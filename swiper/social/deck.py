@@ -12,11 +12,12 @@ Before anyone is shown, everything that the rules ask for is checked again in th
 """
 
 import itertools
+import logging
 import sys
 from array import array
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from sqlalchemy import select
@@ -31,6 +32,8 @@ from swiper.social.wishes import Wish, make_wish, wish_of
 from swiper.vip.levels import Standing
 from swiper.vip.models import Permission
 
+log = logging.getLogger(__name__)
+
 GROUP_SIZE = 5
 LAST_GROUP = 1_999
 # A pass is made, and continued, in steps of this many people.
@@ -38,6 +41,15 @@ PASS_STEP = 100
 # As many are checked at once when a pass begins.
 HEAD = 10
 PASS_SECONDS = 86_400
+# Each try loses against another request of the same user alone.
+MOST_TRIES = 5
+# KEYS: pass. ARGV: packed pass, seconds, what the pass was when it was read, empty where there was none.
+REPLACE = """
+local held = redis.call('GET', KEYS[1]) or ''
+if held ~= ARGV[3] and held ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return 1
+"""
 ID_BYTES = 8
 
 
@@ -138,14 +150,20 @@ def forget_pass(_sender: Any, *, uid: int) -> None:
 
 def bring_back(_sender: Any, *, uid: int, sid: int) -> None:
     """Put whom a rewound swipe was on at the end of the pass, which may have left them out; nobody else moves."""
-    held = _unpack(redis.client.get(pass_key(uid)))
-    if held and sid not in held.behind():
+    for _ in range(MOST_TRIES):
+        stored = cast(bytes | None, redis.client.get(pass_key(uid)))
+        held = _unpack(stored)
+        if stored is None or held is None or sid in held.behind():
+            return
         held.rest += _as_bytes([sid])
-        _keep(uid, _pack(held))
+        if _replace(uid, stored, _pack(held)):
+            return
+    log.warning("somebody whose swipe was taken back is not in the pass")
 
 
-def _keep(uid: int, packed: bytes) -> None:
-    redis.client.set(pass_key(uid), packed, ex=PASS_SECONDS)
+def _replace(uid: int, stored: bytes | None, packed: bytes) -> bool:
+    """Store a pass in place of `stored`, from which it was made; False where there is another by now."""
+    return bool(redis.client.eval(REPLACE, 1, pass_key(uid), packed, PASS_SECONDS, stored or b""))
 
 
 account_deleted.connect(forget_pass)
@@ -153,7 +171,28 @@ rewound.connect(bring_back)
 
 
 def _cards_of_group(wish: Wish, group: int, stored: Any, held: Pass | None) -> dict[int, KeptCard]:
-    """A group of the current pass, in its order; group 0, a new day or changed wishes start a new pass."""
+    """A group of the current pass, in its order.
+
+    A pass that has changed meanwhile, by a rewind or another request, is read again, so that neither change is lost.
+    """
+    for _ in range(MOST_TRIES):
+        shown, cards, packed = _make_group(wish, group, stored, held)
+        # Only what has changed is written, so that a page fetched ahead cannot undo a pass that begins meanwhile.
+        if packed == stored or _replace(wish.uid, stored, packed):
+            break
+        stored = cast(bytes | None, redis.client.get(pass_key(wish.uid)))
+        held = _unpack(stored)
+    else:
+        log.warning("a pass changes faster than it can be stored")
+    cards |= fitting_cards(wish, [uid for uid in shown if uid not in cards], GROUP_SIZE)
+    return {uid: cards[uid] for uid in shown if uid in cards}
+
+
+def _make_group(wish: Wish, group: int, stored: Any, held: Pass | None) -> tuple[list[int], dict[int, KeptCard], bytes]:
+    """Whom a group shows, the cards known by now, and the pass to store; a new day or changed wishes start a new one.
+
+    `held` is what `stored` holds.
+    """
     # A pass that a new day or a changed wish interrupts goes on with a new list at the group asked for.
     base = group if stored else 0
     if held and held.wish != wish.fingerprint:
@@ -166,12 +205,7 @@ def _cards_of_group(wish: Wish, group: int, stored: Any, held: Pass | None) -> d
         shown, cards, current = _start(wish, goes_on, group)
         if held and len(shown) < GROUP_SIZE:
             shown, cards, current = _start(wish, fresh, group)
-    # Only what has changed is written, so that a page fetched ahead cannot undo a pass that begins meanwhile.
-    packed = _pack(current)
-    if packed != stored:
-        _keep(wish.uid, packed)
-    cards |= fitting_cards(wish, [uid for uid in shown if uid not in cards], GROUP_SIZE)
-    return {uid: cards[uid] for uid in shown if uid in cards}
+    return shown, cards, _pack(current)
 
 
 def _start(wish: Wish, current: Pass, group: int) -> tuple[list[int], dict[int, KeptCard], Pass]:

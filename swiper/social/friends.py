@@ -103,8 +103,8 @@ def _is_ended(uid: int, other: Any) -> ColumnElement[bool]:
     return or_(*[select(Pair.mask).where(side, is_over).exists() for side in sides])
 
 
-def repair_matches() -> int:
-    """Give every pair of two likes its friendship row; how many were missing.
+def halves_of_matches() -> list[tuple[int, int]]:
+    """The pairs of two likes that have no friendship row.
 
     Both are written in one transaction, so this finds something only after a restored backup or a manual change.
     """
@@ -114,11 +114,12 @@ def repair_matches() -> int:
         .where(Pair.mask == MATCHED, Friend.uid1.is_(None))
         .limit(1000)
     )
-    return sum(_repair(uid1, uid2) for uid1, uid2 in db.session.execute(query).all())
+    return [(uid1, uid2) for uid1, uid2 in db.session.execute(query)]
 
 
 @transactional
-def _repair(uid1: int, uid2: int) -> bool:
+def repair_match(uid1: int, uid2: int) -> bool:
+    """Give one pair its friendship row, unless the match has ended meanwhile."""
     pair = lock_pair(uid1, uid2)
     if pair.is_matched:
         befriend(pair)

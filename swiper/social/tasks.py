@@ -1,5 +1,6 @@
 """Celery tasks of matches, the ranking and the answering robots."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from celery import shared_task
@@ -7,10 +8,12 @@ from celery import shared_task
 from swiper.auth.accounts import drop_tombstone, old_tombstones, remove_owned
 from swiper.dialect import now
 from swiper.social import answers, friends, ranking
-from swiper.tasking import only_one
+from swiper.tasking import only_one, sweep
 
 # Long enough for any request that was under way when the account was deleted.
 SWEEP_AFTER = timedelta(minutes=2)
+# Somebody may have swiped tens of thousands.
+DELETION_LEASE_SECONDS = 120.0
 # Counting all swipes of a large service may take longer than any other task. Two at once would only be a waste.
 REBUILD_SECONDS = 3600
 REBUILD_LEASE_SECONDS = 600.0
@@ -24,18 +27,25 @@ def rebuild_ranking() -> int:
 
 
 @shared_task(name="social.repair_matches")
-def repair_matches() -> int:
+def repair_matches() -> None:
     """Give every pair of two likes its friendship row."""
-    return friends.repair_matches()
+    sweep("repair_matches", friends.halves_of_matches, friends.repair_match)
 
 
 @shared_task(name="social.sweep_deleted")
 def sweep_deleted() -> None:
     """Remove once more what swipes under way may have left of deleted accounts."""
-    for uid in old_tombstones(now() - SWEEP_AFTER):
-        remove_owned(uid)
-        friends.forget_user(uid)
-        drop_tombstone(uid)
+    sweep("sweep_deleted", _deleted_before, _finish_deletion, lease_seconds=DELETION_LEASE_SECONDS)
+
+
+def _deleted_before() -> Iterable[tuple[int]]:
+    return zip(old_tombstones(now() - SWEEP_AFTER))
+
+
+def _finish_deletion(uid: int) -> None:
+    remove_owned(uid)
+    friends.forget_user(uid)
+    drop_tombstone(uid)
 
 
 @shared_task(name="social.answer_as_robots", ignore_result=True)

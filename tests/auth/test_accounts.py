@@ -19,6 +19,7 @@ from swiper.dialect import is_in_transaction, now
 from swiper.errors import NotFoundError
 from swiper.extensions import db, redis
 from swiper.signals import account_deleted, status_changed
+from swiper.social import friends
 from swiper.vip.models import FlashSale
 from swiper.vip.sales import add_sale
 from tests.factories import People, Person
@@ -144,6 +145,36 @@ def test_deleting_an_account_leaves_no_trace_in_any_table(app: Flask, people: Pe
     app.extensions["celery"].tasks["social.sweep_deleted"]()
     assert traces_in_tables(app, person) == {}
     assert {one.id: traces_in_tables(app, one)["users"] for one in crowd} == others
+
+
+def test_a_deletion_that_always_fails_stops_no_other(
+    app: Flask, people: People, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = people.add(), people.add()
+    for person in (first, second):
+        person.client.delete("/api/user/account")
+    with app.app_context():
+        db.session.execute(update(Tombstone).values(deleted_at=now() - timedelta(minutes=5)))
+        db.session.execute(
+            update(Tombstone).where(Tombstone.uid == first.id).values(deleted_at=now() - timedelta(minutes=6))
+        )
+        db.session.commit()
+    forget = friends.forget_user
+
+    def fail(uid: int) -> None:
+        if uid == first.id:
+            raise ValueError("always")
+        forget(uid)
+
+    monkeypatch.setattr(friends, "forget_user", fail)
+    app.extensions["celery"].tasks["social.sweep_deleted"]()
+    with app.app_context():
+        assert list(db.session.scalars(select(Tombstone.uid))) == [first.id]
+    assert any(record.exc_info for record in caplog.records if "sweep_deleted" in record.message)
+    monkeypatch.undo()
+    app.extensions["celery"].tasks["social.sweep_deleted"]()
+    with app.app_context():
+        assert list(db.session.scalars(select(Tombstone.uid))) == []
 
 
 def test_deleting_an_account_leaves_no_trace_in_redis(app: Flask, people: People) -> None:

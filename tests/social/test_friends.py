@@ -11,7 +11,7 @@ from swiper.auth.accounts import delete_account, set_status
 from swiper.auth.models import Status, Upload, UploadKind
 from swiper.extensions import db
 from swiper.ids import new_id
-from swiper.social.friends import repair_matches
+from swiper.social.friends import halves_of_matches, repair_match
 from swiper.social.models import Friend
 from tests.factories import Clock, People, Person
 from tests.social.test_races import assert_consistent
@@ -255,6 +255,7 @@ def test_the_repair_gives_a_match_its_missing_friendship_once(people: People, ap
         db.session.commit()
     assert pairs[0][0].friends() == []
     with app.app_context():
-        assert [repair_matches(), repair_matches()] == [1, 0]
+        assert [repair_match(*half) for half in halves_of_matches()] == [True]
+        assert halves_of_matches() == []
     assert pairs[0][0].friends() == [pairs[0][1].id]
     assert_consistent(app)

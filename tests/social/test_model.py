@@ -27,7 +27,7 @@ from swiper.auth.profiles import find_account
 from swiper.extensions import db, redis
 from swiper.social import ranking
 from swiper.social.deck import show_deck
-from swiper.social.friends import list_friends, list_likers, repair_matches
+from swiper.social.friends import halves_of_matches, list_friends, list_likers
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from swiper.vip.levels import expire_memberships, standing_of
 from swiper.vip.models import Membership
@@ -260,7 +260,7 @@ class Service(RuleBasedStateMachine):
 
     def sweep(self) -> None:
         with self.app.app_context():
-            assert repair_matches() == 0
+            assert halves_of_matches() == []
             db.session.execute(update(Tombstone).values(deleted_at=MORNING - timedelta(hours=1)))
             db.session.commit()
         self.app.extensions["celery"].tasks["social.sweep_deleted"]()

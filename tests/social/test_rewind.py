@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from swiper.auth.accounts import delete_account
 from swiper.extensions import db, redis
-from swiper.social import swipes
+from swiper.social import deck, swipes
 from swiper.social.models import LikeIn, Swipe
 from swiper.social.ranking import KEY
 from tests.factories import Clock, People, Person
@@ -218,3 +218,59 @@ def test_a_like_of_today_is_given_back_just_after_midnight(people: People, monke
     man.like(second)
     assert rewind(man)[2] == {"sid": str(second.id)}
     assert quota(man, "like") == 0
+
+
+def test_a_rewind_during_a_request_for_the_deck_loses_nobody(
+    man: Person, people: People, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request has read the pass; the rewind writes into it; then the request writes what it has made of it."""
+    crowd = [people.woman() for _ in range(12)]
+    first = [int(user["id"]) for user in man.get("/api/social/users").json["data"]["users"]]
+    man.post("/api/social/dislike", sid=str(first[0]))
+    # A new pass leaves the swiped one out.
+    man.get("/api/social/users")
+    replace, raced = deck._replace, []
+
+    def replace_late(uid: int, stored: bytes | None, packed: bytes) -> bool:
+        if not raced:
+            raced.append(uid)
+            deck.bring_back(None, uid=man.id, sid=first[0])
+        return replace(uid, stored, packed)
+
+    swiped = int(man.get("/api/social/users").json["data"]["users"][0]["id"])
+    man.post("/api/social/dislike", sid=str(swiped))
+    with app.app_context():
+        monkeypatch.setattr(deck, "_replace", replace_late)
+        man.get("/api/social/users")
+        assert raced
+        held = deck._unpack(app.extensions["redis"].get(deck.pass_key(man.id)))
+    assert held is not None
+    assert first[0] in held.behind()
+    assert swiped not in held.behind()
+    assert len(crowd) == 12
+
+
+def test_a_pass_that_changes_while_a_rewind_writes_keeps_both(
+    man: Person, people: People, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = [people.woman() for _ in range(8)]
+    man.get("/api/social/users")
+    one, other = crowd[0].id, crowd[1].id
+    with app.app_context():
+        held = deck._unpack(app.extensions["redis"].get(deck.pass_key(man.id)))
+        assert held is not None
+        held.drop({one, other})
+        app.extensions["redis"].set(deck.pass_key(man.id), deck._pack(held))
+        replace, raced = deck._replace, []
+
+        def replace_late(uid: int, stored: bytes | None, packed: bytes) -> bool:
+            if not raced:
+                raced.append(uid)
+                deck.bring_back(None, uid=man.id, sid=other)
+            return replace(uid, stored, packed)
+
+        monkeypatch.setattr(deck, "_replace", replace_late)
+        deck.bring_back(None, uid=man.id, sid=one)
+        found = deck._unpack(app.extensions["redis"].get(deck.pass_key(man.id)))
+    assert found is not None
+    assert {one, other} <= set(found.behind())
