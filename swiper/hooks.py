@@ -25,7 +25,8 @@ from swiper.auth.sessions import PERSONAL_PATHS, UnreachableSession, bearer_toke
 from swiper.bans.services import is_banned
 from swiper.errors import BannedError, CrossSiteError, LoginError, UnavailableError
 from swiper.extensions import db, this_app, this_context, this_g, this_request
-from swiper.logs import request_id_var
+from swiper.logs import address_var, request_id_var
+from swiper.security_log import SecurityEvent, record_event
 from swiper.social import routes as social_routes
 from swiper.vip import routes as vip_routes
 
@@ -108,6 +109,7 @@ def open_request() -> None:
     request_id = offered if offered and REQUEST_ID.fullmatch(offered) else f"{random.getrandbits(64):016x}"
     this_g().request_id = request_id
     request_id_var.set(request_id)
+    address_var.set(own.remote_addr or "-")
     # `request.mimetype` parses more of the header than its first word.
     kind = environ.get("CONTENT_TYPE")
     if not kind or kind.partition(";")[0].strip().lower() != "multipart/form-data":
@@ -143,6 +145,7 @@ def answer_preflight() -> Response | None:
     if bearer_token(own.environ) is not None:
         return None
     if own.endpoint != "vip.receive_payment" and _is_foreign(own, origin):
+        record_event(SecurityEvent.CROSS_SITE_REFUSED, endpoint=own.endpoint)
         raise CrossSiteError()
     return None
 

@@ -5,6 +5,7 @@ import re
 from contextvars import ContextVar
 
 request_id_var: ContextVar[str] = ContextVar("request_id", default="-")
+address_var: ContextVar[str] = ContextVar("address", default="-")
 
 # E.164 numbers have up to 15 digits; ids have 18 or 19 and stay readable.
 PHONE = re.compile(r"(?<!\d)(\+?\d{3})\d{2,9}(\d{3})(?!\d)")

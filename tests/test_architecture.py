@@ -14,7 +14,7 @@ ORDER = [
     ["redis_line", "quick_postgres", "memcached"],
     ["quick_redis", "postgres_line"],
     ["errors"],
-    ["extensions"],
+    ["extensions", "security_log"],
     ["tasking"],
     ["memo"],
     ["responses", "schemas", "dialect"],

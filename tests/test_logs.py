@@ -137,7 +137,9 @@ def test_the_files_rotate_as_the_operators_expect(tmp_path: Path) -> None:
     assert (error["filename"], error["when"], error["backupCount"]) == (str(tmp_path / "error.log"), "W0", 4)
     assert (info["level"], error["level"]) == ("INFO", "ERROR")
     assert {info["encoding"], error["encoding"]} == {"utf-8"}
-    assert {handler["formatter"] for handler in handlers.values()} == {"line"}
+    assert {name: handler["formatter"] for name, handler in handlers.items() if handler["formatter"] != "line"} == {
+        "security": "event"
+    }
 
 
 def test_errors_alone_reach_the_error_file(app: Flask) -> None:

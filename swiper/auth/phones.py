@@ -85,3 +85,11 @@ def keyed_digest(purpose: str, text: str) -> str:
     key = str(this_app().config["SECRET_KEY"]).encode()
     # JSON admits half of a surrogate pair, which plain UTF-8 has no bytes for.
     return hmac.digest(key, f"{purpose}:{text}".encode(errors="surrogatepass"), "sha256").hex()
+
+
+def describe_number(text: str) -> dict[str, str]:
+    """The number that somebody typed, for the security log; nothing where it is none: it could be a code."""
+    try:
+        return {"phone": parse_phone(text)}
+    except ParamError:
+        return {}

@@ -11,17 +11,25 @@ from flask import current_app, g, request, session
 from swiper.auth import accounts, codes, profiles, schemas, session_list, sessions, tasks, uploads
 from swiper.auth.devices import describe_device
 from swiper.auth.models import UploadKind
+from swiper.auth.phones import describe_number
 from swiper.blueprints import FORM, JSON, Blueprint, compile_schema, quick_match
-from swiper.errors import FileMissingError
+from swiper.errors import ApiError, BannedError, CodeError, FileMissingError, RateLimitedError
 from swiper.extensions import limiter
 from swiper.responses import ok
 from swiper.schemas import PageIn, page_of, page_schema
+from swiper.security_log import SecurityEvent, record_event, refusals_recorded
 from swiper.tasking import enqueue, enqueue_soon
 from swiper.vip.levels import Standing
 from swiper.vip.quotas import today
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/user", tag="User")
 
+LOGIN_REFUSALS: dict[type[ApiError], SecurityEvent] = {
+    CodeError: SecurityEvent.GUESS_FAILED,
+    RateLimitedError: SecurityEvent.LOCKED_OUT,
+    BannedError: SecurityEvent.LOGIN_REFUSED,
+}
+CODE_REFUSALS: dict[type[ApiError], SecurityEvent] = {RateLimitedError: SecurityEvent.CODE_REFUSED}
 LOGIN_WHITELIST = frozenset({"verify", "verify_by_get", "login"})
 # What nearly all clients send; anything else is read by the schemas.
 PHONE_IN = {
@@ -58,7 +66,8 @@ def _own_answer(account: profiles.Account, current: Standing, _day: date) -> msg
 
 
 def _send_code(phonenum: str) -> dict[str, Any]:
-    outbox_id = codes.issue_code(phonenum, request.remote_addr or "")
+    with refusals_recorded(CODE_REFUSALS, lambda: describe_number(phonenum)):
+        outbox_id = codes.issue_code(phonenum, request.remote_addr or "")
     enqueue_soon(tasks.send_code, tasks.send_codes, outbox_id)
     config = current_app.config
     return ok({"expires_in": config["CODE_TTL_SECONDS"], "resend_in": config["CODE_RESEND_SECONDS"]})
@@ -89,7 +98,6 @@ def login(given: dict[str, Any]) -> dict[str, Any]:
     Browsers get a cookie. Native apps ask with `bearer=true` for the session itself, and send it as
     `Authorization: Bearer`; a request with that header is never logged in by a cookie.
     """
-    codes.count_guess(request.remote_addr or "")
 
     def open_session(account: profiles.Account) -> dict[str, Any]:
         own = profiles.own_view(account)
@@ -97,9 +105,12 @@ def login(given: dict[str, Any]) -> dict[str, Any]:
         # Whatever fails does so before this: an answer that is an error would bring its session with it.
         session.is_bearer = session.is_bearer or given["bearer"]  # type: ignore[attr-defined]
         sessions.start_session(session, account.id, device, request.remote_addr or "")
+        record_event(SecurityEvent.LOGIN, uid=account.id)
         return ok(own | ({"session": session.sid} if session.is_bearer else {}))  # type: ignore[attr-defined]
 
-    return accounts.log_in(given["phonenum"], given["vcode"], open_session)
+    with refusals_recorded(LOGIN_REFUSALS, lambda: describe_number(given["phonenum"])):
+        codes.count_guess(request.remote_addr or "")
+        return accounts.log_in(given["phonenum"], given["vcode"], open_session)
 
 
 @blueprint.post("/logout")
@@ -109,6 +120,7 @@ def logout(wanted: dict[str, bool]) -> dict[str, Any]:
     """End this session, or with `all=true` every session of the caller."""
     if wanted["all"]:
         sessions.end_all_sessions(g.uid)
+        record_event(SecurityEvent.LOGGED_OUT_EVERYWHERE, uid=g.uid)
     sessions.end_session(session, g.uid)
     return ok({})
 
@@ -210,5 +222,6 @@ def delete_account() -> dict[str, Any]:
     """Delete the caller's account and everything that belongs to it, at once and for good."""
     uid = g.uid
     accounts.delete_account(uid)
+    record_event(SecurityEvent.ACCOUNT_DELETED, uid=uid)
     sessions.end_session(session, uid)
     return ok({})

@@ -11,6 +11,7 @@ from swiper.auth.models import Status
 from swiper.auth.operators import find_caller
 from swiper.auth.sessions import UnreachableSession
 from swiper.errors import BannedError, CrossSiteError, NotFoundError, UnavailableError
+from swiper.security_log import SecurityEvent, record_event
 
 FORM_FIELD = "form_token"
 FORM_SECONDS = 12 * 3600
@@ -30,13 +31,19 @@ def require_operator() -> Response | None:
     if caller is None:
         return redirect("/?next=/admin")
     if not caller.is_operator:
+        _record(SecurityEvent.DESK_REFUSED, caller.id)
         raise NotFoundError()
     if caller.status is not Status.ACTIVE:
+        _record(SecurityEvent.DESK_REFUSED, caller.id)
         raise BannedError()
     g.operator = caller
     if request.method == "POST":
         _check_form()
     return None
+
+
+def _record(event: SecurityEvent, uid: int) -> None:
+    record_event(event, uid=uid, endpoint=request.endpoint)
 
 
 def signer(purpose: str) -> URLSafeTimedSerializer:
@@ -53,4 +60,5 @@ def _check_form() -> None:
     try:
         signer("form").loads(request.form.get(FORM_FIELD, ""), max_age=FORM_SECONDS)
     except BadData as error:
+        _record(SecurityEvent.CROSS_SITE_REFUSED, g.operator.id)
         raise CrossSiteError("This form has expired; load its page again.") from error

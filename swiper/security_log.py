@@ -1,0 +1,65 @@
+"""The log of security events: one JSON object a line, in a form that other programs may rely on.
+
+Each line has `time` (ISO 8601, UTC), `event`, `request_id` and `address` (the client's, `-` for the command line and
+tasks), and where they are known `uid` (a string), `phone` (masked) and `endpoint`. Names and meanings never change;
+new ones may be added. `docs/security-log.md` lists the events.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from swiper.errors import ApiError
+from swiper.logs import address_var, mask, request_id_var
+
+LOGGER = "swiper.security"
+log = logging.getLogger(LOGGER)
+_encode = msgspec.json.Encoder().encode
+
+
+class SecurityEvent(StrEnum):
+    """What is told; `docs/security-log.md` says of each when."""
+
+    LOGIN = "login"
+    LOGIN_REFUSED = "login_refused"
+    GUESS_FAILED = "guess_failed"
+    LOCKED_OUT = "locked_out"
+    CODE_REFUSED = "code_refused"
+    LOGGED_OUT_EVERYWHERE = "logged_out_everywhere"
+    ACCOUNT_DELETED = "account_deleted"
+    CROSS_SITE_REFUSED = "cross_site_refused"
+    DESK_REFUSED = "desk_refused"
+
+
+def record_event(event: SecurityEvent, *, uid: int | None = None, phone: str = "", endpoint: str | None = None) -> None:
+    """Write one line. `phone` is any text with a number in it, and is masked."""
+    line: dict[str, Any] = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "event": event.value,
+        "request_id": request_id_var.get(),
+        "address": address_var.get(),
+    }
+    if uid is not None:
+        line["uid"] = str(uid)
+    if phone:
+        line["phone"] = mask(phone)
+    if endpoint:
+        line["endpoint"] = endpoint
+    log.info("%s", _encode(line).decode())
+
+
+@contextmanager
+def refusals_recorded(
+    events: Mapping[type[ApiError], SecurityEvent], facts: Callable[[], dict[str, Any]]
+) -> Iterator[None]:
+    """Write a line with `facts()` for each refusal of a kind that `events` names, and let it pass on."""
+    try:
+        yield
+    except tuple(events) as error:
+        record_event(events[type(error)], **facts())
+        raise
