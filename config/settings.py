@@ -5,6 +5,7 @@
 
 import hashlib
 import os
+import re
 import secrets
 from enum import StrEnum
 from pathlib import Path
@@ -75,6 +76,9 @@ class Settings(BaseSettings):
     web_concurrency: int = Field(default_factory=lambda: max(2, os.cpu_count() or 2), ge=1)
     trusted_proxies: int = Field(0, ge=0)
     cors_origins: CommaList = []
+    verify_by_get: bool | None = None
+    security_contact: str = ""
+    security_canonical_url: str = ""
 
     timezone: str = "Asia/Shanghai"
     default_region: str = "CN"
@@ -148,6 +152,30 @@ class Settings(BaseSettings):
         """Lists are written `a,b` in the environment."""
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
+    @field_validator("cors_origins")
+    @classmethod
+    def write_origins_as_browsers_do(cls, value: list[str]) -> list[str]:
+        """`https://App.example:443/` is sent as `https://app.example`."""
+        return [normal_origin(origin.rstrip("/")) for origin in value]
+
+    @field_validator("security_contact")
+    @classmethod
+    def check_security_contact(cls, value: str) -> str:
+        """RFC 9116 wants an address with a scheme; a plain mail address gets one."""
+        if re.fullmatch(r"[^\s@:/]+@[^\s@:/]+", value):
+            return f"mailto:{value}"
+        if value and not re.fullmatch(r"(?:mailto:|https://|tel:)\S+", value):
+            raise ValueError("SECURITY_CONTACT is a mail address, or begins with mailto:, https:// or tel:")
+        return value
+
+    @field_validator("security_canonical_url")
+    @classmethod
+    def check_security_canonical_url(cls, value: str) -> str:
+        """The address that the file names as its own."""
+        if value and not re.fullmatch(r"https://\S+", value):
+            raise ValueError("SECURITY_CANONICAL_URL begins with https://")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def check_timezone(cls, value: str) -> str:
@@ -172,6 +200,8 @@ class Settings(BaseSettings):
         if self.environment is Environment.PRODUCTION:
             self._check_production()
             self.robots_answer_percent = 0
+        if self.verify_by_get is None:
+            self.verify_by_get = self.environment is not Environment.PRODUCTION
         self.secret_key = self.secret_key or _kept_secret(self.instance)
         self.database_url = with_driver(self.database_url or f"sqlite:///{self.instance / 'swiper.db'}")
         self.database_replica_urls = [with_driver(url) for url in self.database_replica_urls]
@@ -205,6 +235,10 @@ class Settings(BaseSettings):
                 ),
                 (not self.database_url, "DATABASE_URL is not set"),
                 (not self.redis_url, "REDIS_URL is not set"),
+                (
+                    "trusted_proxies" not in self.model_fields_set,
+                    "TRUSTED_PROXIES is not set (1 behind one nginx; 0 where clients reach gunicorn directly)",
+                ),
             )
             if is_wrong
         ]
@@ -264,7 +298,7 @@ class Settings(BaseSettings):
             "MAX_CONTENT_LENGTH": self.upload_max_bytes + 64 * 1024,
             # Counts what Werkzeug holds back of a file as well: with its buffer's 64 KB, photos were refused by chance.
             "MAX_FORM_MEMORY_SIZE": 128 * 1024,
-            "MAX_FORM_PARTS": 50,
+            "MAX_FORM_PARTS": 64,
             # With the prefix a browser takes the cookie from this host alone, over TLS, for all paths.
             "SESSION_COOKIE_NAME": f"{'__Host-' if production else ''}swiper_session",
             "SESSION_COOKIE_HTTPONLY": True,
@@ -310,6 +344,15 @@ def with_driver(url: str) -> str:
     if "+pymysql" in url and "charset=" not in url:
         url += ("&" if "?" in url else "?") + "charset=utf8mb4"
     return url
+
+
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def normal_origin(origin: str) -> str:
+    """An origin as browsers write it: lower case, no default port; and no dot after the host."""
+    scheme, mark, host = origin.lower().partition("://")
+    return scheme + mark + host.removesuffix(DEFAULT_PORTS.get(scheme, "")).removesuffix(".")
 
 
 def _for_celery(redis_url: str) -> str:

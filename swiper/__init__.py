@@ -94,6 +94,7 @@ def _init_parts(app: QuickFlask) -> None:
         part.init_app(app)
     for blueprint in (auth_blueprint, social_blueprint, vip_blueprint, web_blueprint, desk_blueprint):
         app.register_blueprint(blueprint)
+    hooks.guard_bodies(app)
 
 
 def _extension_config(settings: Settings) -> dict[str, Any]:

@@ -14,14 +14,18 @@ from typing import Any
 
 import msgspec
 from apiflask import APIBlueprint, Schema
+from apiflask.schema_adapters.marshmallow import BODY_LOCATIONS
 from flask import Request, Response, jsonify
 from marshmallow import fields
+from werkzeug.exceptions import ClientDisconnected
 
+from swiper.bodies import FORM, JSON
 from swiper.dispatch import ReadyResponse
 from swiper.extensions import this_app
 from swiper.schemas import Id
 
-JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+__all__ = ["FORM", "JSON", "Blueprint", "compile_schema", "quick_match"]
+
 Dump = Callable[[Any], Any]
 _encode = msgspec.json.Encoder().encode
 # These go into JSON as they are; text may be an enum's.
@@ -42,7 +46,11 @@ class Blueprint(APIBlueprint):
         document = super().input(schema, arg_name=arg_name, **options)
 
         def decorate(view: Callable[..., Any]) -> Any:
-            by_schema = document(view)
+            by_schema: Any = document(view)
+            location = options.get("location", "json")
+            # For `guard_bodies` and the limit of the body; decorators around this one take the marks along.
+            by_schema.reads_body = location in BODY_LOCATIONS
+            by_schema.reads_files = location in ("files", "form_and_files")
             if quick is None:
                 return by_schema
 
@@ -81,12 +89,16 @@ def quick_match(request: Request, forms: Mapping[str, re.Pattern[bytes]]) -> re.
     environ = request.environ
     form = forms.get(environ.get("CONTENT_TYPE", ""))
     length = environ.get("CONTENT_LENGTH", "")
-    if form is None or len(length) > 3 or not length.isdecimal():
+    if form is None or len(length) > 3 or not length.isdecimal() or "HTTP_CONTENT_ENCODING" in environ:
         return None
     # Werkzeug reads through layers that guard against long bodies; should it have to, it finds this one again.
-    body = environ["wsgi.input"].read(int(length))
+    try:
+        body = environ["wsgi.input"].read(int(length))
+    except OSError as error:
+        raise ClientDisconnected() from error
     environ["wsgi.input"] = BytesIO(body)
-    return form.fullmatch(body)
+    # Of a body that ended early it says so.
+    return form.fullmatch(body) if len(body) == int(length) else None
 
 
 def _response(data: Any, status: int) -> Response:

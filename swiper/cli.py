@@ -7,15 +7,17 @@ import click
 from flask import Flask
 from flask.cli import with_appcontext
 
+from swiper import commands
 from swiper.auth.accounts import find_by_phone
 from swiper.auth.models import Preferences, User
 from swiper.auth.operators import list_operators
 from swiper.auth.phones import parse_phone
 from swiper.bans.services import list_bans
 from swiper.characters import simplify
+from swiper.commands import Number, command
 from swiper.desk import changes
 from swiper.dialect import now
-from swiper.errors import ApiError, NotFoundError
+from swiper.errors import NotFoundError
 from swiper.extensions import db, redis
 from swiper.logs import mask
 from swiper.robots import is_robot_phone, seed_robots
@@ -23,15 +25,11 @@ from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from swiper.vip.levels import find_level, seed_levels
 from swiper.vip.models import FlashSale, Membership, Order, VipLevel
 
-
-class OperatorError(click.ClickException):
-    """A refused command: one sentence instead of a traceback."""
-
-    def __init__(self, error: ApiError) -> None:
-        super().__init__(f"{error.message} {error.errors or ''}".strip())
+# A hundred years; a little beyond, dates end.
+HOURS = Number(min=0, max=876_000, min_open=True)
 
 
-@click.command("seed-vip")
+@command("seed-vip")
 @with_appcontext
 def seed_vip() -> None:
     """Insert the VIP levels and permissions that are missing."""
@@ -39,7 +37,7 @@ def seed_vip() -> None:
     click.echo("VIP levels are in place.")
 
 
-@click.command("seed-robots")
+@command("seed-robots")
 @click.argument("count", type=click.IntRange(min=1))
 @click.option("--seed", type=int, help="The same seed gives the same people.")
 @with_appcontext
@@ -52,35 +50,28 @@ def seed_robots_command(count: int, seed: int | None) -> None:
         raise click.ClickException(str(error)) from error
 
 
-@click.command("ban-ip")
+@command("ban-ip")
 @click.argument("network")
 @click.option("--reason", default="", help="For the operators' own memory.")
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="How long; for good when left out.")
+@click.option("--hours", type=HOURS, help="How long; for good when left out.")
 @with_appcontext
 def ban_ip(network: str, reason: str, hours: float | None) -> None:
     """Refuse an address or a network such as 203.0.113.0/24."""
-    try:
-        banned = changes.ban(None, network, reason, now() + timedelta(hours=hours) if hours else None)
-    except ApiError as error:
-        raise OperatorError(error) from error
+    banned = changes.ban(None, network, reason, now() + timedelta(hours=hours) if hours else None)
     click.echo(f"{banned} is banned.")
 
 
-@click.command("unban-ip")
+@command("unban-ip")
 @click.argument("network")
 @with_appcontext
 def unban_ip(network: str) -> None:
     """Lift the ban of exactly this address or network."""
-    try:
-        was_banned = changes.lift_ban(None, network)
-    except ApiError as error:
-        raise OperatorError(error) from error
-    if not was_banned:
+    if not changes.lift_ban(None, network):
         raise click.ClickException(f"{network} was not banned.")
     click.echo(f"{network} is free.")
 
 
-@click.command("list-bans")
+@command("list-bans")
 @with_appcontext
 def list_bans_command() -> None:
     """Show the bans in force."""
@@ -95,31 +86,25 @@ def _find(phone: str) -> int:
     return find_by_phone(plain if is_robot_phone(plain) else parse_phone(phone))
 
 
-@click.command("suspend")
+@command("suspend")
 @click.argument("phone")
 @with_appcontext
 def suspend(phone: str) -> None:
     """Lock the account of PHONE out and hide it from everybody."""
-    try:
-        changes.suspend(None, _find(phone), "", None)
-    except ApiError as error:
-        raise OperatorError(error) from error
+    changes.suspend(None, _find(phone), "", None)
     click.echo("The account is suspended.")
 
 
-@click.command("unsuspend")
+@command("unsuspend")
 @click.argument("phone")
 @with_appcontext
 def unsuspend(phone: str) -> None:
     """Admit the account of PHONE again."""
-    try:
-        changes.resume(None, _find(phone))
-    except ApiError as error:
-        raise OperatorError(error) from error
+    changes.resume(None, _find(phone))
     click.echo("The account is active.")
 
 
-@click.command("grant-operator")
+@command("grant-operator")
 @click.argument("phone")
 @with_appcontext
 def grant_operator(phone: str) -> None:
@@ -128,12 +113,10 @@ def grant_operator(phone: str) -> None:
         is_new = changes.grant_role(None, phone)
     except NotFoundError as error:
         raise click.ClickException("Nobody has this number; its owner has to log in once first.") from error
-    except ApiError as error:
-        raise OperatorError(error) from error
     click.echo("The role is granted." if is_new else "This person is an operator already.")
 
 
-@click.command("revoke-operator")
+@command("revoke-operator")
 @click.argument("phone")
 @with_appcontext
 def revoke_operator(phone: str) -> None:
@@ -142,14 +125,12 @@ def revoke_operator(phone: str) -> None:
         was_held = changes.revoke_role(None, phone)
     except NotFoundError as error:
         raise click.ClickException("Nobody has this number.") from error
-    except ApiError as error:
-        raise OperatorError(error) from error
     if not was_held:
         raise click.ClickException("This person is no operator.")
     click.echo("The role is revoked.")
 
 
-@click.command("list-operators")
+@command("list-operators")
 @with_appcontext
 def list_operators_command() -> None:
     """Show who may use the operator's desk, phones masked."""
@@ -157,14 +138,14 @@ def list_operators_command() -> None:
         click.echo(f"{user.id}\t{mask(user.phone)}\t{user.nickname}\t{operator.granted_at.isoformat()}")
 
 
-@click.command("add-sale")
+@command("add-sale")
 @click.argument("name")
-@click.option("--level", type=click.IntRange(min=1), required=True)
+@click.option("--level", type=click.IntRange(1, 100), required=True)
 @click.option("--months", type=click.IntRange(1, 36), default=1, show_default=True)
-@click.option("--price", type=click.FloatRange(min=0), required=True, help="Yuan for the whole period.")
+@click.option("--price", type=Number(min=0, max=1_000_000), required=True, help="Yuan for the whole period.")
 @click.option("--stock", type=click.IntRange(min=1), required=True)
 @click.option("--starts", type=click.DateTime(), help="In UTC; now when left out.")
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True)
+@click.option("--hours", type=HOURS, default=24.0, show_default=True)
 @with_appcontext
 def add_sale_command(
     name: str, level: int, months: int, price: float, stock: int, starts: datetime | None, hours: float
@@ -204,8 +185,9 @@ SHELL_MODELS = (User, Preferences, Swipe, LikeIn, Pair, Friend, VipLevel, Member
 
 def init_app(app: Flask) -> None:
     """Register the commands, and what `flask shell` has at hand."""
-    for command in COMMANDS:
-        app.cli.add_command(command)
+    for each in COMMANDS:
+        app.cli.add_command(each)
+    commands.init_app(app)
 
     def shell_context() -> dict[str, Any]:
         return {"db": db, "redis": redis.client} | {model.__name__: model for model in SHELL_MODELS}

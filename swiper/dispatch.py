@@ -78,6 +78,11 @@ class QuickFlask(APIFlask):
         """By endpoint; None is for what no rule fits."""
         return {endpoint: self._hooks_of(endpoint) for endpoint in (None, *self.view_functions)}
 
+    @functools.cached_property
+    def upload_endpoints(self) -> frozenset[str]:
+        """Endpoints of the views that take files: their bodies alone may be large."""
+        return frozenset(name for name, view in self.view_functions.items() if getattr(view, "reads_files", False))
+
     def _hooks_of(self, endpoint: str | None) -> Hooks:
         names = (endpoint.rpartition(".")[0],) if endpoint and "." in endpoint else ()
         before = [hook for name in (None, *names) for hook in self.before_request_funcs.get(name, ())]

@@ -9,7 +9,7 @@ from apiflask import APIFlask
 
 from swiper import errors
 from swiper.errors import ApiError
-from swiper.hooks import LOGIN_POLICIES
+from swiper.hooks import LOGIN_POLICIES, SAFE_METHODS
 from swiper.ids import MAX_ID
 from swiper.schemas import ID_DOCUMENT, Flag
 from swiper.vip.payments import PROVIDERS
@@ -134,18 +134,20 @@ def init_app(app: APIFlask) -> None:
         payment_providers = [payment.name] if payment else sorted(PROVIDERS)
         cookie = {"type": "apiKey", "in": "cookie", "name": app.config["SESSION_COOKIE_NAME"]}
         spec["components"]["securitySchemes"] = {"session": cookie, "bearer": BEARER}
+        if not app.config["VERIFY_BY_GET"]:
+            spec["paths"]["/api/user/verify"].pop("get", None)
         for rule in app.url_map.iter_rules():
             path = re.sub(r"<(?:[^:>]+:)?([^>]+)>", r"{\1}", rule.rule)
             for method in rule.methods or ():
                 operation = spec["paths"].get(path, {}).get(method.lower())
                 if operation is not None:
-                    _complete(operation, rule.endpoint, rule.endpoint not in public)
+                    _complete(operation, rule.endpoint, rule.endpoint not in public, method not in SAFE_METHODS)
                     _complete_parameters(operation, payment_providers)
                     _complete_body(operation, schemas)
         return spec
 
 
-def _complete(operation: dict[str, Any], endpoint: str, needs_login: bool) -> None:
+def _complete(operation: dict[str, Any], endpoint: str, needs_login: bool, is_change: bool) -> None:
     """Add the errors, the login, what pages are kept by, and the payment callback's body, which it checks by itself."""
     operation["operationId"] = endpoint.rpartition(".")[2]
     operation["security"] = [{"session": []}, {"bearer": []}] if needs_login else []
@@ -159,7 +161,7 @@ def _complete(operation: dict[str, Any], endpoint: str, needs_login: bool) -> No
     for target, takes in LINKS.get(endpoint, {}).items():
         [success] = operation["responses"].keys() & {"200", "201"}
         operation["responses"][success].setdefault("links", {})[target] = _link(target, takes)
-    for status in sorted(_statuses(operation, endpoint, needs_login)):
+    for status in sorted(_statuses(operation, endpoint, needs_login, is_change)):
         operation["responses"][str(status)] = _refusal(status)
 
 
@@ -236,13 +238,14 @@ def _as_form(schema: dict[str, Any]) -> dict[str, Any]:
     return form
 
 
-def _statuses(operation: dict[str, Any], endpoint: str, needs_login: bool) -> set[int]:
+def _statuses(operation: dict[str, Any], endpoint: str, needs_login: bool, is_change: bool) -> set[int]:
     places = {parameter["in"] for parameter in operation["parameters"]}
     statuses = {403, 503, *OWN_STATUSES.get(endpoint, ())}
     if needs_login:
         statuses.add(401)
-    if "requestBody" in operation:
-        statuses |= {400, 413, 422}
+    if is_change:
+        # Those that take nothing refuse a body.
+        statuses |= {400, 413, 415, 422}
     if "query" in places:
         statuses.add(422)
     if "path" in places:

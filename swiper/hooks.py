@@ -13,95 +13,44 @@ import functools
 import random
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from apiflask import APIBlueprint
 from flask import Flask, Request, Response, current_app, request
 
+from config.settings import normal_origin
 from swiper.auth import profiles
 from swiper.auth import routes as auth_routes
 from swiper.auth.models import Status
-from swiper.auth.sessions import PERSONAL_PATHS, UnreachableSession, bearer_token
+from swiper.auth.sessions import UnreachableSession, bearer_token
 from swiper.bans.services import is_banned
+from swiper.bodies import ApiRequest, check_count, has_body
+from swiper.dispatch import QuickFlask
 from swiper.errors import BannedError, CrossSiteError, LoginError, UnavailableError
 from swiper.extensions import db, this_app, this_context, this_g, this_request
+from swiper.headers import SECURITY_HEADERS, StrictHeaders, UnquotedForwarding
 from swiper.logs import address_var, request_id_var
+from swiper.schemas import refuse_fields
 from swiper.security_log import SecurityEvent, record_event
 from swiper.social import routes as social_routes
 from swiper.vip import routes as vip_routes
 
+__all__ = ["SECURITY_HEADERS", "guard_bodies", "init_app"]
+
 SMALL_BODY_BYTES = 64 * 1024
-FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A GET of the first clients that sends an SMS, and so must not be started by a foreign page either.
 CHANGING_GETS = frozenset({"auth.verify_by_get"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data: blob: https:; object-src 'none'; base-uri 'none'; "
-        "frame-ancestors 'none'; form-action 'self'"
-    ),
-}
-TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
-PRIVATE_HEADERS = {"Cache-Control": "no-store"}
-
-
-# Answers have few sets of headers, and none is of a client's choosing.
-@functools.lru_cache(maxsize=500)
-def _strict_headers(is_tls: bool, is_private: bool, names: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Those that an answer lacks that has `names`; `is_private` says that it may know its caller."""
-    strict = SECURITY_HEADERS | (TLS_HEADERS if is_tls else {}) | (PRIVATE_HEADERS if is_private else {})
-    present = {name.lower() for name in names}
-    return [(name, value) for name, value in strict.items() if name.lower() not in present]
-
-
-class StrictHeaders:
-    """Adds the strict headers to every answer; nobody keeps any that may know its caller, unless the view says so.
-
-    Here they are a few tuples more in a list; as an after_request hook they cost as much as a view.
-    """
-
-    def __init__(self, wsgi_app: Callable[..., Any]) -> None:
-        self.wsgi_app = wsgi_app
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        """See PEP 3333."""
-
-        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            is_private = environ["PATH_INFO"].startswith(PERSONAL_PATHS)
-            names = tuple([name for name, _ in headers])
-            headers += _strict_headers(environ["wsgi.url_scheme"] == "https", is_private, names)
-            return start_response(status, headers, *exc_info)
-
-        return self.wsgi_app(environ, start)
-
-
-class UnquotedForwarding:
-    """Takes the quotation marks out of the headers that trusted proxies write, before ProxyFix counts in them.
-
-    ProxyFix reads a quoted list, and not one entry of a list with a mark left open: before a proxy that appends to what
-    the client sent, one mark from the client would hide the address that the proxy adds. Proxies never write any.
-    """
-
-    def __init__(self, wsgi_app: Callable[..., Any]) -> None:
-        self.wsgi_app = wsgi_app
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        """See PEP 3333."""
-        for name in FORWARDED:
-            if name in environ:
-                environ[name] = environ[name].replace('"', "")
-        return self.wsgi_app(environ, start_response)
+# These read the body by themselves, whatever its kind; the desk checks it with the form's token.
+RAW_BODIES = frozenset({"vip.receive_payment"})
 
 
 def open_request() -> None:
     """Give the request an id, taken over from a trusted proxy or made here, and show it on each log line.
 
-    Only uploads may be large; nothing else is worth reading, let alone parsing, beyond `SMALL_BODY_BYTES`.
+    Only uploads may be large; nothing else is worth reading, let alone parsing, beyond `SMALL_BODY_BYTES`. A query is
+    counted before it is parsed.
     """
     own = this_request()
     environ = own.environ
@@ -110,10 +59,9 @@ def open_request() -> None:
     this_g().request_id = request_id
     request_id_var.set(request_id)
     address_var.set(own.remote_addr or "-")
-    # `request.mimetype` parses more of the header than its first word.
-    kind = environ.get("CONTENT_TYPE")
-    if not kind or kind.partition(";")[0].strip().lower() != "multipart/form-data":
+    if own.endpoint not in cast(QuickFlask, this_app()).upload_endpoints:
         own.max_content_length = SMALL_BODY_BYTES
+    check_count(environ.get("QUERY_STRING", "").count("&") + 1)
 
 
 def refuse_banned() -> None:
@@ -167,10 +115,10 @@ def _is_foreign(own: Request, origin: str | None) -> bool:
 
 def _is_ours(own: Request, origin: str) -> bool:
     # Not parsed any further: urlsplit raises for hosts that are none, and a browser writes nothing after the host.
-    scheme, _, host = origin.partition("://")
+    scheme, _, host = normal_origin(origin).partition("://")
     # A proxy that ends TLS may not tell us; but where we are known to speak it, a page without it may be anybody's.
-    is_own = host == own.host and scheme in (own.scheme, "https")
-    return is_own or origin in current_app.config["CORS_ORIGINS"]
+    is_own = scheme in (own.scheme, "https") and f"{scheme}://{host}" == normal_origin(f"{scheme}://{own.host}")
+    return is_own or f"{scheme}://{host}" in current_app.config["CORS_ORIGINS"]
 
 
 def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
@@ -211,8 +159,8 @@ def add_cors_headers(response: Response) -> Response:
     if not origins or request.blueprint == "desk":
         return response
     response.vary.add("Origin")
-    origin = request.headers.get("Origin")
-    if origin in origins:
+    origin = request.headers.get("Origin", "")
+    if normal_origin(origin) in origins:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Allow-Credentials"] = "true"
         response.headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After, ETag"
@@ -237,9 +185,33 @@ for _blueprint, _whitelist in LOGIN_POLICIES:
     _blueprint.before_request(require_login(_whitelist))
 
 
+def guard_bodies(app: Flask) -> None:
+    """Let the views that take nothing refuse a body instead of ignoring it. Comes after all blueprints."""
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions[rule.endpoint]
+        reads_body = (
+            getattr(view, "reads_body", False) or rule.endpoint in RAW_BODIES or rule.endpoint.startswith("desk.")
+        )
+        if not reads_body and not (rule.methods or set()) <= SAFE_METHODS:
+            app.view_functions[rule.endpoint] = _without_body(view)
+
+
+def _without_body(view: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(view)
+    def serve(**kwargs: Any) -> Any:
+        own = this_request()
+        if own.method not in SAFE_METHODS and has_body(own):
+            refuse_fields(own)
+        return view(**kwargs)
+
+    serve.reads_body = True  # type: ignore[attr-defined]
+    return serve
+
+
 def init_app(app: Flask) -> None:
     """Put the hooks onto the application in their order."""
-    app.wsgi_app = UnquotedForwarding(StrictHeaders(app.wsgi_app))  # type: ignore[method-assign]
+    app.wsgi_app = UnquotedForwarding(StrictHeaders(app.wsgi_app, bool(app.config["CORS_ORIGINS"])))  # type: ignore[method-assign]
+    app.request_class = ApiRequest
     # Werkzeug would send paths with `//` elsewhere, by an address made of the Host header: no route redirects.
     app.url_map.merge_slashes = False
     for before in BEFORE_REQUEST:

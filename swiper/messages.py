@@ -29,6 +29,15 @@ ZH: Mapping[str, str] = {
     "Something went wrong on our side.": "服务器内部错误。",
     "The body is too large.": "请求体过大。",
     "This kind of request body is not supported here.": "此处不支持这种类型的请求体。",
+    "A compressed request body is not supported.": "不支持压缩的请求体。",
+    "Text must be sent as UTF-8.": "文本必须以 UTF-8 编码发送。",
+    "The multipart body has no boundary in its Content-Type.": "multipart 请求体的 Content-Type 中缺少 boundary。",
+    "The multipart body is malformed or cut off, or its boundary is another one.": (
+        "multipart 请求体格式有误、不完整，或 boundary 不一致。"
+    ),
+    "The chunks of the request body are malformed.": "请求体的分块格式有误。",
+    "The request body ended early.": "请求体不完整。",
+    "There are too many fields.": "字段过多。",
     "Solve the challenge and send its solution along.": "请完成验证后重试。",
     "Confirm this with a fresh code.": "请用新的验证码确认此操作。",
     # reasons at a field

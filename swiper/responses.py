@@ -2,15 +2,16 @@
 
 import logging
 import time
-from typing import Any
+from typing import Any, cast
 
 from apiflask.exceptions import HTTPError
 from flask import Flask, Response, current_app, jsonify, request
 from flask_limiter import RateLimitExceeded
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError, RequestEntityTooLarge
 
+from swiper.bodies import ApiRequest
 from swiper.errors import (
     ApiError,
     InternalError,
@@ -19,11 +20,14 @@ from swiper.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from swiper.extensions import limiter
+from swiper.extensions import limiter, this_request
 from swiper.messages import translate
 from swiper.outages import is_redis_outage
 
 log = logging.getLogger(__name__)
+
+# At one field: a list of things gives a reason for each of them.
+MAX_REASONS = 10
 
 
 def ok(data: Any = None) -> dict[str, Any]:
@@ -33,7 +37,7 @@ def ok(data: Any = None) -> dict[str, Any]:
 
 def language() -> str:
     """`zh` or `en`, whichever the request's Accept-Language likes better; English when it says nothing."""
-    return request.accept_languages.best_match(["en", "zh", "zh-cn", "zh-tw", "zh-hk"], default="en")[:2]
+    return cast(ApiRequest, this_request()).language
 
 
 def error_response(error: ApiError) -> Response:
@@ -46,7 +50,8 @@ def error_response(error: ApiError) -> Response:
     if error.errors:
         # An unknown field is called as the client called it, which need not be valid Unicode.
         body["errors"] = {
-            str(field).encode(errors="replace").decode(): _reasons(reasons) for field, reasons in error.errors.items()
+            str(field).encode(errors="replace").decode(): _reasons(reasons)[:MAX_REASONS]
+            for field, reasons in error.errors.items()
         }
     response = jsonify(body)
     response.status_code = error.status
@@ -105,13 +110,15 @@ def _http_error(error: Any) -> ApiError:
     status = getattr(error, "status_code", None) or error.code
     if isinstance(error, RequestEntityTooLarge):
         return ParamError("The body is too large.", status=413)
+    if isinstance(error, ClientDisconnected):
+        return ParamError("The request body ended early.", status=400)
     if status == 404:
         return NotFoundError()
     if status == 405:
         allow = getattr(error, "valid_methods", None) or []
         headers = {"Allow": ", ".join(sorted(allow))} if allow else None
         return NotFoundError("This method is not allowed here.", status=405, headers=headers)
-    return ParamError("The request body is not valid JSON." if status == 400 else None, status=status)
+    return ParamError(status=status)
 
 
 def explain(error: Exception) -> ApiError:

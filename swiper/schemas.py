@@ -5,31 +5,52 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any, NoReturn
-from urllib.parse import unquote_to_bytes
 
 from apiflask import Schema
+from apiflask.fields import File
 from apiflask.schema_adapters.marshmallow import parser
 from marshmallow import RAISE, ValidationError, fields, pre_load, validate
+from webargs.multidictproxy import MultiDictProxy
 from werkzeug.datastructures import MultiDict
 
+from swiper.bodies import JSON, MULTIPART, TEXT_KINDS, check_count, check_kind
 from swiper.errors import ApiError, ParamError
 from swiper.ids import MAX_ID
 
 MAX_PAGE = 100_000
+# Of fields that we do not know, in an error.
+MAX_UNKNOWN_NAMES = 10
+MAX_NAME_CHARACTERS = 64
 # What the OpenAPI document says of our own kinds of fields.
 ID_DOCUMENT = {"type": "string", "format": "int64", "pattern": "^[1-9][0-9]{0,18}$"}
 TEXT_FORMAT = "plain-text"
+# Space around a text, and signs that normal form C joins into one.
+SPARE_CHARACTERS = 1000
 
 
 @parser.location_loader("json_or_form")
 def load_json_or_form(request: Any, schema: Any) -> Any:
-    """The body of `request`. Raises ParamError for what is no JSON, or a form that is not UTF-8."""
-    if request.is_json:
+    """The fields in the body of `request`. Raises ParamError or UnsupportedBodyError for what cannot be read."""
+    kind = check_kind(request, TEXT_KINDS)
+    if kind == JSON:
         return _load_json(request.get_data())
-    # A form of another type is read by Werkzeug alone: it may be as large as an upload.
-    if request.mimetype == "application/x-www-form-urlencoded":
-        _check_form(request.get_data())
-    return parser.load_form(request, schema)
+    return parser.load_form(request, schema) if kind else {}
+
+
+@parser.location_loader("files")
+def load_files(request: Any, schema: Any) -> Any:
+    """The files and fields of an upload. Raises as above, also for JSON and plain forms, which hold no file."""
+    if not check_kind(request, (MULTIPART,)):
+        return {}
+    request.file_fields = frozenset(name for name, field in schema.fields.items() if isinstance(field, File))
+    given = MultiDict(request.files)
+    given.update(request.form)
+    return MultiDictProxy(given, schema)
+
+
+def refuse_fields(request: Any) -> None:
+    """Refuse whatever the body of `request` holds, for a view that takes nothing."""
+    _NOTHING.load(load_json_or_form(request, _NOTHING))
 
 
 def _load_json(body: bytes) -> Any:
@@ -41,17 +62,10 @@ def _load_json(body: bytes) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Any:
+    check_count(len(pairs))
     found = dict(pairs)
     # With a name in it twice it goes on as a form does, and is refused like one.
     return found if len(found) == len(pairs) else MultiDict(pairs)
-
-
-def _check_form(body: bytes) -> None:
-    try:
-        unquote_to_bytes(body).decode()
-    except UnicodeDecodeError as error:
-        # Werkzeug would read raw bytes as an empty form, and escaped ones as a sign that nobody has typed.
-        raise ParamError(status=400) from error
 
 
 class InputSchema(Schema):
@@ -68,7 +82,13 @@ class InputSchema(Schema):
 
     def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> NoReturn:
         """Raise the failure in the service's own words."""
-        raise self.error_class(errors=error.normalized_messages())
+        raise self.error_class(errors=self._shown(error.normalized_messages()))
+
+    def _shown(self, messages: dict[str, Any]) -> dict[str, Any]:
+        """The reasons by field, with no more names of a client's own making than a person would read."""
+        unknown = [name for name in messages if name not in self.fields]
+        named = {_short(name): messages[name] for name in unknown[:MAX_UNKNOWN_NAMES]}
+        return {name: reasons for name, reasons in messages.items() if name in self.fields} | named
 
     @pre_load
     def refuse_repeats(self, data: Any, **kwargs: Any) -> Any:
@@ -78,6 +98,14 @@ class InputSchema(Schema):
             if repeated:
                 raise ValidationError(repeated)
         return data
+
+
+_NOTHING = InputSchema()
+
+
+def _short(name: Any) -> str:
+    text = str(name)
+    return text if len(text) <= MAX_NAME_CHARACTERS else f"{text[:MAX_NAME_CHARACTERS]}…"
 
 
 def is_text(data: Any) -> bool:
@@ -143,6 +171,9 @@ class Text(fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
+        if len(text) > 4 * self.longest + SPARE_CHARACTERS:
+            # To normalise marks in the wrong order takes the square of their number.
+            raise ValidationError("Wrong length.")
         text = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()
         allowed = "\n" if self.is_multiline else ""
         # Cc: control, Cs: lone surrogates, Co: private use, Zl and Zp: line breaks, Cf: invisible and bidi marks.

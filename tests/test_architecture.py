@@ -10,10 +10,12 @@ from config.settings import ROOT
 PACKAGE = ROOT / "swiper"
 # Each part may import only what stands to its left; parts of one group do not import each other.
 ORDER = [
-    ["messages", "logs", "ids", "characters", "signals", "outages", "cache_backends", "lines", "dispatch"],
+    ["messages", "logs", "ids", "characters", "signals", "outages", "cache_backends", "lines", "dispatch", "languages"],
     ["redis_line", "quick_postgres", "memcached"],
     ["quick_redis", "postgres_line"],
     ["errors"],
+    ["multipart"],
+    ["bodies"],
     ["extensions", "security_log"],
     ["tasking"],
     ["memo"],
@@ -25,8 +27,10 @@ ORDER = [
     ["auth"],
     ["social"],
     ["web"],
+    ["headers"],
     ["celery", "hooks", "robots"],
     ["desk"],
+    ["commands"],
     ["cli", "document"],
     ["__init__"],
 ]

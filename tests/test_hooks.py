@@ -252,6 +252,61 @@ def test_the_own_pages_and_allowed_origins_may_change(cors_client: FlaskClient) 
         assert answer.json["code"] == 1005, origin
 
 
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("Example.COM", "http://example.com"),
+        ("example.com", "http://EXAMPLE.com"),
+        ("example.com", "HTTP://example.com"),
+        ("example.com:80", "http://example.com"),
+        ("example.com", "http://example.com:80"),
+        # Behind a proxy that ends TLS and does not say so.
+        ("example.com:443", "https://example.com"),
+        ("example.com", "https://example.com:443"),
+        ("example.com.", "http://example.com"),
+        ("example.com", "http://example.com."),
+        ("example.com:8443", "https://Example.com:8443"),
+        ("[::1]:8000", "http://[::1]:8000"),
+        ("[2001:DB8::1]", "http://[2001:db8::1]"),
+        ("xn--bcher-kva.example", "http://XN--bcher-kva.example"),
+    ],
+)
+def test_a_host_is_the_same_however_it_is_written(client: FlaskClient, host: str, origin: str) -> None:
+    for headers in ({"Origin": origin}, {"Referer": f"{origin}/page"}):
+        answer = client.post("/api/user/login", json={}, headers={"Host": host} | headers)
+        assert answer.json["code"] == 1005
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("example.com", "http://example.com:8080"),
+        ("example.com", "http://example.com:443"),
+        ("example.com", "https://example.com:80"),
+        ("example.com:8443", "https://example.com"),
+        ("example.com", "http://example.com.evil.example"),
+        ("example.com", "http://example.com.."),
+        ("example.com", "http://www.example.com"),
+        ("[::1]", "http://[::1]:8000"),
+        ("[::443]", "https://[:]"),
+        ("example.com", "ftp://example.com"),
+        ("example.com", "example.com"),
+        ("example.com", "http://example.com\u212a"),
+    ],
+)
+def test_another_host_or_port_stays_foreign(client: FlaskClient, host: str, origin: str) -> None:
+    environ = {"HTTP_HOST": host, "HTTP_ORIGIN": origin}
+    answer = client.post("/api/user/login", json={}, environ_overrides=environ)
+    assert (answer.status_code, answer.json["code"]) == (403, 1013)
+
+
+def test_an_allowed_origin_is_known_in_any_case(cors_client: FlaskClient) -> None:
+    for origin in ("https://App.Example", "https://app.example:443"):
+        answer = cors_client.post("/api/user/login", json={}, headers={"Origin": origin})
+        assert answer.json["code"] == 1005
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+
+
 def test_a_client_without_an_origin_may_change(client: FlaskClient) -> None:
     assert client.post("/api/user/login", json={}).json["code"] == 1005
     assert client.post("/api/user/login", json={}, headers={"Sec-Fetch-Site": "same-origin"}).json["code"] == 1005
@@ -294,6 +349,23 @@ def test_every_answer_has_the_security_headers(client: FlaskClient, path: str) -
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert "Strict-Transport-Security" not in headers
+
+
+def test_no_page_of_another_origin_may_embed_anything(client: FlaskClient) -> None:
+    for path in ("/", "/media/none.jpg", "/portraits/male/5.svg", "/api/vip/levels", "/assets/tokens.css"):
+        assert client.get(path).headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "camera=()" in client.get(path).headers["Permissions-Policy"]
+
+
+def test_pages_of_allowed_origins_may_show_pictures_alone(cors_client: FlaskClient) -> None:
+    for path, policy in (
+        ("/media/none.jpg", "cross-origin"),
+        ("/portraits/male/5.svg", "cross-origin"),
+        ("/api/vip/levels", "same-origin"),
+        ("/", "same-origin"),
+        ("/mediate", "same-origin"),
+    ):
+        assert cors_client.get(path).headers["Cross-Origin-Resource-Policy"] == policy, path
 
 
 def test_https_is_held_to(client: FlaskClient) -> None:

@@ -29,6 +29,7 @@ PRODUCTION = {
     "PAYMENT_PROVIDER": "none",
     "DATABASE_URL": "postgresql://swiper@db/swiper",
     "REDIS_URL": "redis://redis:6379/0",
+    "TRUSTED_PROXIES": "1",
 }
 
 
@@ -135,6 +136,10 @@ def test_every_list_takes_commas() -> None:
         ("SWIPER_ENV", "staging"),
         ("CODE_MAX_GUESSES", "0"),
         ("TRUSTED_PROXIES", "-1"),
+        ("SECURITY_CONTACT", "call us"),
+        ("SECURITY_CONTACT", "http://example.com"),
+        ("SECURITY_CONTACT", "mailto:a@b.example\nContact: x"),
+        ("SECURITY_CANONICAL_URL", "http://example.com"),
         ("LIKES_PER_DAY", "many"),
     ],
 )
@@ -199,12 +204,34 @@ def test_production_starts_with_everything_in_place(load: Callable[..., Settings
         ({"PAYMENT_PROVIDER": "cashier", "PAYMENT_SECRET": "p" * 40}, "PAYMENT_CHECKOUT_URL"),
         ({"DATABASE_URL": ""}, "DATABASE_URL"),
         ({"REDIS_URL": ""}, "REDIS_URL"),
+        ({"TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES"),
     ],
 )
 def test_production_refuses(load: Callable[..., Settings], changes: dict[str, str], complaint: str) -> None:
     with pytest.raises(ValidationError, match="production refuses to start") as caught:
         load(**(PRODUCTION | changes))
     assert complaint in str(caught.value)
+
+
+def test_production_takes_no_proxy_where_it_is_said(load: Callable[..., Settings]) -> None:
+    assert load(**(PRODUCTION | {"TRUSTED_PROXIES": "0"})).trusted_proxies == 0
+
+
+def test_codes_are_asked_for_by_get_outside_production_or_where_it_is_said(load: Callable[..., Settings]) -> None:
+    assert load().verify_by_get is True
+    assert load(VERIFY_BY_GET="false").verify_by_get is False
+    assert load(**PRODUCTION, VERIFY_BY_GET="").verify_by_get is False
+    assert load(**PRODUCTION, VERIFY_BY_GET="true").verify_by_get is True
+
+
+def test_origins_are_written_as_browsers_write_them(load: Callable[..., Settings]) -> None:
+    written = "https://App.Example/, HTTPS://a.example:443,http://b.example:80,http://c.example:8080"
+    assert load(CORS_ORIGINS=written).cors_origins == [
+        "https://app.example",
+        "https://a.example",
+        "http://b.example",
+        "http://c.example:8080",
+    ]
 
 
 def test_refusal_names_all_faults_and_no_secret(load: Callable[..., Settings]) -> None:

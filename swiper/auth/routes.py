@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -13,7 +14,7 @@ from swiper.auth.devices import describe_device
 from swiper.auth.models import UploadKind
 from swiper.auth.phones import describe_number
 from swiper.blueprints import FORM, JSON, Blueprint, compile_schema, quick_match
-from swiper.errors import ApiError, BannedError, CodeError, FileMissingError, RateLimitedError
+from swiper.errors import ApiError, BannedError, CodeError, FileMissingError, NotFoundError, RateLimitedError
 from swiper.extensions import limiter
 from swiper.responses import ok
 from swiper.schemas import PageIn, page_of, page_schema
@@ -81,7 +82,22 @@ def verify(wanted: dict[str, str]) -> dict[str, Any]:
     return _send_code(wanted["phonenum"])
 
 
+def _by_get(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Serve GET where VERIFY_BY_GET allows it; HEAD, which asks for no action, never sends an SMS."""
+
+    @functools.wraps(view)
+    def serve(**kwargs: Any) -> Any:
+        is_on = current_app.config["VERIFY_BY_GET"]
+        if not is_on or request.method == "HEAD":
+            allow = "GET, OPTIONS, POST" if is_on else "OPTIONS, POST"
+            raise NotFoundError("This method is not allowed here.", status=405, headers={"Allow": allow})
+        return view(**kwargs)
+
+    return serve
+
+
 @blueprint.get("/verify")
+@_by_get
 @blueprint.input(schemas.PhoneIn, location="query", arg_name="wanted", unknown=None)
 @blueprint.output(schemas.VerifyOut)
 def verify_by_get(wanted: dict[str, str]) -> dict[str, Any]:
@@ -166,10 +182,11 @@ def modify_profile(changes: dict[str, Any]) -> dict[str, Any]:
 
 def _store_upload(kind: UploadKind, files: dict[str, Any]) -> dict[str, Any]:
     file = files.get(kind.value)
-    # A browser sends a part without a name where nobody has chosen a file.
-    if file is None or not file.filename:
+    data = file.read() if file is not None else b""
+    # A browser sends a part without name and content where nobody has chosen a file.
+    if file is None or not (data or file.filename):
         raise FileMissingError()
-    upload = uploads.add_upload(g.uid, kind, file.read())
+    upload = uploads.add_upload(g.uid, kind, data)
     if not upload.is_pushed:
         enqueue(tasks.push_upload, g.uid, upload.id)
     return ok(upload)

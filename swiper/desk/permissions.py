@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from swiper.auth.models import Status
 from swiper.auth.operators import find_caller
 from swiper.auth.sessions import UnreachableSession
+from swiper.bodies import FORM, MULTIPART, check_kind
 from swiper.errors import BannedError, CrossSiteError, NotFoundError, UnavailableError
 from swiper.security_log import SecurityEvent, record_event
 
@@ -57,6 +58,7 @@ def form_token() -> str:
 
 
 def _check_form() -> None:
+    check_kind(request, (FORM, MULTIPART))
     try:
         signer("form").loads(request.form.get(FORM_FIELD, ""), max_age=FORM_SECONDS)
     except BadData as error:

@@ -6,10 +6,11 @@ import flask_swagger_ui
 from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify, make_response, render_template, request, send_from_directory
 
-from swiper.errors import UnavailableError
+from swiper.errors import NotFoundError, UnavailableError
 from swiper.web.assets import find_asset, serve_asset
 from swiper.web.health import check_parts
 from swiper.web.portraits import draw_portrait
+from swiper.web.security_contact import security_text
 from swiper.web.shell import (
     ASSETS,
     ENTRY,
@@ -96,6 +97,17 @@ def show_readiness() -> Response:
     if not all(parts.values()):
         raise UnavailableError(data=parts)
     return jsonify({"code": 0, "data": parts})
+
+
+@blueprint.get("/.well-known/security.txt")
+def show_security_contact() -> Response:
+    """Whom to tell of a hole (RFC 9116); exists where SECURITY_CONTACT is set."""
+    config = current_app.config
+    if not config["SECURITY_CONTACT"]:
+        raise NotFoundError()
+    response = Response(security_text(config["SECURITY_CONTACT"], config["SECURITY_CANONICAL_URL"]))
+    response.content_type = "text/plain; charset=utf-8"
+    return response
 
 
 @blueprint.get("/docs")

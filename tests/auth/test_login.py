@@ -13,7 +13,7 @@ from swiper.auth import accounts
 from swiper.auth.models import Phone, SmsOutbox, User
 from swiper.auth.phones import parse_phone
 from swiper.errors import ParamError, UnavailableError
-from swiper.extensions import db
+from swiper.extensions import db, redis
 from tests.factories import People
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -368,3 +368,29 @@ def test_an_account_that_is_deleted_during_its_login_leaves_no_session(
     again = client.post("/api/user/login", json={"phonenum": "13800138000", "vcode": people.sent_code()})
     assert again.json["code"] == 0
     assert again.json["data"]["id"] != str(former.id)
+
+
+# --- asking by GET ---
+
+
+def test_get_is_refused_where_it_is_switched_off(make_app: Callable[..., Flask]) -> None:
+    app = make_app(verify_by_get=False)
+    client = app.test_client()
+    for path in ("/api/user/verify?phonenum=13800138000", "/api/user/verify"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json["code"], answer.headers["Allow"]) == (405, 1009, "OPTIONS, POST")
+    assert "get" not in client.get("/openapi.json").json["paths"]["/api/user/verify"]
+    assert not (app.config["INSTANCE"] / "sms-outbox.jsonl").exists()
+    assert client.post("/api/user/verify", json={"phonenum": "13800138000"}).status_code == 200
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_head_sends_nothing_and_spends_nothing(make_app: Callable[..., Flask], is_on: bool) -> None:
+    app = make_app(verify_by_get=is_on)
+    client = app.test_client()
+    for _ in range(3):
+        assert client.head("/api/user/verify?phonenum=13800138000").status_code == 405
+    with app.app_context():
+        assert redis.client.keys("*138*") == []
+        assert redis.client.keys("*sms*") == []
+    assert client.post("/api/user/verify", json={"phonenum": "13800138000"}).status_code == 200

@@ -203,13 +203,8 @@ def test_too_many_bytes_are_refused(person: Person, media: Path) -> None:
 @pytest.mark.parametrize("path", ["/api/user/avatar/upload", "/api/user/photos"])
 @pytest.mark.parametrize(
     "body",
-    [
-        {},
-        {"json": {}},
-        {"data": {"note": ""}, "content_type": "application/x-www-form-urlencoded"},
-        {"data": {}, "content_type": "multipart/form-data"},
-    ],
-    ids=["no body", "json", "form", "empty multipart"],
+    [{}, {"data": {}, "content_type": "multipart/form-data"}, {"content_type": "application/json"}],
+    ids=["no body", "empty multipart", "no body of another kind"],
 )
 def test_a_missing_file_has_a_code_of_its_own(person: Person, path: str, body: dict[str, Any]) -> None:
     answer = person.client.post(path, **body)

@@ -271,9 +271,17 @@ def test_a_body_that_is_not_the_wanted_json_is_refused(person: Person, path: str
     check_refusal(person.client.post(path, data=body, content_type=JSON), {400, 404, 422})
 
 
-@pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=gbk", "; charset=utf-16", "; charset=?"])
-def test_json_is_read_as_utf_8_alone_whatever_the_header_says(person: Person, charset: str) -> None:
-    """RFC 8259, 8.1 and 11: always UTF-8, no mark before it, and no charset that would mean anything."""
+@pytest.mark.parametrize("charset", ["gbk", "utf-16", "latin-1", "?"])
+def test_json_that_says_it_is_no_utf_8_is_refused(person: Person, charset: str) -> None:
+    """Some text of another encoding is UTF-8 as well, and would be saved as other characters: 猫 in GBK is è."""
+    for text in ('{"bio": "猫"}'.encode("gbk"), '{"bio": "日本"}'.encode()):
+        answer = person.client.post("/api/user/profile/modify", data=text, content_type=f"{JSON}; charset={charset}")
+        check_refusal(answer, {415})
+
+
+@pytest.mark.parametrize("charset", ["", "; charset=utf-8"])
+def test_json_is_read_as_utf_8_alone(person: Person, charset: str) -> None:
+    """RFC 8259, 8.1: always UTF-8, and no mark before it."""
     path, kind = "/api/user/profile/modify", JSON + charset
     for codec in ("utf-8-sig", "utf-16", "utf-16-be", "utf-32", "gbk", "shift_jis"):
         check_refusal(person.client.post(path, data='{"bio": "日本"}'.encode(codec), content_type=kind), {400})
@@ -383,7 +391,7 @@ KINDS = st.sampled_from([JSON, FORM, "multipart/form-data", "application/x+json"
     ),
 )
 def test_any_content_type_is_answered(person: Person, path: str, kind: str) -> None:
-    check_refusal(person.client.post(path, data=b'{"x": 1}', headers={"Content-Type": kind}), {400, 413, 422})
+    check_refusal(person.client.post(path, data=b'{"x": 1}', headers={"Content-Type": kind}), {400, 413, 415, 422})
 
 
 # Notices of payment

@@ -171,6 +171,7 @@ def test_production_turns_the_answers_off(settings: Settings) -> None:
         aliyun_sms_sign_name="a",
         aliyun_sms_template_code="a",
         payment_provider="none",
+        trusted_proxies=0,
         robots_answer_percent=100,
     )
     assert strict.robots_answer_percent == 0
