@@ -90,11 +90,17 @@ class FormParser(FormDataParser):
         body = stream.read()
         check_count(body.count(b"&") + 1)
         try:
-            unquote_to_bytes(body).decode()
+            pairs = [_pair(part) for part in body.split(b"&") if part]
         except UnicodeDecodeError as error:
-            # Escaped bytes would be read as a sign that nobody has typed.
+            # Werkzeug would read such a form as an empty one, or escaped bytes as signs that nobody has typed.
             raise ParamError("Text must be sent as UTF-8.", status=400) from error
-        return super()._parse_urlencoded(io.BytesIO(body), mimetype, content_length, options)
+        return stream, self.cls(pairs), self.cls()
+
+
+def _pair(part: bytes) -> tuple[str, str]:
+    """Name and value of one field of a form. Raises UnicodeDecodeError."""
+    name, _, value = part.replace(b"+", b" ").partition(b"=")
+    return unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()
 
 
 class ApiRequest(Request):

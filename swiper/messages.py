@@ -37,6 +37,7 @@ ZH: Mapping[str, str] = {
     ),
     "The chunks of the request body are malformed.": "请求体的分块格式有误。",
     "The request body ended early.": "请求体不完整。",
+    "The head of a part is too long.": "multipart 部分的头部过长。",
     "There are too many fields.": "字段过多。",
     "Solve the challenge and send its solution along.": "请完成验证后重试。",
     "Confirm this with a fresh code.": "请用新的验证码确认此操作。",

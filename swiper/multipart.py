@@ -18,6 +18,8 @@ from werkzeug.sansio.multipart import (
 from swiper.errors import ParamError, UnsupportedBodyError
 
 CHUNK_BYTES = 64 * 1024
+# A file name has up to 255 bytes. Long heads are slow to read, and there may be many of them.
+MAX_HEAD_BYTES = 4096
 MALFORMED = "The multipart body is malformed or cut off, or its boundary is another one."
 
 
@@ -37,6 +39,8 @@ class PartDecoder(MultipartDecoder):
         return event
 
     def _parse_headers(self, data: bytes | bytearray) -> Headers:
+        if len(data) > MAX_HEAD_BYTES:
+            raise UnsupportedBodyError("The head of a part is too long.")
         # A file name may be in any encoding: nothing is ever called by it.
         lines = HEADER_CONTINUATION_RE.sub(b" ", data).splitlines()
         pairs = [line.decode(errors="replace").partition(":") for line in lines if line.strip(b" \t")]

@@ -165,6 +165,8 @@ def test_the_first_word_of_a_refusal_is_in_chinese_too(me: Person) -> None:
         (parts(field(b"bio", b"x"))[:30], PART, "cut off"),
         (b"bio=x", PART, "malformed"),
         (parts(b"\r\nx"), PART, "malformed"),
+        (parts(field(b"bio", b"x", b"; a=b" * 1000)), PART, "too long"),
+        (parts(field(b'"\\' * 3000, b"x")), PART, "too long"),
         (parts(b"Content-Disposition: form-data\r\n\r\nx"), PART, "malformed"),
         (parts(field(b"bio", GBK)), PART, "UTF-8"),
         (parts(field(b"bio", "日本".encode("utf-16"))), PART, "UTF-8"),

@@ -202,3 +202,68 @@ def test_instance_with_a_long_path_serves(servers: Servers, tmp_path: Path) -> N
     assert stat.S_IMODE(short.parent.stat().st_mode) == 0o700
     assert program.stop() == 0
     short.parent.rmdir()
+
+
+# --- bodies that break off ---
+
+# Heads of requests to views that read their body, that take none, and that no rule fits.
+PLACES = ["POST /api/user/login", "POST /api/user/logout", "DELETE /api/user/photos/5", "GET /healthz", "POST /no/such"]
+BAD_CHUNKS = [
+    b"x\r\n{}\r\n0\r\n\r\n",
+    b"-2\r\n{}\r\n",
+    b"2\r\n{}x\r\n0\r\n\r\n",
+    b"2 2\r\n{}\r\n",
+    b"\r\n\r\n",
+    b"0x2\r\n{}\r\n",
+]
+
+
+def raw_answer(port: int, request: bytes, is_closed: bool = False) -> tuple[int, bytes]:
+    """Status and body of the answer to bytes as they are; `is_closed` says that nothing more will come."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(request)
+        if is_closed:
+            connection.shutdown(socket.SHUT_WR)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return answer.status, answer.read()
+
+
+def test_a_bad_chunk_is_the_client_s_fault_and_leaves_no_traceback(servers: Servers) -> None:
+    program, port = servers.start()
+    for place in PLACES:
+        for chunk in BAD_CHUNKS:
+            head = (
+                f"{place} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
+            status, body = raw_answer(port, head.encode() + chunk)
+            assert status in (200, 400, 401, 404), (place, chunk, body)
+            if place.endswith("login"):
+                assert (status, json.loads(body)["code"]) == (400, 1005)
+                assert "chunks" in json.loads(body)["message"]
+    log = program.log.read_text()
+    assert "Traceback" not in log
+    assert len(log.splitlines()) < 40
+
+
+def test_a_client_that_stops_in_the_middle_leaves_no_traceback(servers: Servers) -> None:
+    program, port = servers.start()
+    for place in PLACES:
+        for rest in ("Content-Length: 500\r\n\r\n{}", "Transfer-Encoding: chunked\r\n\r\n50\r\n{}"):
+            head = f"{place} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{rest}"
+            status, body = raw_answer(port, head.encode(), is_closed=True)
+            assert status in (200, 400, 401, 404), (place, rest, body)
+            if place.endswith("login"):
+                assert (status, json.loads(body)["code"]) == (400, 1005)
+    assert "Traceback" not in program.log.read_text()
+
+
+def test_a_chunked_body_is_taken_up_to_the_limit_and_refused_beyond(servers: Servers) -> None:
+    _, port = servers.start()
+    body = json.dumps({"phonenum": "13912345678", "vcode": "000000"}).encode()
+    head = b"POST /api/user/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head += b"Transfer-Encoding: chunked\r\n\r\n"
+    for padding, expected in ((0, (400, 1000)), (60_000, (400, 1000)), (66_000, (413, 1005))):
+        full = body + b" " * padding
+        status, answer = raw_answer(port, head + f"{len(full):x}\r\n".encode() + full + b"\r\n0\r\n\r\n")
+        assert (status, json.loads(answer)["code"]) == expected

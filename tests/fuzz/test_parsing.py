@@ -271,7 +271,7 @@ def test_a_body_that_is_not_the_wanted_json_is_refused(person: Person, path: str
     check_refusal(person.client.post(path, data=body, content_type=JSON), {400, 404, 422})
 
 
-@pytest.mark.parametrize("charset", ["gbk", "utf-16", "latin-1", "?"])
+@pytest.mark.parametrize("charset", ["gbk", "utf-16", "latin-1", "utf-7"])
 def test_json_that_says_it_is_no_utf_8_is_refused(person: Person, charset: str) -> None:
     """Some text of another encoding is UTF-8 as well, and would be saved as other characters: 猫 in GBK is è."""
     for text in ('{"bio": "猫"}'.encode("gbk"), '{"bio": "日本"}'.encode()):
@@ -375,6 +375,7 @@ def test_a_form_in_another_encoding_is_refused_as_a_whole(
 
 def test_a_form_in_utf_8_is_read_escaped_or_not(person: Person) -> None:
     for body in ("bio=你好".encode(), b"bio=%E4%BD%A0%E5%A5%BD", b"bio=%E4%BD%A0\xe5%A5%BD"):
+        person.post("/api/user/profile/modify", bio="")
         answer = person.client.post("/api/user/profile/modify", data=body, content_type=FORM)
         assert answer.json["data"]["bio"] == "你好"
 

@@ -40,6 +40,7 @@ TABLE = """
 GET    /                                                page     page  page  page  page  page  page      1010   page
 GET    /shell.css                                       page     page  page  page  page  page  page      1010   page
 GET    /sw.js                                           page     page  page  page  page  page  page      1010   page
+GET    /.well-known/security.txt                        1009     1009  1009  1009  1009  1009  1009      1010   1009
 GET    /docs                                            page     page  page  page  page  page  page      1010   page
 GET    /docs/assets/<path:name>                         page     page  page  page  page  page  page      1010   page
 GET    /assets/<path:filename>                          page     page  page  page  page  page  page      1010   page
