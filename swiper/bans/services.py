@@ -20,6 +20,9 @@ CACHE_SECONDS = 60
 # `203.0.113.9:443`, `[2001:db8::1]` and `[2001:db8::1]:443`, as some proxies forward them.
 WITH_PORT = re.compile(r"([0-9.]+):[0-9]+|\[([^\]]+)\](?::[0-9]+)?", re.ASCII)
 
+# What one IPv6 subscriber has to themself, at least (RFC 6177).
+SUBSCRIBER_LENGTH = 64
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -52,7 +55,11 @@ def _key(network: Network) -> tuple[int, int, int]:
 
 
 def parse_network(text: str) -> Network:
-    """An address or network as typed by an operator. Raises ParamError; IPv4 mapped into IPv6 is told as IPv4."""
+    """An address or network as typed by an operator. Raises ParamError; IPv4 mapped into IPv6 is told as IPv4.
+
+    An IPv6 address without a length stands for its /64: one subscriber has all of that, and a new address for each
+    request. Whoever means one address alone writes /128.
+    """
     try:
         network = ipaddress.ip_network(text.strip(), strict=False)
     except ValueError as error:
@@ -63,6 +70,8 @@ def parse_network(text: str) -> Network:
         mapped = network.network_address.ipv4_mapped
         if mapped and network.prefixlen >= 96:
             return ipaddress.ip_network((mapped, network.prefixlen - 96))
+        if "/" not in text:
+            return network.supernet(new_prefix=SUBSCRIBER_LENGTH)
     return network
 
 
@@ -88,7 +97,7 @@ def client_network(remote_addr: str) -> str:
     """
     address = parse_address(remote_addr)
     if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, 64), strict=False))
+        return str(ipaddress.ip_network((address, SUBSCRIBER_LENGTH), strict=False))
     return str(address or "")
 
 

@@ -47,7 +47,8 @@ def ban(app: Flask) -> Callable[..., str]:
         ("203.0.113.77/24", ["203.0.113.1"], ["203.0.114.0"]),
         ("0.0.0.0/0", ["127.0.0.1", "8.8.8.8"], ["2001:db8::1"]),
         ("2001:db8::/32", ["2001:db8::1", "2001:db8:ffff::"], ["2001:db9::1", "203.0.113.9"]),
-        ("2001:DB8:0:0::1", ["2001:db8::1"], ["2001:db8::2"]),
+        ("2001:DB8:0:0::1", ["2001:db8::1", "2001:db8::ffff:1"], ["2001:db8:0:1::1"]),
+        ("2001:DB8:0:0::1/128", ["2001:db8::1"], ["2001:db8::2"]),
         ("203.0.113.9", ["::ffff:203.0.113.9", "::ffff:cb00:7109"], ["::ffff:203.0.113.8", "::203.0.113.9"]),
         ("::ffff:203.0.113.9", ["203.0.113.9", "::ffff:203.0.113.9"], ["203.0.113.8"]),
         ("::ffff:203.0.113.0/120", ["203.0.113.200"], ["203.0.114.0"]),
@@ -164,7 +165,7 @@ def test_the_commands_ban_list_and_unban(runner: FlaskCliRunner, client: FlaskCl
     assert run(runner, "ban-ip", "2001:db8::1").exit_code == 0
     assert get(client, "203.0.113.9").status_code == 403
     lines = run(runner, "list-bans").output.splitlines()
-    assert [line.split("\t")[0] for line in lines] == ["2001:db8::1/128", "203.0.113.0/24"]
+    assert [line.split("\t")[0] for line in lines] == ["2001:db8::/64", "203.0.113.0/24"]
     assert lines[0].split("\t")[1:] == ["for good", ""]
     assert lines[1].split("\t")[2] == "刷单"
     result = run(runner, "unban-ip", "203.0.113.0/24")
