@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from config.settings import ROOT, Settings
-from deploy.embedded_redis import answers, redis_command
+from deploy.embedded_redis import adopt_data, answers, redis_command
 from deploy.processes import Processes, wait_until
 
 log = logging.getLogger("swiper.run")
@@ -96,8 +96,7 @@ def _run(settings: Settings) -> int:
 
 def _start(settings: Settings, processes: Processes) -> None:
     if settings.is_embedded_redis:
-        processes.start("redis", redis_command(settings.redis_socket, settings.instance / "redis"))
-        wait_until(lambda: answers(settings.redis_socket), 30, "redis did not answer")
+        _start_redis(settings, processes)
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     prepare = (sys.executable, "-m", "deploy.prepare")
     is_ready = is_prepared(settings)
@@ -111,6 +110,22 @@ def _start(settings: Settings, processes: Processes) -> None:
     if is_ready:
         # A new release may know of more than those before have made.
         processes.run("prepare", prepare, env)
+
+
+def _start_redis(settings: Settings, processes: Processes) -> None:
+    data_dir = settings.instance / "valkey"
+    if adopt_data(settings.instance / "redis", data_dir):
+        print("The data of the former Redis were copied to the folder `valkey`; `redis` is no longer used.", flush=True)
+    processes.start("redis", redis_command(settings.redis_socket, data_dir))
+    wait_until(lambda: _is_there(processes, settings), 30, "redis did not answer")
+
+
+def _is_there(processes: Processes, settings: Settings) -> bool:
+    ended = processes.find_ended()
+    if ended:
+        # It says why, for instance that a newer server has written the data.
+        raise RuntimeError(f"{ended[0]} ended with code {ended[1]}")
+    return answers(settings.redis_socket)
 
 
 def is_prepared(settings: Settings) -> bool:

@@ -15,7 +15,7 @@ from tests.copies import Copy
 from tests.processes import PATIENCE_SECONDS, Visitor, answers_at, is_running
 
 # gunicorn master and worker, celery, redis: the supervisor's family.
-PARTS = {"gunicorn", "celery", "redis-server"}
+PARTS = {"gunicorn", "celery", "valkey-server"}
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_two_copies_live_side_by_side_and_a_killed_one_leaves_no_orphans(start: 
 def test_copy_ends_when_one_of_its_parts_ends(start: Callable[..., Copy]) -> None:
     copy = start()
     copy.wait_until_serving()
-    redis = next(member for member in copy.family if "redis" in member.name())
+    redis = next(member for member in copy.family if "valkey" in member.name())
     redis.kill()
     assert copy.program.wait() == 1
     assert "redis ended" in copy.program.output
