@@ -82,6 +82,7 @@ class Settings(BaseSettings):
 
     timezone: str = "Asia/Shanghai"
     default_region: str = "CN"
+    reserved_nicknames: CommaList = []
     session_days: int = Field(30, ge=1)
     sessions_per_user: int = Field(20, ge=1, le=1000)
 
@@ -146,7 +147,14 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     log_dir: Path | None = None
 
-    @field_validator("database_replica_urls", "cache_memcached_servers", "cors_origins", "sms_providers", mode="before")
+    @field_validator(
+        "database_replica_urls",
+        "cache_memcached_servers",
+        "cors_origins",
+        "sms_providers",
+        "reserved_nicknames",
+        mode="before",
+    )
     @classmethod
     def split_commas(cls, value: Any) -> Any:
         """Lists are written `a,b` in the environment."""

@@ -26,3 +26,80 @@ def _simple(character: str) -> str:
     if unicodedata.category(character) == "Pd" or character in OTHER_DASHES:
         return "-"
     return str(unicodedata.decimal(character, character))
+
+
+# Scripts in which joiners change what one reads: Arabic, Syriac, NKo, Mongolian, and those of India and its neighbours.
+JOINING_CLASS = "\u0600-\u08ff\u0900-\u109f\u1780-\u17ff\u1800-\u18af\ufb50-\ufdff\ufe70-\ufefe"
+JOINING = re.compile(f"[{JOINING_CLASS}]")
+MONGOLIAN = re.compile("[\u1820-\u18aa\u180b-\u180d\u180f]")
+JOINERS, PRESENTATIONS, DIRECTIONS = "\u200c\u200d", "\ufe0e\ufe0f", "\u200e\u200f\u061c"
+# England, Scotland, Wales: a black flag and the region in tags, as short as regions are, so that no text hides in them.
+TAGGED_FLAG = re.compile(
+    r"\U0001f3f4[\U000e0061-\U000e007a]{2}[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,3}\U000e007f"
+)
+# Signs with a coloured form that are no symbols by their category.
+COLOURED = "\u203c\u2049\u3030\u2139"
+KEYCAP = "\u20e3"
+# Format characters that one sees, before the digits that they belong to.
+VISIBLE_FORMATS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+# It is empty to the eye, whatever its category says.
+BLANK = "\u2800"
+
+
+def clean_text(text: str, *, is_multiline: bool = False) -> str:
+    """`text` in normal form C without what nobody sees, but for what its script or its emoji need.
+
+    All spaces are plain ones; runs of them are one, unless `is_multiline`, which keeps them and line breaks.
+    """
+    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n").replace(BLANK, " "))
+    if is_multiline:
+        text = "\n".join(SPACES.sub(" ", line) for line in text.split("\n"))
+    else:
+        text = re.sub(" +", " ", SPACES.sub(" ", text))
+    if not text.isascii():
+        text = _without_invisible(text)
+    kept = "".join(c for c in text if c == "\n" or unicodedata.category(c) != "Cc")
+    # What stood between a letter and its mark is gone: only now they can become one.
+    kept = unicodedata.normalize("NFC", kept)
+    return (kept if is_multiline else re.sub(" +", " ", kept)).strip(" \n")
+
+
+def is_showable(character: str) -> bool:
+    """False for lone surrogates, for private use, and for code points that will never be characters."""
+    code = ord(character)
+    is_never = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    return not is_never and unicodedata.category(character) not in ("Cs", "Co")
+
+
+def _without_invisible(text: str) -> str:
+    flags = {index for found in TAGGED_FLAG.finditer(text) for index in range(*found.span())}
+    is_rtl = any(unicodedata.bidirectional(c) in ("R", "AL") for c in text if c not in DIRECTIONS)
+    kept: list[str] = []
+    for index, character in enumerate(text):
+        is_hidden = IGNORABLE.match(character) or unicodedata.category(character) == "Cf"
+        if (
+            not is_hidden
+            or index in flags
+            or character in VISIBLE_FORMATS
+            or (is_rtl and character in DIRECTIONS)
+            or _is_needed(character, kept[-1] if kept else " ", text[index + 1 : index + 2])
+        ):
+            kept.append(character)
+    return "".join(kept)
+
+
+def _is_needed(character: str, before: str, after: str) -> bool:
+    """True for a joiner or selector that changes how its neighbours look; `after` may be empty."""
+    if character in PRESENTATIONS:
+        is_keycap = before in "0123456789#*" and after == KEYCAP
+        return is_keycap or before in COLOURED or unicodedata.category(before) in ("So", "Sm")
+    if character in JOINERS and JOINING.match(before):
+        # At the end of a word: Persian abbreviations, and consonants without their vowel.
+        return character == "\u200d" or unicodedata.combining(before) == 9 or JOINING.match(after) is not None
+    if character == "\u200d":
+        return bool(after) and _is_emoji(before) and _is_emoji(after)
+    return "\u180b" <= character <= "\u180f" and MONGOLIAN.match(before) is not None
+
+
+def _is_emoji(character: str) -> bool:
+    return character in PRESENTATIONS or unicodedata.category(character) in ("So", "Sk")

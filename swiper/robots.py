@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 
 from swiper.auth.cards import card_text, shuffle_of
 from swiper.auth.models import DatingSex, Discovery, Nickname, Phone, Preferences, Sex, User
-from swiper.auth.profiles import Face, fold_nickname
+from swiper.auth.nicknames import fold_nickname
+from swiper.auth.profiles import Face
 from swiper.dialect import bulk_insert, now, transactional
 from swiper.extensions import db
 from swiper.ids import new_id

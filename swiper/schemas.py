@@ -2,7 +2,6 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -14,6 +13,7 @@ from webargs.multidictproxy import MultiDictProxy
 from werkzeug.datastructures import MultiDict
 
 from swiper.bodies import JSON, MULTIPART, TEXT_KINDS, check_count, check_kind
+from swiper.characters import clean_text, is_showable
 from swiper.errors import ApiError, ParamError
 from swiper.ids import MAX_ID
 
@@ -156,7 +156,7 @@ class Flag(fields.Boolean):
 
 
 class Text(fields.String):
-    """Unicode text in normal form C, without surrounding space and without control or formatting characters.
+    """Unicode text in normal form C, without surrounding space and without what nobody sees. See `clean_text`.
 
     `is_multiline` admits line breaks; `shortest` and `longest` count characters after the clean-up.
     """
@@ -174,19 +174,12 @@ class Text(fields.String):
         if len(text) > 4 * self.longest + SPARE_CHARACTERS:
             # To normalise marks in the wrong order takes the square of their number.
             raise ValidationError("Wrong length.")
-        text = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()
-        allowed = "\n" if self.is_multiline else ""
-        # Cc: control, Cs: lone surrogates, Co: private use, Zl and Zp: line breaks, Cf: invisible and bidi marks.
-        # The zero-width joiner builds emoji of several people, so it stays.
-        if any(c not in allowed and c != "\u200d" and _is_hidden(c) for c in text):
-            raise ValidationError("Control characters are not allowed.")
+        text = clean_text(text, is_multiline=self.is_multiline)
+        if not all(map(is_showable, text)):
+            raise ValidationError("It holds characters that cannot be shown.")
         if not self.shortest <= len(text) <= self.longest:
             raise ValidationError("Wrong length.")
         return text
-
-
-def _is_hidden(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def in_range(least: int | None, most: int | None) -> validate.Range:

@@ -24,6 +24,7 @@ from swiper.auth.models import (
     Upload,
     User,
 )
+from swiper.auth.nicknames import first_nickname
 from swiper.auth.phones import parse_code, parse_phone
 from swiper.auth.profiles import Account, assemble, forget_account, modify_profile, own_account
 from swiper.auth.session_list import list_sessions
@@ -128,27 +129,12 @@ def _find_or_create(phone: str) -> int:
     return uid
 
 
-def first_nickname(uid: int) -> str:
-    """What somebody is called until they choose a name."""
-    return f"swiper-{to_base36(uid)[-9:]}"
-
-
 def _add_user(uid: int, phone: str) -> None:
     nickname = first_nickname(uid)
     db.session.add(User(id=uid, phone=phone, nickname=nickname))
     db.session.flush()
     db.session.add_all([Preferences(uid=uid), Nickname(folded=nickname, uid=uid)])
     db.session.flush()
-
-
-def to_base36(number: int) -> str:
-    """`number` in digits and small letters."""
-    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-    text = ""
-    while number:
-        number, rest = divmod(number, 36)
-        text = digits[rest] + text
-    return text or "0"
 
 
 def find_by_phone(phone: str) -> int:

@@ -1,7 +1,6 @@
 """Profiles: the caller's own view, the cards that others see, and changes to either."""
 
 import functools
-import unicodedata
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
@@ -22,6 +21,7 @@ from swiper.auth.models import (
     UploadKind,
     User,
 )
+from swiper.auth.nicknames import check_nickname, fold_nickname
 from swiper.dialect import after_commit, insert_if_absent, quick_lane, transactional
 from swiper.errors import LoginError, PermissionDeniedError, ProfileError
 from swiper.extensions import db
@@ -33,10 +33,6 @@ from swiper.vip.models import Membership, Permission
 from swiper.vip.quotas import today
 
 LONGEST_FOLDED = 160
-# Joiners, fillers and variation selectors: letters and marks to Unicode, nothing to the eye.
-INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u200c\u200d\u2800\u3164\uffa0") | {
-    chr(code) for code in range(0xFE00, 0xFE10)
-}
 YOUNGEST = 18
 OLDEST = 100
 
@@ -285,12 +281,6 @@ def _card(face: User | Face, photos: Album, current: Standing) -> dict[str, Any]
     return lasting_card(face, photos) | {"age": age, "vip": current.level.badge}
 
 
-def fold_nickname(nickname: str) -> str:
-    """What two nicknames that look the same to people have in common; empty for one that cannot be seen."""
-    folded = unicodedata.normalize("NFKC", nickname).casefold()
-    return "".join(character for character in folded if character not in INVISIBLE).strip()
-
-
 @transactional
 def modify_profile(uid: int, changes: dict[str, Any], current: Standing) -> User:
     """Store changed profile and preference fields, all or none; the user is returned, whose row stays locked.
@@ -321,6 +311,7 @@ def _claim_nickname(user: User, nickname: str) -> None:
         return
     if not 0 < len(folded) <= LONGEST_FOLDED:
         raise ProfileError(errors={"nickname": ["Wrong length."]})
+    check_nickname(user.id, nickname)
     insert_if_absent(Nickname, [{"folded": folded, "uid": user.id}], ["folded"])
     if db.session.scalar(select(Nickname.uid).where(Nickname.folded == folded)) != user.id:
         raise ProfileError(errors={"nickname": ["This nickname is taken."]})

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from swiper.auth.models import Nickname, Operator, Suspension, Upload, User
-from swiper.auth.profiles import Account, fold_nickname, load_account
+from swiper.auth.nicknames import fold_nickname
+from swiper.auth.profiles import Account, load_account
 from swiper.auth.sessions import count_sessions
 from swiper.auth.suspensions import suspension_of
 from swiper.errors import NotFoundError

@@ -10,8 +10,9 @@ from flask import Flask
 from sqlalchemy import select
 
 from swiper.auth import accounts, profiles
-from swiper.auth.accounts import find_or_create, first_nickname, rows_of, set_status
+from swiper.auth.accounts import find_or_create, rows_of, set_status
 from swiper.auth.models import DatingSex, Nickname, Phone, Preferences, Status, Upload, UploadKind, User
+from swiper.auth.nicknames import first_nickname
 from swiper.auth.profiles import cards_of, load_account
 from swiper.dialect import transactional
 from swiper.extensions import db

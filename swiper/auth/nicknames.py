@@ -1,0 +1,160 @@
+"""Nicknames: what two that look the same have in common, and which ones nobody may take."""
+
+import functools
+import json
+import re
+import unicodedata
+from importlib.resources import files
+
+from sqlalchemy import select
+
+from swiper.auth.models import Operator, User
+from swiper.characters import BLANK, IGNORABLE, SPACES
+from swiper.errors import ProfileError
+from swiper.extensions import db, this_app
+
+# Refused as a part of a name; those in Latin letters as a part of a word.
+RESERVED_PARTS = (
+    *(
+        "swiper",
+        "官方",
+        "客服",
+        "管理员",
+        "管理員",
+        "系统通知",
+        "系統通知",
+        "系统消息",
+        "系統訊息",
+        "系统管理",
+        "系統管理",
+    ),
+    *("工作人员", "工作人員"),
+)
+# Refused as the beginning or the end of a word, as one of a name's words, and as the whole name.
+RESERVED_EDGES = ("admin", "administrator", "moderator")
+RESERVED_WORDS = ("operator", "official", "support", "webmaster", "superuser", "postmaster")
+RESERVED_NAMES = (
+    *("root", "system", "mod", "staff", "help", "helpdesk", "security", "service", "customerservice", "notifications"),
+    *("系统", "系統", "管理", "版主", "运营", "運營", "审核", "審核", "小秘书", "小秘書"),
+)
+# Signs that stand for letters in words alone: there are people called 小5.
+LEET = str.maketrans("@$345!", "aseasi")
+# Marks that are put on, around and through letters, not those that scripts write vowels with.
+MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]")
+SMALL_CAPITAL = re.compile("LATIN LETTER SMALL CAPITAL ([A-Z])")
+# Letters in squares and circles, which have no compatibility form, and the letters that flags are made of.
+PICTURED = [(0x1F150, 26), (0x1F170, 26), (0x1F1E6, 26)]
+
+
+def fold_nickname(nickname: str) -> str:
+    """What two nicknames that look the same to people have in common; empty for one that cannot be seen.
+
+    Unicode's caseless match by compatibility, without ignorable characters, and with one space for each run.
+    """
+    folded = unicodedata.normalize("NFD", _visible(nickname)).casefold()
+    folded = unicodedata.normalize("NFKC", folded).casefold()
+    return re.sub(" +", " ", SPACES.sub(" ", unicodedata.normalize("NFKC", _visible(folded)))).strip()
+
+
+def _visible(text: str) -> str:
+    return IGNORABLE.sub("", text).replace(BLANK, " ")
+
+
+def skeleton(text: str) -> str:
+    """What all texts share that one could take for `text`, whatever scripts their letters come from (UTS 39)."""
+    decomposed = unicodedata.normalize("NFKD", _visible(text))
+    folded = "".join(map(_prototype, decomposed)).casefold()
+    # The table makes l of I and of 1, O of 0, and rn of m: the other case of each belongs to them.
+    return unicodedata.normalize("NFD", folded).replace("i", "l").replace("m", "rn")
+
+
+def _prototype(character: str) -> str:
+    if character.isascii():
+        return _confusables().get(character, character)
+    for first, count in PICTURED:
+        if first <= ord(character) < first + count:
+            return chr(ord("A") + ord(character) - first)
+    small = SMALL_CAPITAL.fullmatch(unicodedata.name(character, ""))
+    return small[1] if small else _confusables().get(character, character)
+
+
+@functools.cache
+def _confusables() -> dict[str, str]:
+    """By character: what it may be taken for.
+
+    The package's own module would keep 17 MB in each process, so only its table is read, when a name is first changed.
+    The table leads both ways: who has many look-alikes is their prototype, and of two it is the earlier one.
+    """
+    text = files("confusable_homoglyphs").joinpath("confusables.json").read_text("utf-8")
+    table: dict[str, list[str]] = {
+        character: [unicodedata.normalize("NFKD", IGNORABLE.sub("", found["c"])) for found in alike]
+        for character, alike in json.loads(text).items()
+    }
+    single = {character: alike[0] for character, alike in table.items() if len(character) == len(alike) == 1}
+    return {one: other for one, other in single.items() if len(table.get(other, ())) > 1 or other < one}
+
+
+def is_reserved(nickname: str) -> bool:
+    """True for a name that could be the service's own, in any spelling that one could take for it."""
+    plain = MARKS.sub("", unicodedata.normalize("NFKD", _visible(nickname)))
+    texts = (plain, plain.translate(LEET), plain.strip("0123456789 ._-"))
+    words = {word for text in texts for word in _latin_words(text)}
+    joined = {"".join(re.findall(r"[^\W_]", _unmarked(text))) for text in texts}
+    parts = [_unmarked(part) for part in (*RESERVED_PARTS, *this_app().config["RESERVED_NICKNAMES"])]
+    names = {_unmarked(name) for name in (*RESERVED_NAMES, *RESERVED_WORDS, *RESERVED_EDGES)}
+    # One letter at a time, with something between them: s.w.i.p.e.r
+    is_spaced = all(len(word) <= 2 for word in re.findall(r"[^\W_]+", plain))
+    return (
+        any(part in word for part in parts for word in words)
+        or any(part in text for part in parts for text in joined if is_spaced or not part.isascii())
+        or any(
+            word.startswith(edge) or word.endswith(edge) for edge in map(_unmarked, RESERVED_EDGES) for word in words
+        )
+        or bool(words & {_unmarked(word + plural) for word in RESERVED_WORDS for plural in ("", "s")})
+        or bool(joined & names)
+    )
+
+
+def _unmarked(text: str) -> str:
+    """The skeleton, whose marks may come from a look-alike such as a d with a stroke."""
+    return MARKS.sub("", skeleton(text))
+
+
+def _latin_words(text: str) -> set[str]:
+    """Skeletons of the words in Latin letters, or what one could take for them; also without digits around them."""
+    found = set()
+    for word in re.findall(r"[^\W_]+", text):
+        for form in (word, word.strip("0123456789")):
+            found.update(re.findall("[a-z0-9]+", _unmarked(form)))
+    return found
+
+
+def check_nickname(uid: int, nickname: str) -> None:
+    """Raise ProfileError for a name that is reserved, or that one could take for an operator's."""
+    if is_reserved(nickname) and nickname != first_nickname(uid):
+        raise ProfileError(errors={"nickname": ["This nickname is reserved."]})
+    operators = select(User.nickname).join(Operator, Operator.uid == User.id).where(Operator.uid != uid)
+    # Operators are few, and names are changed rarely.
+    if _compact(nickname) in {_compact(name) for name in db.session.scalars(operators)}:
+        raise ProfileError(errors={"nickname": ["This nickname is taken."]})
+
+
+def _compact(nickname: str) -> str:
+    """The skeleton without spaces and punctuation; with them where there is nothing else."""
+    whole = skeleton(nickname)
+    return "".join(c for c in whole if unicodedata.category(c)[0] not in "ZP") or whole
+
+
+def first_nickname(uid: int) -> str:
+    """What somebody is called until they choose a name."""
+    return f"swiper-{to_base36(uid)[-9:]}"
+
+
+def to_base36(number: int) -> str:
+    """`number` in digits and small letters."""
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    text = ""
+    while number:
+        number, rest = divmod(number, 36)
+        text = digits[rest] + text
+    return text or "0"
