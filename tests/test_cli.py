@@ -208,9 +208,26 @@ def test_the_flask_command_finds_the_app_by_itself() -> None:
     assert "FLASK_APP=wsgi" in Path(ROOT / ".flaskenv").read_text()
 
 
+@pytest.mark.parametrize("spelled", ["\u202d+86 138\u20130000\u20130000\u202c", "tel:13800000000", "(+86)١٣٨٠٠٠٠٠٠٠٠"])
+def test_commands_read_a_number_however_it_is_pasted(
+    runner: FlaskCliRunner, app: Flask, people: People, spelled: str
+) -> None:
+    assert people.add().phone == "+8613800000000"
+    assert runner.invoke(args=["suspend", spelled]).exit_code == 0
+    assert runner.invoke(args=["unsuspend", spelled]).exit_code == 0
+    assert runner.invoke(args=["grant-operator", spelled]).exit_code == 0
+    assert runner.invoke(args=["revoke-operator", spelled]).exit_code == 0
+
+
+def test_a_number_that_can_be_two_is_refused_by_a_command_in_one_sentence(runner: FlaskCliRunner) -> None:
+    refused = runner.invoke(args=["suspend", " 16502530000"])
+    assert refused.exit_code == 1
+    assert "%2B" in refused.output
+
+
 def test_a_robot_can_be_suspended(runner: FlaskCliRunner, app: Flask) -> None:
     assert runner.invoke(args=["seed-robots", "1"]).exit_code == 0
-    assert runner.invoke(args=["suspend", "21000000000"]).exit_code == 0
+    assert runner.invoke(args=["suspend", "210 0000\u200e0000"]).exit_code == 0
     with app.app_context():
         assert db.session.scalars(select(User.status)).one() is Status.SUSPENDED
     assert runner.invoke(args=["suspend", "21000000001"]).exit_code == 1

@@ -62,14 +62,27 @@ def test_a_search_by_phone_is_exact_stays_out_of_addresses_and_is_logged(
     answer = desk.post("/admin/people/search", wanted=f"{spelt[:3]} {spelt[3:7]} {spelt[7:]}")
     assert answer.headers["Location"] == f"/admin/people/{person.id}"
     assert actions(app) == [("find_by_phone", str(person.id))]
+    pasted = desk.post("/admin/people/search", wanted=f"tel:+86\u2013{spelt}\u202c")
+    assert pasted.headers["Location"] == f"/admin/people/{person.id}"
     answer = desk.post("/admin/people/search", wanted="13999999999")
     assert "13999999999" not in answer.headers["Location"]
     assert "Nobody has this number." in desk.read(answer.headers["Location"])
     # Whoever tries number after number leaves a trace, and no numbers in it.
-    assert actions(app)[1:] == [("find_by_phone", "nobody")]
+    assert actions(app)[2:] == [("find_by_phone", "nobody")]
 
 
-@pytest.mark.parametrize("wanted", ["1390000000", "139-0000 000", "+86 1390000000", "139000000001", "１３９０００００"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "1390000000",
+        "139-0000 000",
+        "+86 1390000000",
+        "139000000001",
+        "１３９０００００",
+        "tel:139000000001",
+        "(+86)139\u2013000",
+    ],
+)
 def test_what_is_nearly_a_phone_number_stays_out_of_addresses_too(desk: Desk, wanted: str) -> None:
     answer = desk.post("/admin/people/search", wanted=wanted)
     assert answer.headers["Location"] == "/admin/people"
