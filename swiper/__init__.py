@@ -120,7 +120,8 @@ def _extension_config(settings: Settings) -> dict[str, Any]:
         "CACHE_MEMCACHED_SERVERS": settings.cache_memcached_servers,
         "CACHE_NO_NULL_WARNING": True,
         "RATELIMIT_STORAGE_URI": _for_limiter(settings.redis_url),
-        "RATELIMIT_STORAGE_OPTIONS": redis_options,
+        # A hit whose answer was lost would be counted again; the caller is told 1011 instead.
+        "RATELIMIT_STORAGE_OPTIONS": redis_options | {"retry": Retry(NoBackoff(), 0)},
         "RATELIMIT_KEY_PREFIX": "limit",
         "RATELIMIT_ENABLED": True,
         "OPENAPI_VERSION": "3.1.0",

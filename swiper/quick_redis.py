@@ -29,12 +29,12 @@ KEPT_ANSWER_MS = 10_000
 ONCE = """
 local answer_key = table.remove(KEYS)
 local kept = redis.call('GET', answer_key)
-if kept then return tonumber(kept) end
+if kept then return cjson.decode(kept)[1] end
 local function run()
 %s
 end
 local answer = run()
-redis.call('SET', answer_key, answer, 'PX', %d)
+redis.call('SET', answer_key, cjson.encode({answer}), 'PX', %d)
 return answer
 """
 
@@ -48,7 +48,8 @@ def once(script: str, keys: Sequence[str], *args: Any) -> tuple[Any, ...]:
     """The command that runs a script once, however often it is sent: a repetition gets the first answer.
 
     A connection may be lost after Redis has run a script and before its answer has come; the client then sends the
-    command again. So each script that counts or consumes goes this way. It answers with a whole number.
+    command again. So each script that counts or consumes goes this way. It answers with whole numbers below 10^14,
+    texts, or lists of them.
     """
     first = keys[0]
     slot = first if "{" in first else f"{{{first}}}"
@@ -88,9 +89,9 @@ class QuickRedis(Redis):
         read = self.response_callbacks.get(args[0])
         return read(answer, **options) if read else answer
 
-    def eval_once(self, script: str, keys: Sequence[str], *args: Any) -> int:
-        """The whole number that a script answers, which may consume something; see `once`. Raises RedisError."""
-        return cast(int, self.execute_command(*once(script, keys, *args)))
+    def eval_once(self, script: str, keys: Sequence[str], *args: Any) -> Any:
+        """What a script answers that may count or consume something; see `once`. Raises RedisError."""
+        return self.execute_command(*once(script, keys, *args))
 
     def execute_together(self, *commands: tuple[Any, ...]) -> list[Any]:
         """The answers to several commands that are sent at once; one that failed stands there as its ResponseError."""

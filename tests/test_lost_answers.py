@@ -14,7 +14,7 @@ from redis.exceptions import ReadOnlyError
 from swiper.auth import accounts, codes, sessions
 from swiper.auth.codes import redeem_code
 from swiper.extensions import redis
-from swiper.quick_redis import QuickRedis
+from swiper.quick_redis import QuickRedis, once
 from swiper.social import ranking
 from swiper.tasking import Turn
 from tests.factories import People
@@ -64,6 +64,28 @@ def test_a_script_that_is_sent_again_gives_its_first_answer(proxied: Flask, prox
         kept = list(redis.client.keys("*:answer:*"))
         assert kept
         assert all(0 < redis.client.pttl(key) <= 10_000 for key in kept)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"), [("0", 0), ("86400000", 86_400_000), ("{1, 'text'}", [1, b"text"]), ("'text'", b"text")]
+)
+def test_a_repetition_answers_as_the_first_time(app: Flask, answer: str, expected: Any) -> None:
+    with app.app_context():
+        command = once(f"return {answer}", ["{u:1}:k"])
+        assert [redis.client.execute_command(*command) for _ in range(2)] == [expected] * 2
+
+
+def test_a_limit_is_hit_once(proxied: Flask, proxy: FreezableProxy, app: Flask) -> None:
+    person = People(proxied).add()
+    for _ in range(2):
+        # Redis learns the limiter's script.
+        assert person.client.post("/api/user/avatar/upload").status_code == 400
+    proxy.lose_answer_to(rb"EVALSHA\r\n")
+    assert person.client.post("/api/user/avatar/upload").json["code"] == 1011
+    assert proxy.losing is None
+    with app.app_context():
+        (key,) = redis.client.keys("LIMITS:*upload*")
+        assert redis.client.get(key) == b"3"
 
 
 def test_a_right_code_is_right_when_the_first_answer_is_lost(

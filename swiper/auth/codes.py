@@ -219,7 +219,7 @@ def redeem_code(phone: str, code: str) -> int:
     a code logs in once, however many ask at the same moment.
     """
     guesses = this_app().config["CODE_MAX_GUESSES"]
-    return redis.client.eval_once(REDEEM, [_keys(phone)[3]], _digest(phone, code), guesses)
+    return int(redis.client.eval_once(REDEEM, [_keys(phone)[3]], _digest(phone, code), guesses))
 
 
 def restore_code(phone: str, code: str, rest_ms: int) -> None:
