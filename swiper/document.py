@@ -62,11 +62,23 @@ IF_NONE_MATCH = {
     "description": "The ETag of a page that the caller still has.",
     "schema": {"type": "string"},
 }
+CONFIRM_CODE = {
+    "name": "X-Confirm-Code",
+    "in": "header",
+    "required": False,
+    "description": "A fresh code of the own number, from `verify`; without one the answer is 1017.",
+    "schema": {"type": "string"},
+}
+# Operations that ask for one, also from somebody who is logged in.
+CONFIRMED = ("auth.export", "auth.export_by_post", "auth.delete_account")
 # Refusals that only some operations know, beside those that follow from their parameters.
 OWN_STATUSES = {
     "auth.verify": (429,),
     "auth.verify_by_get": (429,),
     "auth.login": (429,),
+    "auth.export": (400, 429),
+    "auth.export_by_post": (429,),
+    "auth.delete_account": (429,),
     "auth.upload_avatar": (413, 429),
     "auth.upload_photo": (413, 429),
     "social.like": (404, 409, 429),
@@ -154,6 +166,8 @@ def _complete(operation: dict[str, Any], endpoint: str, needs_login: bool, is_ch
     if endpoint == "vip.receive_payment":
         operation["parameters"].append(SIGNATURE)
         operation["requestBody"] = {"content": {"application/json": {"schema": NOTICE_BODY}}}
+    if endpoint in CONFIRMED:
+        operation["parameters"].append(CONFIRM_CODE)
     if endpoint in PAGES:
         operation["parameters"].append(IF_NONE_MATCH)
         operation["responses"]["200"]["headers"] = {"ETag": {"required": True, "schema": {"type": "string"}}}

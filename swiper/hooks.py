@@ -166,7 +166,9 @@ def add_cors_headers(response: Response) -> Response:
         response.headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After, ETag"
         if request.method == "OPTIONS":
             response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE"
-            response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, X-Request-Id"
+            response.headers["Access-Control-Allow-Headers"] = (
+                "Authorization, Content-Type, X-Confirm-Code, X-Request-Id"
+            )
             response.headers["Access-Control-Max-Age"] = "600"
     return response
 

@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from swiper.auth.accounts import change_profile, find_or_create
-from swiper.auth.codes import deliver_code, unsent_codes
+from swiper.auth.codes import deliver_code, restore_code, unsent_codes
 from swiper.auth.models import DatingSex, Sex
 from swiper.auth.profiles import load_account
 from swiper.auth.sessions import key_of, new_session, new_sid
@@ -58,6 +58,18 @@ class Person:
         """The ids that one group of the deck shows."""
         data = self.get("/api/social/users", group_num=group).json["data"]
         return [int(card["id"]) for card in data["users"]]
+
+    def fresh_code(self) -> str:
+        """A code of the own number, as if one had been asked for and had come."""
+        with self.client.application.app_context():
+            restore_code(self.phone, "123456", 60_000)
+        return "123456"
+
+    def export(self) -> Any:
+        return self.client.get("/api/user/export", headers={"X-Confirm-Code": self.fresh_code()})
+
+    def delete_account(self) -> Any:
+        return self.client.delete("/api/user/account", json={"vcode": self.fresh_code()})
 
     def friends(self) -> list[int]:
         return [int(card["id"]) for card in self.get("/api/social/friends").json["data"]["items"]]

@@ -151,8 +151,10 @@ def test_every_answer_has_the_documented_shape(app: Flask, people: People, docum
     check("/api/vip/qbuy/{ticket_id}", me.get(f"/api/vip/qbuy/{ticket['ticket']}"))
 
     check("/api/user/export", me.get("/api/user/export"))
+    check("/api/user/export", me.export())
+    check("/api/user/export", me.post("/api/user/export", vcode=me.fresh_code()))
     check("/api/user/logout", others[3].post("/api/user/logout"))
-    check("/api/user/account", me.client.delete("/api/user/account"))
+    check("/api/user/account", me.delete_account())
 
     documented = {operation["operationId"] for path in document["paths"].values() for operation in path.values()}
     assert documented == checker.succeeded

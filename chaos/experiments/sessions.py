@@ -13,7 +13,7 @@ from chaos.report import Finding
 from chaos.requests import upload_photo
 from chaos.site import Member, Site
 from chaos.volley import Answer, Shot, loaded, volley
-from swiper.auth.accounts import set_status
+from swiper.auth.accounts import delete_account, set_status
 from swiper.auth.models import Status, User
 
 # Sessions of one user.
@@ -115,7 +115,9 @@ def _stolen_ids(site: Site, count: int) -> Finding:
     second = site.fire(*again)
     leaving, going, suspended = (site.add_members(count // 4) for _ in range(3))
     site.prepare(*[each.post("/api/user/logout") for each in leaving])
-    site.prepare(*[Shot("DELETE", "/api/user/account", sid=each.sid) for each in going], at_once=TOGETHER)
+    with site.looking():
+        for each in going:
+            delete_account(each.id)
     with site.looking():
         for each in suspended:
             set_status(each.id, Status.SUSPENDED)

@@ -30,7 +30,7 @@ from swiper.auth.profiles import Account, assemble, forget_account, modify_profi
 from swiper.auth.session_list import list_sessions
 from swiper.auth.sessions import end_all_sessions
 from swiper.dialect import after_commit, again_on_conflict, insert_if_absent, now, quick_lane, transactional
-from swiper.errors import BannedError, CodeError, LoginError, NotFoundError, UnavailableError
+from swiper.errors import BannedError, CodeError, ConfirmError, LoginError, NotFoundError, UnavailableError
 from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.outages import is_redis_away
@@ -90,6 +90,25 @@ def _restore(phone: str, code: str, rest_ms: int) -> None:
     except RedisError as error:
         log.warning("a code could not be made valid again: %s", type(error).__name__)
         raise UnavailableError(CODE_IN_DOUBT) from error
+
+
+def confirm(phone: str, code: str, act: Callable[[], R]) -> R:
+    """What `act` answers, once `code` is a fresh one of the caller's own number: a session alone is not enough for it.
+
+    Raises ConfirmError without a code, CodeError for one that does not count. When `act` fails, the code becomes valid
+    again; where that is not certain, the UnavailableError says so.
+    """
+    if not code:
+        raise ConfirmError()
+    digits = parse_code(code)
+    if digits is None:
+        raise CodeError()
+    rest_ms = _redeem(phone, digits)
+    try:
+        return act()
+    except Exception:
+        _restore(phone, digits, rest_ms)
+        raise
 
 
 def find_or_create(phone: str) -> Account:

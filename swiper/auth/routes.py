@@ -226,19 +226,37 @@ def delete_photo(photo_id: int) -> dict[str, Any]:
     return ok({})
 
 
+def _confirmed(code: str, act: Callable[[], Any]) -> Any:
+    """What `act` answers, after a fresh code of the caller's own number, which is asked for like the one to log in."""
+    code = code or request.headers.get("X-Confirm-Code", "")[:64]
+    with refusals_recorded(LOGIN_REFUSALS, lambda: {"uid": g.uid}):
+        if code:
+            codes.count_guess(request.remote_addr or "")
+        return accounts.confirm(g.account.phone, code, act)
+
+
 @blueprint.get("/export")
 @blueprint.output(schemas.ExportOut)
 def export() -> dict[str, Any]:
-    """Everything the service holds on the caller."""
-    return ok(accounts.export_account(g.uid))
+    """Everything the service holds on the caller; the header `X-Confirm-Code` carries a fresh code."""
+    return ok(_confirmed("", lambda: accounts.export_account(g.uid)))
+
+
+@blueprint.post("/export")
+@blueprint.input(schemas.ConfirmIn, location="json_or_form", arg_name="given")
+@blueprint.output(schemas.ExportOut)
+def export_by_post(given: dict[str, str]) -> dict[str, Any]:
+    """The same, with the code in the body."""
+    return ok(_confirmed(given["vcode"], lambda: accounts.export_account(g.uid)))
 
 
 @blueprint.delete("/account")
+@blueprint.input(schemas.ConfirmIn, location="json_or_form", arg_name="given")
 @blueprint.output({}, status_code=200)
-def delete_account() -> dict[str, Any]:
-    """Delete the caller's account and everything that belongs to it, at once and for good."""
+def delete_account(given: dict[str, str]) -> dict[str, Any]:
+    """Delete the caller's account and everything that belongs to it, at once and for good. Needs a fresh code."""
     uid = g.uid
-    accounts.delete_account(uid)
+    _confirmed(given["vcode"], lambda: accounts.delete_account(uid))
     record_event(SecurityEvent.ACCOUNT_DELETED, uid=uid)
     sessions.end_session(session, uid)
     return ok({})

@@ -32,6 +32,12 @@ class LoginIn(PhoneIn):
     bearer = Flag(load_default=False, metadata={"description": "Answer the session in `session`, and set no cookie."})
 
 
+class ConfirmIn(InputSchema):
+    """A fresh code of the caller's own number, which the header `X-Confirm-Code` may carry as well."""
+
+    vcode = fields.String(load_default="", validate=validate.Length(max=64, error="Wrong length."))
+
+
 class LogoutIn(InputSchema):
     """`all` ends every session of the caller."""
 

@@ -12,7 +12,7 @@ from PIL import Image
 from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
-from swiper.auth.accounts import set_status
+from swiper.auth.accounts import delete_account, set_status
 from swiper.auth.models import FileRemoval, Status, Tombstone, User
 from swiper.auth.profiles import account_key
 from swiper.dialect import is_in_transaction, now
@@ -137,7 +137,7 @@ def test_deleting_an_account_leaves_no_trace_in_any_table(app: Flask, people: Pe
         "friends",
     }
     others = {one.id: traces_in_tables(app, one)["users"] for one in crowd}
-    assert person.client.delete("/api/user/account").json == {"code": 0, "data": {}}
+    assert person.delete_account().json == {"code": 0, "data": {}}
     assert set(traces_in_tables(app, person)) == SWEPT_LATER
     with app.app_context():
         db.session.execute(update(Tombstone).values(deleted_at=now() - timedelta(minutes=5)))
@@ -152,7 +152,7 @@ def test_a_deletion_that_always_fails_stops_no_other(
 ) -> None:
     first, second = people.add(), people.add()
     for person in (first, second):
-        person.client.delete("/api/user/account")
+        person.delete_account()
     with app.app_context():
         db.session.execute(update(Tombstone).values(deleted_at=now() - timedelta(minutes=5)))
         db.session.execute(
@@ -182,7 +182,7 @@ def test_deleting_an_account_leaves_no_trace_in_redis(app: Flask, people: People
     before = traces_in_redis(app, person)
     own = f"{{u:{person.id}}}:".encode()
     assert {own + b"sessions", own + b"deck", b"{ranking}"} <= set(before)
-    person.client.delete("/api/user/account")
+    person.delete_account()
     left = traces_in_redis(app, person)
     # What runs out by itself: the count of the last hour's uploads, the mark that keeps slow readers from caching the
     # account, and the bare id in lists that others walk through today, which the deck checks before it shows anybody.
@@ -200,7 +200,7 @@ def test_a_deleted_account_s_files_are_removed(app: Flask, people: People) -> No
     files = [app.config["MEDIA_DIR"] / url.removeprefix("/media/") for url in urls]
     assert len(files) == 2
     assert all(file.exists() for file in files)
-    person.client.delete("/api/user/account")
+    person.delete_account()
     with app.app_context():
         db.session.execute(update(FileRemoval).values(created_at=now() - timedelta(minutes=5)))
         db.session.commit()
@@ -210,7 +210,7 @@ def test_a_deleted_account_s_files_are_removed(app: Flask, people: People) -> No
 
 def test_nobody_meets_a_deleted_account_any_more(app: Flask, people: People) -> None:
     person, crowd = live_fully(app, people)
-    person.client.delete("/api/user/account")
+    person.delete_account()
     friend, stranger = crowd[0], crowd[4]
     assert friend.friends() == []
     assert stranger.get(f"/api/user/{person.id}").json["code"] == 1009
@@ -224,7 +224,7 @@ def test_nobody_meets_a_deleted_account_any_more(app: Flask, people: People) -> 
 
 def test_the_number_of_a_deleted_account_makes_a_fresh_one(app: Flask, people: People) -> None:
     person, _ = live_fully(app, people)
-    person.client.delete("/api/user/account")
+    person.delete_account()
     with app.app_context():
         for key in redis.client.keys("{p:*}:lock"):
             redis.client.delete(key)
@@ -243,14 +243,15 @@ def test_a_code_that_waits_is_not_sent_to_somebody_who_left(app: Flask, people: 
         for key in redis.client.keys("{p:*}:lock"):
             redis.client.delete(key)
     app.test_client().post("/api/user/verify", json={"phonenum": "13800138000"})
-    person.client.delete("/api/user/account")
+    with app.app_context():
+        delete_account(person.id)
     assert "sms_outbox" not in traces_in_tables(app, person)
 
 
 def test_an_account_is_deleted_once(people: People) -> None:
     person = people.add()
     twin = people.client_of(person.id)
-    assert person.client.delete("/api/user/account").status_code == 200
+    assert person.delete_account().status_code == 200
     assert twin.delete("/api/user/account").status_code == 401
 
 
@@ -266,7 +267,7 @@ def test_a_deletion_that_the_database_fails_changes_nothing(app: Flask, people: 
         engine = db.engine
     event.listen(engine, "before_cursor_execute", fail)
     try:
-        assert person.client.delete("/api/user/account").json["code"] == 1011
+        assert person.delete_account().json["code"] == 1011
     finally:
         event.remove(engine, "before_cursor_execute", fail)
     assert traces_in_tables(app, person) == before
@@ -281,7 +282,7 @@ def test_the_signal_tells_the_id_after_the_commit(app: Flask, people: People) ->
         heard.append((uid, db.session.get(User, uid)))
 
     with account_deleted.connected_to(listen):
-        person.client.delete("/api/user/account")
+        person.delete_account()
     assert heard == [(person.id, None)]
 
 
@@ -302,7 +303,7 @@ def test_higher_layers_hear_of_a_suspension_and_its_end_after_the_commit(app: Fl
 
 def test_an_export_has_everything_of_the_caller(app: Flask, people: People) -> None:
     person, crowd = live_fully(app, people)
-    answer = person.get("/api/user/export")
+    answer = person.export()
     data = answer.json["data"]
     [account] = data["account"]
     assert account["id"] == str(person.id)
@@ -322,7 +323,7 @@ def test_an_export_has_everything_of_the_caller(app: Flask, people: People) -> N
 
 def test_an_export_tells_nothing_of_other_people(app: Flask, people: People) -> None:
     person, crowd = live_fully(app, people)
-    text = person.get("/api/user/export").get_data(as_text=True)
+    text = person.export().get_data(as_text=True)
     for other in crowd:
         profile = other.get("/api/user/profile").json["data"]
         assert other.phone not in text
@@ -330,13 +331,13 @@ def test_an_export_tells_nothing_of_other_people(app: Flask, people: People) -> 
     # Who liked or passed the caller by, unanswered, is told by a paid permission or not at all.
     assert str(crowd[2].id) not in text
     assert str(crowd[3].id) not in text
-    assert str(person.id) not in json.dumps(crowd[3].get("/api/user/export").json["data"]["account"])
+    assert str(person.id) not in json.dumps(crowd[3].export().json["data"]["account"])
 
 
 def test_two_exports_do_not_mix(people: People) -> None:
     first, second = people.add(bio="first words"), people.add(bio="second words")
-    assert "second words" not in first.get("/api/user/export").get_data(as_text=True)
-    assert "second words" in second.get("/api/user/export").get_data(as_text=True)
+    assert "second words" not in first.export().get_data(as_text=True)
+    assert "second words" in second.export().get_data(as_text=True)
 
 
 def test_an_operator_suspends_and_admits_by_phone(runner: FlaskCliRunner, people: People) -> None:

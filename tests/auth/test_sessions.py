@@ -202,7 +202,7 @@ def test_an_account_is_admitted_again(app: Flask, people: People) -> None:
 def test_the_cookie_of_a_deleted_account_is_dead(app: Flask, people: People) -> None:
     person = people.log_in("13800138000")
     sid, other = sid_of(person.client), people.client_of(person.id)
-    assert person.client.delete("/api/user/account").status_code == 200
+    assert person.delete_account().status_code == 200
     assert not is_logged_in(client_holding(app, sid))
     assert not is_logged_in(other)
     # Even a session that nobody listed does not bring the account back.

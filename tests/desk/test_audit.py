@@ -221,7 +221,7 @@ def test_phones_in_the_log_are_masked(app: Flask, people: People, desk: Desk) ->
 def test_the_log_outlives_the_account_of_its_operator(people: People, desk: Desk, hire: Callable[[], Desk]) -> None:
     other = hire()
     other.change("/admin/bans", network="203.0.113.9")
-    other.client.delete("/api/user/account")
+    other.delete_account()
     page = desk.read("/admin/actions")
     assert "203.0.113.9/32" in page
     assert str(other.id) in page

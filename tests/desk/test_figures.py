@@ -336,7 +336,7 @@ def test_the_revenue_of_deleted_accounts_stays(app: Flask, people: People, monke
         settle(order.provider, PaymentNotice(order.id, "p", 500, "CNY"))
         keep_figures()
         db.session.remove()
-    assert person.client.delete("/api/user/account").status_code == 200
+    assert person.delete_account().status_code == 200
     with app.app_context():
         keep_figures()
         assert stored()[today(), "revenue"] == 500

@@ -103,9 +103,9 @@ def test_a_deleted_account_takes_its_role_with_it(app: Flask, people: People, de
 
 
 def test_the_owner_of_an_account_may_export_that_it_has_the_role(people: People, desk: Desk) -> None:
-    exported = desk.get("/api/user/export").json["data"]["operator"]
+    exported = desk.person.export().json["data"]["operator"]
     assert [row["uid"] for row in exported] == [str(desk.id)]
-    assert people.add().get("/api/user/export").json["data"]["operator"] == []
+    assert people.add().export().json["data"]["operator"] == []
 
 
 def test_without_redis_nobody_is_let_in(make_app: Callable[..., Flask], desk: Desk) -> None:

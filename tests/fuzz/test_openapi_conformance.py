@@ -57,12 +57,14 @@ LIMITS = {
     # A busy machine is no outage.
     "redis_timeout_seconds": 5.0,
 }
+CONFIRMED = ("GET /api/user/export", "POST /api/user/export", "DELETE /api/user/account")
 # Rules that no schema can tell, with the words in which each operation may therefore refuse what its schema allows.
 RULES = {
     # Which digits make a number is the library's knowledge, and a right code is known to the phone's owner alone.
     "POST /api/user/verify": {"Not a valid phone number."},
     "GET /api/user/verify": {"Not a valid phone number."},
     "POST /api/user/login": {"Not a valid phone number.", "The code is wrong, used or has expired."},
+    **{name: {"The code is wrong, used or has expired."} for name in CONFIRMED},
     # Depends on today, on another field, on other people's names.
     "POST /api/user/profile/modify": {
         "You must be 18 to 100 years old.",
@@ -82,7 +84,7 @@ RULES = {
 STRICTER = {"Not a valid id.", "Not a valid integer."}
 PUBLIC = ["verify", "verify_by_get", "login", "show_levels", "receive_payment"]
 # A login needs the code from the phone, a payment notice the provider's signature.
-OUT_OF_REACH = {"login", "receive_payment"}
+OUT_OF_REACH = {"login", "receive_payment", "export", "export_by_post", "delete_account"}
 
 
 def picture(size: int, kind: str) -> bytes:

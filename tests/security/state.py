@@ -18,7 +18,7 @@ def snapshot(app: Flask) -> dict[Any, Any]:
             for table in db.metadata.sorted_tables:
                 rows = connection.exec_driver_sql(f"SELECT * FROM {table.name}").all()
                 state[table.name] = sorted(repr(tuple(row)) for row in rows)
-        keys = [key for key in redis.client.keys("*") if not key.startswith(FLEETING)]
+        keys = [key for key in redis.client.keys("*") if not key.startswith(FLEETING) and b":answer:" not in key]
         pipe = redis.client.pipeline()
         for key in keys:
             pipe.dump(key)

@@ -62,6 +62,9 @@ POST   /api/user/avatar/upload                          1001     0     0     0  
 POST   /api/user/photos                                 1001     0     0     0     0     0     1010      1010   0
 DELETE /api/user/photos/<id:photo_id>                   1001     0     1009  1009  1009  1009  1010      1010   1009
 GET    /api/user/export                                 1001     0     0     0     0     0     1010      1010   0
+GET    /api/user/export +no_code                        1001     1017  1017  1017  1017  1017  1010      1010   1017
+POST   /api/user/export                                 1001     0     0     0     0     0     1010      1010   0
+POST   /api/user/export +no_code                        1001     1017  1017  1017  1017  1017  1010      1010   1017
 GET    /api/user/<id:user_id>                           1001     0     0     0     0     0     1010      1010   0
 
 GET    /api/social/users                                1001     0     0     0     0     0     1010      1010   0
@@ -108,13 +111,14 @@ GET    /admin/orders/<id:order_id>                      302      1009  1009  100
 GET    /admin/actions                                   302      1009  1009  1009  1009  1009  1009      1010   page
 
 POST   /api/user/logout                                 1001     0     0     0     0     0     1010      1010   0
+DELETE /api/user/account +no_code                       1001     1017  1017  1017  1017  1017  1010      1010   1017
 DELETE /api/user/account                                1001     0     0     0     0     0     1010      1010   0
 """
 
 ROLES = TABLE.split("\n")[1].split()
 STATUSES = {
     **{"page": (200,), "0": (200, 201), "1000": (400,), "1001": (401,), "1004": (403,), "1006": (429,)},
-    **{"302": (302,), "303": (303,), "1009": (404,), "1010": (403,), "1014": (403,)},
+    **{"302": (302,), "303": (303,), "1009": (404,), "1010": (403,), "1014": (403,), "1017": (403,)},
 }
 PERMISSIONS = {
     "vip1": ["vipflag", "superlike"],
@@ -194,6 +198,7 @@ class World:
     women: Iterator[Person]
     ids: dict[str, Any]
     peer: str = "127.0.0.1"
+    person: Person | None = None
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(13_700_000_000))
 
     def path(self, rule: str) -> str:
@@ -241,6 +246,10 @@ def forged_notice(world: World) -> dict[str, Any]:
     return {"json": notice, "headers": {"X-Signature": "0" * 64}}
 
 
+def confirmed(world: World) -> dict[str, Any]:
+    return {"headers": {"X-Confirm-Code": world.person.fresh_code()}} if world.person else {}
+
+
 def form(**fields: str) -> Callable[[World], dict[str, Any]]:
     """What a form of the desk sends; those who cannot see one have no token."""
 
@@ -254,6 +263,9 @@ def form(**fields: str) -> Callable[[World], dict[str, Any]]:
 A_SALE = {"name": "sale", "level": "1", "months": "1", "price": "1", "stock": "1"}
 
 BODIES: dict[str, Callable[[World], dict[str, Any]]] = {
+    "GET /api/user/export": confirmed,
+    "POST /api/user/export": confirmed,
+    "DELETE /api/user/account": confirmed,
     "POST /api/user/verify": verify_with("json"),
     "GET /api/user/verify": verify_with("query_string"),
     "POST /api/user/login +wrong_code": lambda _: {"json": {"phonenum": "13800138000", "vcode": "000000"}},
@@ -326,7 +338,7 @@ def take_role(world: World, role: str) -> Person | None:
             grant_role(person.id)
             db.session.remove()
     # Of the suspended one: a session that was stored while the others were ended.
-    world.caller = world.people.client_of(person.id)
+    world.caller, world.person = world.people.client_of(person.id), person
     return person
 
 
@@ -365,10 +377,10 @@ def test_everyone_is_told_what_the_table_says_and_a_refusal_changes_nothing(worl
             use_up_likes(world, person)
             before = None
         path, body = world.path(row.rule), world.body(row)
-        # People whom a body needs are made with it.
+        # People and codes that a request needs are made with it.
         if expected in ("0", "303") or (row.method == "POST" and expected == "page"):
             before = None
-        elif before is None or "sid" in body.get("json", ()):
+        elif before is None or "sid" in body.get("json", ()) or "headers" in body:
             before = snapshot(world.app)
         check_answer(world.ask(row.method, path, **body), expected, role, what)
         if before is not None:
@@ -386,7 +398,7 @@ def test_what_flask_answers_by_itself_tells_and_changes_nothing(world: World, ro
         allowed.setdefault(world.path(row.rule), set()).add(row.method)
     before = snapshot(world.app)
     for row in ROWS:
-        if row.method == "GET" and row.rule != "/api/user/verify":
+        if row.method == "GET" and row.rule not in ("/api/user/verify", "/api/user/export"):
             answer = world.ask("HEAD", world.path(row.rule))
             assert answer.status_code in STATUSES[row.expected[role]], row.rule
             assert answer.data == b""
@@ -420,7 +432,7 @@ def test_somebody_else_s_is_as_absent_as_what_never_was(world: World, role: str)
         assert (theirs.status_code, theirs.data) == (nobodys.status_code, nobodys.data), row.rule
         assert set(theirs.headers.keys()) == set(nobodys.headers.keys())
         seen.append(row.rule)
-    assert len(seen) == 6
+    assert len(seen) == 7
 
 
 OWN_VIEWS = ["/api/user/profile", "/api/user/export", "/api/vip/me", "/api/social/friends", "/api/social/liked_me"]
@@ -429,10 +441,14 @@ OWN_VIEWS = ["/api/user/profile", "/api/user/export", "/api/vip/me", "/api/socia
 @pytest.mark.parametrize("path", OWN_VIEWS)
 def test_an_own_view_cannot_be_turned_to_somebody_else(world: World, path: str) -> None:
     caller = world.people.add(vip=3)
-    plain = caller.get(path).json["data"]
+    confirmation = {"X-Confirm-Code": "123456"}
+    caller.fresh_code()
+    plain = caller.client.get(path, headers=confirmation).json["data"]
     for name in ("id", "uid", "user_id", "sid", "phone"):
         for headers in ({}, {f"X-{name.title()}": str(world.owner.id)}):
-            answer = caller.client.get(path, query_string={name: str(world.owner.id)}, headers=headers)
+            caller.fresh_code()
+            query = {name: str(world.owner.id)}
+            answer = caller.client.get(path, query_string=query, headers=headers | confirmation)
             assert answer.status_code in (200, 422)
             assert str(world.owner.id) not in str(answer.json.get("data")), name
             if answer.status_code == 200:
@@ -464,7 +480,7 @@ PRIVATE = {
     *("phone", "birthday", "dating_sex", "dating_location", "min_distance", "max_distance", "min_dating_age"),
     *("max_dating_age", "vibration", "only_match", "auto_play", "vcode", "sealed_code", "status", "is_robot"),
 }
-OWN_OPERATIONS = {"login", "show_profile", "modify_profile", "export"}
+OWN_OPERATIONS = {"login", "show_profile", "modify_profile", "export", "export_by_post"}
 
 
 def document_of(app: Flask) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def test_a_login_as_somebody_else_leaves_nothing_of_the_former_session(app: Flas
     # The former user's other sessions go on, and only those are told to them.
     assert whose(elsewhere) == str(former)
     assert (listed(app, former), listed(app, later)) == (1, 1)
-    assert elsewhere.get("/api/user/export").json["data"]["open_sessions"] == 1
+    assert elsewhere.get("/api/user/sessions").json["data"]["total"] == 1
 
 
 # --- stolen ---
@@ -265,7 +265,7 @@ def test_a_new_account_of_the_same_number_is_not_open_to_old_sessions(app: Flask
     client = app.test_client()
     former = int(log_in(client, "+8613800138000").json["data"]["id"])
     old, other = sid_of(client), people.client_of(former)
-    assert client.delete("/api/user/account").status_code == 200
+    assert Person(former, "+8613800138000", client).delete_account().status_code == 200
     fresh = app.test_client()
     assert log_in(fresh, "+8613800138000").json["data"]["id"] != str(former)
     for stale in (client_holding(app, old), other, people.client_of(former)):

@@ -236,7 +236,7 @@ class Service(RuleBasedStateMachine):
     def delete(self, one: int) -> None:
         person = self.crowd[one]
         expected = self.world.delete(person.id)
-        self.expect("delete", person.client.delete("/api/user/account"), expected)
+        self.expect("delete", person.delete_account(), expected)
         if expected[0] == OK:
             assert person.get("/api/user/profile").json["code"] == LOGIN
             self.gone.append(person)

@@ -463,7 +463,7 @@ def test_a_deleted_account_is_off_the_cached_page_at_once(people: People, app: F
     man, woman = people.add(), people.woman()
     man.like(woman)
     assert len(man.get("/api/social/hot").json["data"]) == 1
-    assert woman.client.delete("/api/user/account").status_code == 200
+    assert woman.delete_account().status_code == 200
     assert man.get("/api/social/hot").json["data"] == []
 
 
