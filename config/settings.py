@@ -135,6 +135,10 @@ class Settings(BaseSettings):
     superlikes_per_day: int = 5
     rewinds_per_day: int = 3
     rewind_window_seconds: int = 300
+    city_changes: int = Field(2, ge=1)
+    city_change_days: int = Field(30, ge=1, le=3650)
+    sex_corrections: int = Field(1, ge=0)
+    birthday_corrections: int = Field(1, ge=0)
     robots_answer_percent: int = Field(40, ge=0, le=100)
 
     payment_provider: str = "sandbox"

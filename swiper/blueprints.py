@@ -40,8 +40,8 @@ class Blueprint(APIBlueprint):
     ) -> Callable[[Callable[..., Any]], Any]:
         """Document what the view takes by `schema`, and give it as `arg_name`.
 
-        `quick` may read what clients usually send without the schema, which then gives the same; it returns None for
-        anything else, and the schema says what is wrong with it.
+        `quick` may read the request in the place of this. For what clients usually send it needs no schema, and returns
+        None for anything else, so that the schema says what is wrong with it.
         """
         document = super().input(schema, arg_name=arg_name, **options)
 

@@ -9,7 +9,7 @@ from flask.cli import with_appcontext
 
 from swiper import commands
 from swiper.auth.accounts import find_by_phone
-from swiper.auth.models import Preferences, User
+from swiper.auth.models import Preferences, Sex, User
 from swiper.auth.operators import list_operators
 from swiper.auth.phones import parse_phone
 from swiper.bans.services import list_bans
@@ -104,6 +104,17 @@ def unsuspend(phone: str) -> None:
     click.echo("The account is active.")
 
 
+@command("correct-profile")
+@click.argument("phone")
+@click.option("--sex", type=click.Choice([sex.value for sex in Sex]))
+@click.option("--birthday", type=click.DateTime(["%Y-%m-%d"]))
+@with_appcontext
+def correct_profile(phone: str, sex: str | None, birthday: datetime | None) -> None:
+    """Set sex and birthday of PHONE, which people may correct themselves only once."""
+    changes.correct_profile(None, _find(phone), Sex(sex) if sex else None, birthday.date() if birthday else None)
+    click.echo("The profile is corrected.")
+
+
 @command("grant-operator")
 @click.argument("phone")
 @with_appcontext
@@ -175,6 +186,7 @@ COMMANDS = (
     list_bans_command,
     suspend,
     unsuspend,
+    correct_profile,
     grant_operator,
     revoke_operator,
     list_operators_command,

@@ -3,7 +3,7 @@
 import secrets
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 EPOCH_MS = 1_735_689_600_000  # 2025-01-01 UTC
 RANDOM_BITS = 22
@@ -29,3 +29,8 @@ def new_id() -> int:
 def first_id_at(moment: datetime) -> int:
     """The lowest id that can have been made at `moment` or later, so that a day's ids are a range of the key."""
     return max(0, int(moment.timestamp() * 1000) - EPOCH_MS) << RANDOM_BITS
+
+
+def moment_of(own_id: int) -> datetime:
+    """When an id was made, in UTC, to the millisecond."""
+    return datetime.fromtimestamp((EPOCH_MS + (own_id >> RANDOM_BITS)) / 1000, UTC)

@@ -65,6 +65,8 @@ ZH: Mapping[str, str] = {
     "This nickname is reserved.": "该昵称为系统保留，不能使用。",
     "You must be 18 to 100 years old.": "年龄必须在 18 到 100 岁之间。",
     "The minimum is above the maximum.": "最小值大于最大值。",
+    "This has been corrected before; only an operator can change it again.": "此项已更正过，如需再改请联系运营人员。",
+    "You have changed your city too often; try again later.": "您更改城市过于频繁，请稍后再试。",
     "Not set yet.": "尚未设置。",
     "You cannot swipe yourself.": "不能对自己操作。",
     "This is not your last swipe.": "这不是您的最后一次滑动。",

@@ -97,6 +97,7 @@ class InputSchema(Schema):
             repeated = {name: ["Invalid input type."] for name in data if len(data.getlist(name)) > 1}
             if repeated:
                 raise ValidationError(repeated)
+            return _with_nulls(data, [name for name, field in self.fields.items() if field.allow_none])
         return data
 
 
@@ -106,6 +107,17 @@ _NOTHING = InputSchema()
 def _short(name: Any) -> str:
     text = str(name)
     return text if len(text) <= MAX_NAME_CHARACTERS else f"{text[:MAX_NAME_CHARACTERS]}…"
+
+
+def _with_nulls(data: Any, nullable: list[str]) -> Any:
+    """A form or a query, in which an empty text is how a field that may be null says so."""
+    empty = [name for name in nullable if data.get(name) == ""]
+    if not empty:
+        return data
+    left = MultiDict(data)
+    for name in empty:
+        left[name] = None
+    return left
 
 
 def is_text(data: Any) -> bool:

@@ -14,9 +14,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from swiper.auth.accounts import change_profile, find_or_create
+from swiper.auth.accounts import find_or_create
 from swiper.auth.codes import deliver_code, restore_code, unsent_codes
 from swiper.auth.models import DatingSex, Sex
+from swiper.auth.profile_changes import change_profile
 from swiper.auth.profiles import load_account
 from swiper.auth.sessions import key_of, new_session, new_sid
 from swiper.extensions import db

@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy import event, update
 
 from config.settings import Settings
-from swiper.auth.accounts import change_profile
+from swiper.auth.profile_changes import change_profile
 from swiper.auth.profiles import account_key, find_account
 from swiper.bans.services import ban_network, is_banned
 from swiper.extensions import cache, db
@@ -32,7 +32,7 @@ KEEPING = ["simple", *SHARED]
 CHANGE_NICKNAME = """
 import sys
 from swiper import create_app
-from swiper.auth.accounts import change_profile
+from swiper.auth.profile_changes import change_profile
 from swiper.vip.levels import standing_of
 with create_app().app_context():
     uid = int(sys.argv[1])

@@ -140,6 +140,24 @@ def test_suspend_knows_no_stranger_and_no_nonsense(command: str, runner: FlaskCl
     refused(run(runner, command, "nobody"), "Not a valid phone number.")
 
 
+def test_correct_profile_sets_sex_and_birthday_beyond_the_own_correction(
+    runner: FlaskCliRunner, people: People
+) -> None:
+    person = people.add()
+    for sex in ("female", "male", "female"):
+        assert run(runner, "correct-profile", person.phone, "--sex", sex).output == "The profile is corrected.\n"
+        assert person.get("/api/user/profile").json["data"]["sex"] == sex
+    assert run(runner, "correct-profile", person.phone, "--birthday", "1990-02-28").exit_code == 0
+    profile = person.get("/api/user/profile").json["data"]
+    assert (profile["sex"], profile["birthday"]) == ("female", "1990-02-28")
+    refused(
+        run(runner, "correct-profile", person.phone, "--birthday", "2020-02-28"), "You must be 18 to 100 years old."
+    )
+    refused(run(runner, "correct-profile", "13912345678", "--sex", "male"), "Not found.")
+    for wrong in (("--sex", "any"), ("--birthday", "1990-02-30")):
+        assert run(runner, "correct-profile", person.phone, *wrong).exit_code == 2
+
+
 # Sales.
 
 
@@ -187,7 +205,17 @@ def test_add_sale_refuses_what_makes_no_sense(wrong: tuple[str, str], runner: Fl
 
 
 def test_every_command_explains_itself(runner: FlaskCliRunner, app: Flask) -> None:
-    wanted = {"seed-vip", "seed-robots", "ban-ip", "unban-ip", "list-bans", "suspend", "unsuspend", "add-sale", "db"}
+    wanted = {
+        "seed-vip",
+        "seed-robots",
+        "ban-ip",
+        "unban-ip",
+        "list-bans",
+        "suspend",
+        "unsuspend",
+        "add-sale",
+        "db",
+    } | {"correct-profile"}
     assert wanted <= set(app.cli.commands)
     for name in wanted - {"db"}:
         assert app.cli.commands[name].help

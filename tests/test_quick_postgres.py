@@ -629,7 +629,7 @@ def test_ages_are_those_of_the_calendar_whatever_the_zone_of_the_session(zone: s
         connection.exec_driver_sql(f"SET TIME ZONE '{zone}'")
         for day in days:
             for birthday in born:
-                age = quick.AGE.replace("$8", f"'{day}'")
+                age = quick.AGE.replace("$10", f"'{day}'")
                 told = connection.exec_driver_sql(f"SELECT {age} FROM (SELECT date '{birthday}') AS t (birthday)")
                 assert told.scalar() == age_on(day, birthday), (day, birthday)
 
@@ -646,9 +646,9 @@ def test_whom_a_caller_has_swiped_is_looked_up_without_reading_all_their_swipes(
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE swipes")
             connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
-            types = "int8, text, text, text, text, date, date"
+            types = "int8, text, text, text, text, date, date, int8, timestamptz"
             asked = f"ARRAY[1, 2, 3, 1000000, 1019999, {fits}]::int8[]"
-            wanted = f"{busy}, '北京', 'female', 'female', 'male', '1900-01-01', '2020-01-01'"
+            wanted = f"{busy}, '北京', 'female', 'female', 'male', '1900-01-01', '2020-01-01', 0, now()"
             card_types, card_values = f"{types}, date, int8[], timestamptz", f"{wanted}, '2026-03-10', {asked}, now()"
             plans = []
             for statement, kinds, values in (

@@ -17,6 +17,7 @@ from swiper.auth.models import (
     Operator,
     Phone,
     Preferences,
+    ProfileChange,
     SmsOutbox,
     Status,
     Suspension,
@@ -26,7 +27,7 @@ from swiper.auth.models import (
 )
 from swiper.auth.nicknames import first_nickname
 from swiper.auth.phones import parse_code, parse_phone
-from swiper.auth.profiles import Account, assemble, forget_account, modify_profile, own_account
+from swiper.auth.profiles import Account, assemble, forget_account, own_account
 from swiper.auth.session_list import list_sessions
 from swiper.auth.sessions import end_all_sessions
 from swiper.dialect import after_commit, again_on_conflict, insert_if_absent, now, quick_lane, transactional
@@ -36,7 +37,6 @@ from swiper.ids import new_id
 from swiper.outages import is_redis_away
 from swiper.quick_postgres import QuickLane
 from swiper.signals import account_deleted, account_exporting, status_changed
-from swiper.vip.levels import Standing
 from swiper.vip.models import Membership, Order, Ticket
 from swiper.vip.orders import release_orders_of
 from swiper.vip.quotas import Quota
@@ -182,12 +182,6 @@ def _announce_status(uid: int) -> None:
     status_changed.send(None, uid=uid)
 
 
-@transactional
-def change_profile(uid: int, changes: dict[str, Any], current: Standing) -> None:
-    """Change profile and preferences, and with them what decks show, in one transaction. See `modify_profile`."""
-    publish(modify_profile(uid, changes, current))
-
-
 def delete_account(uid: int) -> None:
     """Remove everything the service holds on a user; higher layers remove their part on `account_deleted`.
 
@@ -225,6 +219,7 @@ def remove_owned(uid: int) -> None:
         Nickname,
         Operator,
         Suspension,
+        ProfileChange,
         Membership,
         Order,
         Ticket,
@@ -242,6 +237,7 @@ def export_account(uid: int) -> dict[str, Any]:
     parts: dict[str, Any] = {
         "account": rows_of(select(User).where(User.id == uid)),
         "preferences": rows_of(select(Preferences).where(Preferences.uid == uid)),
+        "profile_changes": rows_of(select(ProfileChange).where(ProfileChange.uid == uid)),
         "uploads": rows_of(select(Upload).where(Upload.uid == uid)),
         "membership": rows_of(select(Membership).where(Membership.uid == uid)),
         "orders": rows_of(select(Order).where(Order.uid == uid)),

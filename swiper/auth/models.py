@@ -41,6 +41,14 @@ class Status(StrEnum):
     SUSPENDED = "suspended"
 
 
+class CountedField(StrEnum):
+    """Fields of a user whose changes are counted, by their names."""
+
+    LOCATION = "location"
+    SEX = "sex"
+    BIRTHDAY = "birthday"
+
+
 class UploadKind(StrEnum):
     """What an uploaded picture is for."""
 
@@ -63,7 +71,20 @@ class User(Model):
     avatar: Mapped[str] = mapped_column(String(500), default="")
     status: Mapped[Status] = mapped_column(enum_type(Status, "status"), default=Status.ACTIVE)
     is_robot: Mapped[bool] = mapped_column(default=False)
+    # The deck leaves out people with lower ids; see `change_limits`.
+    deck_from: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class ProfileChange(Model):
+    """One counted change of a field that others are matched by; the first value of a field is no change."""
+
+    __tablename__ = "profile_changes"
+
+    uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    field: Mapped[CountedField] = mapped_column(enum_type(CountedField, "field"))
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Phone(Model):

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 from flask import current_app
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from swiper.auth import quick
 from swiper.auth.models import (
     DatingSex,
-    Nickname,
     Preferences,
     Sex,
     Status,
@@ -21,9 +20,8 @@ from swiper.auth.models import (
     UploadKind,
     User,
 )
-from swiper.auth.nicknames import check_nickname, fold_nickname
-from swiper.dialect import after_commit, insert_if_absent, quick_lane, transactional
-from swiper.errors import LoginError, PermissionDeniedError, ProfileError
+from swiper.dialect import quick_lane
+from swiper.errors import LoginError
 from swiper.extensions import db
 from swiper.memo import forget, recall, take_offered
 from swiper.quick_postgres import QuickLane, Row
@@ -32,9 +30,9 @@ from swiper.vip.levels import Standing, standing, standings_of
 from swiper.vip.models import Membership, Permission
 from swiper.vip.quotas import today
 
-LONGEST_FOLDED = 160
 YOUNGEST = 18
 OLDEST = 100
+NO_ADULT = "You must be 18 to 100 years old."
 
 # `(id, address)` of its photos.
 Album = list[tuple[int, str]]
@@ -53,6 +51,7 @@ class Account(msgspec.Struct, frozen=True):
     avatar: str
     status: Status
     is_robot: bool
+    deck_from: int | None
     dating_sex: DatingSex | None
     dating_location: str | None
     min_distance: int
@@ -90,7 +89,7 @@ class Account(msgspec.Struct, frozen=True):
 
 PREFERENCE_FIELDS = [column.key for column in Preferences.__table__.columns if column.key != "uid"]
 USER_FIELDS = [name for name in Account.__struct_fields__ if hasattr(User, name) and name not in PREFERENCE_FIELDS]
-OWN_FIELDS = [name for name in (*USER_FIELDS, *PREFERENCE_FIELDS) if name not in ("status", "is_robot")]
+OWN_FIELDS = [name for name in (*USER_FIELDS, *PREFERENCE_FIELDS) if name not in ("status", "is_robot", "deck_from")]
 _pack = msgspec.msgpack.Encoder().encode
 # Users come back soon; whoever reads the same bytes again gets the same Account.
 _unpack = functools.lru_cache(maxsize=2_000)(msgspec.msgpack.Decoder(Account).decode)
@@ -200,6 +199,11 @@ def age_on(day: date, birthday: date) -> int:
     return day.year - birthday.year - ((day.month, day.day) < (birthday.month, birthday.day))
 
 
+def is_adult(birthday: date) -> bool:
+    """True for people whom the service takes: adults, not older than the oldest age that preferences reach."""
+    return YOUNGEST <= age_on(today(), birthday) <= OLDEST
+
+
 def latest_birthday(day: date, years: int) -> date:
     """The latest birthday of people who are at least `years` old on `day`."""
     try:
@@ -216,7 +220,7 @@ def own_view(account: Account, current: Standing | None = None) -> dict[str, Any
         "age": age_on(today(), account.birthday) if account.birthday else None,
         "photos": [{"id": photo_id, "url": url} for photo_id, url in account.photos],
         "dating_sex": account.wanted_sex,
-        "dating_location": account.dating_location or account.location,
+        "dating_location": account.wanted_location(current),
         "vip": current.level.badge | {"expires_at": current.expires_at},
     }
 
@@ -279,50 +283,3 @@ def lasting_card(face: User | Face, photos: Album) -> dict[str, Any]:
 def _card(face: User | Face, photos: Album, current: Standing) -> dict[str, Any]:
     age = age_on(today(), face.birthday) if face.birthday else None
     return lasting_card(face, photos) | {"age": age, "vip": current.level.badge}
-
-
-@transactional
-def modify_profile(uid: int, changes: dict[str, Any], current: Standing) -> User:
-    """Store changed profile and preference fields, all or none; the user is returned, whose row stays locked.
-
-    Raises ProfileError with the reasons by field, PermissionDeniedError for a foreign `dating_location` without the
-    permission.
-    """
-    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
-    if user is None:
-        raise LoginError()
-    preferences = db.session.get_one(Preferences, uid, populate_existing=True)
-    if "nickname" in changes and changes["nickname"] != user.nickname:
-        _claim_nickname(user, changes["nickname"])
-    for name, value in changes.items():
-        setattr(preferences if name in PREFERENCE_FIELDS else user, name, value)
-    _check_order(preferences)
-    if preferences.dating_location == user.location:
-        preferences.dating_location = None
-    if changes.get("dating_location") and preferences.dating_location and not current.has(Permission.ANYLOCATION):
-        raise PermissionDeniedError()
-    after_commit(lambda: forget_account(uid))
-    return user
-
-
-def _claim_nickname(user: User, nickname: str) -> None:
-    folded, former = fold_nickname(nickname), fold_nickname(user.nickname)
-    if folded == former:
-        return
-    if not 0 < len(folded) <= LONGEST_FOLDED:
-        raise ProfileError(errors={"nickname": ["Wrong length."]})
-    check_nickname(user.id, nickname)
-    insert_if_absent(Nickname, [{"folded": folded, "uid": user.id}], ["folded"])
-    if db.session.scalar(select(Nickname.uid).where(Nickname.folded == folded)) != user.id:
-        raise ProfileError(errors={"nickname": ["This nickname is taken."]})
-    db.session.execute(delete(Nickname).where(Nickname.folded == former, Nickname.uid == user.id))
-
-
-def _check_order(preferences: Preferences) -> None:
-    wrong = {
-        f"min_{name}": ["The minimum is above the maximum."]
-        for name in ("distance", "dating_age")
-        if getattr(preferences, f"min_{name}") > getattr(preferences, f"max_{name}")
-    }
-    if wrong:
-        raise ProfileError(errors=wrong)

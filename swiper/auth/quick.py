@@ -34,12 +34,12 @@ CREATE = Statement(
     INSERT INTO nicknames (folded, uid) SELECT $3, uid FROM claimed"""
 )
 # The fields of `profiles.Account` in their order, but for the photos.
-OWN = """SELECT users.id, users.phone, nickname, sex, birthday, location, bio, avatar, status, is_robot, dating_sex,
-    dating_location, min_distance, max_distance, min_dating_age, max_dating_age, vibration, only_match, auto_play,
-    coalesce(memberships.level, 0), memberships.expires_at
+OWN = """SELECT users.id, users.phone, nickname, sex, birthday, location, bio, avatar, status, is_robot, deck_from,
+    dating_sex, dating_location, min_distance, max_distance, min_dating_age, max_dating_age, vibration, only_match,
+    auto_play, coalesce(memberships.level, 0), memberships.expires_at
   FROM users JOIN preferences ON preferences.uid = users.id LEFT JOIN memberships ON memberships.uid = users.id"""
 OWN_COLUMNS = (
-    *(int, str, str, Sex, date.fromisoformat, str, str, str, Status, _flag, DatingSex),
+    *(int, str, str, Sex, date.fromisoformat, str, str, str, Status, _flag, int, DatingSex),
     *(str, int, int, int, int, _flag, _flag, _flag),
     *(int, _moment),
 )

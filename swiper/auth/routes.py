@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from flask import current_app, g, request, session
 
-from swiper.auth import accounts, codes, profiles, schemas, session_list, sessions, tasks, uploads
+from swiper.auth import accounts, codes, profile_changes, profiles, schemas, session_list, sessions, tasks, uploads
 from swiper.auth.devices import describe_device
 from swiper.auth.models import UploadKind
 from swiper.auth.phones import describe_number
@@ -17,7 +17,7 @@ from swiper.blueprints import FORM, JSON, Blueprint, compile_schema, quick_match
 from swiper.errors import ApiError, BannedError, CodeError, FileMissingError, NotFoundError, RateLimitedError
 from swiper.extensions import limiter
 from swiper.responses import ok
-from swiper.schemas import PageIn, page_of, page_schema
+from swiper.schemas import PageIn, load_json_or_form, page_of, page_schema
 from swiper.security_log import SecurityEvent, record_event, refusals_recorded
 from swiper.tasking import enqueue, enqueue_soon
 from swiper.vip.levels import Standing
@@ -64,6 +64,18 @@ _dump_own = compile_schema(schemas.OwnOut)
 @functools.lru_cache(maxsize=2_000)
 def _own_answer(account: profiles.Account, current: Standing, _day: date) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(_dump_own(profiles.own_view(account, current))))
+
+
+_profile_in = schemas.ProfileIn()
+
+
+def _read_changes() -> dict[str, Any]:
+    """The fields of the body that change something."""
+    shown = _dump_own(profiles.own_view(g.account, g.standing))
+    stored = {"dating_location": g.account.dating_location}
+    sent = load_json_or_form(request, _profile_in)
+    changes: dict[str, Any] = _profile_in.load(profile_changes.leave_out_unchanged(sent, shown, stored))
+    return changes
 
 
 def _send_code(phonenum: str) -> dict[str, Any]:
@@ -172,11 +184,11 @@ def show_profile() -> dict[str, Any]:
 
 
 @blueprint.post("/profile/modify")
-@blueprint.input(schemas.ProfileIn, location="json_or_form", arg_name="changes")
+@blueprint.input(schemas.ProfileIn, location="json_or_form", arg_name="changes", quick=_read_changes)
 @blueprint.output(schemas.OwnOut)
 def modify_profile(changes: dict[str, Any]) -> dict[str, Any]:
     """Change any of the profile and preference fields."""
-    accounts.change_profile(g.uid, changes, g.standing)
+    profile_changes.change_profile(g.uid, changes, g.standing)
     return ok(profiles.own_view(profiles.own_account(g.uid)))
 
 

@@ -9,10 +9,9 @@ from apiflask.fields import File
 from marshmallow import ValidationError, fields, validate
 
 from swiper.auth.models import DatingSex, Sex
-from swiper.auth.profiles import OLDEST, YOUNGEST, age_on
+from swiper.auth.profiles import NO_ADULT, OLDEST, YOUNGEST, is_adult
 from swiper.errors import FileMissingError, ProfileError
 from swiper.schemas import Flag, Id, InputSchema, Text, WholeNumber, in_range
-from swiper.vip.quotas import today
 from swiper.vip.schemas import VipOut
 
 SEXES = [sex.value for sex in Sex]
@@ -61,9 +60,9 @@ class Choice(fields.String):
 
 
 def check_birthday(birthday: date) -> None:
-    """Only adults, and nobody older than the oldest age that preferences reach."""
-    if not YOUNGEST <= age_on(today(), birthday) <= OLDEST:
-        raise ValidationError("You must be 18 to 100 years old.")
+    """See `is_adult`."""
+    if not is_adult(birthday):
+        raise ValidationError(NO_ADULT)
 
 
 def age_field() -> WholeNumber:
@@ -72,7 +71,10 @@ def age_field() -> WholeNumber:
 
 
 class ProfileIn(InputSchema):
-    """Any of the profile and preference fields, flat. A null preference goes back to its default."""
+    """Any of the profile and preference fields, flat. A null preference goes back to its default.
+
+    Whatever else the profile shows may be sent along as it is.
+    """
 
     error_class = ProfileError
 
@@ -223,6 +225,7 @@ class ExportOut(Schema):
         "AccountRow",
         **{"id": "id", "phone": "text", "nickname": "text", "sex": "text?", "birthday": "day?", "location": "text?"},
         **{"bio": "text", "avatar": "text", "status": "text", "is_robot": "flag", "created_at": "moment"},
+        deck_from="id?",
     )
     preferences = rows(
         "PreferencesRow",
@@ -230,6 +233,7 @@ class ExportOut(Schema):
         **{"min_distance": "number", "max_distance": "number", "min_dating_age": "number", "max_dating_age": "number"},
         **{"vibration": "flag", "only_match": "flag", "auto_play": "flag"},
     )
+    profile_changes = rows("ProfileChangeRow", uid="id", id="id", field="text", changed_at="moment")
     uploads = rows(
         "UploadRow",
         **{"uid": "id", "id": "id", "kind": "text", "key": "text", "url": "text", "is_pushed": "flag"},

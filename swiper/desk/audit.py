@@ -23,6 +23,7 @@ class Action(StrEnum):
     REVOKE_ROLE = "revoke_role"
     SUSPEND = "suspend"
     RESUME = "resume"
+    CORRECT_PROFILE = "correct_profile"
     SHOW_PHONE = "show_phone"
     FIND_BY_PHONE = "find_by_phone"
     BAN = "ban"

@@ -1,11 +1,11 @@
 """Everything that an operator changes, each with its line in the log in one transaction."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from swiper.auth import operators, suspensions
+from swiper.auth import operators, profile_changes, suspensions
 from swiper.auth.accounts import find_by_phone
-from swiper.auth.models import Status, User
+from swiper.auth.models import Sex, Status, User
 from swiper.auth.phones import parse_phone
 from swiper.bans import services as bans
 from swiper.bans.models import IpBan
@@ -66,6 +66,21 @@ def _standing_of(uid: int) -> dict[str, Any]:
         raise NotFoundError()
     held = suspensions.suspension_of(uid) if user.status is Status.SUSPENDED else None
     return {"status": user.status.value} | ({"reason": held.reason, "until": held.until} if held else {})
+
+
+@transactional
+def correct_profile(actor: int | None, uid: int, sex: Sex | None, birthday: date | None) -> None:
+    """Set somebody's sex and birthday. Raises NotFoundError, ProfileError for no adult."""
+    before = _matched_by(uid)
+    profile_changes.correct_profile(uid, sex=sex, birthday=birthday)
+    record(actor, Action.CORRECT_PROFILE, uid, before, _matched_by(uid))
+
+
+def _matched_by(uid: int) -> dict[str, Any]:
+    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise NotFoundError()
+    return {"sex": user.sex, "birthday": user.birthday, "deck_from": user.deck_from}
 
 
 @transactional

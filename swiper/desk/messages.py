@@ -10,6 +10,7 @@ EN: Mapping[str, str] = {
     "revoke_role": "role revoked",
     "suspend": "suspended",
     "resume": "admitted again",
+    "correct_profile": "profile corrected",
     "show_phone": "phone shown",
     "find_by_phone": "found by phone",
     "ban": "network banned",
@@ -55,6 +56,14 @@ ZH: Mapping[str, str] = {
     "until {moment}": "至 {moment}",
     "Until": "结束时间",
     "From": "开始时间",
+    "Correction": "更正资料",
+    "Correct": "更正",
+    "as it is": "保持不变",
+    "The profile is corrected.": "资料已更正。",
+    "People correct these themselves only once.": "用户自己只能更正一次。",
+    "Who has changed their sex is shown only people who came later, until it is set here, even to the same.": (
+        "更改过性别的人只能看到之后加入的人；在此设置性别（即使相同）即可解除此限制。"
+    ),
     "Reason": "原因",
     "Nothing yet.": "暂无数据。",
     # charts
@@ -225,6 +234,7 @@ ZH: Mapping[str, str] = {
     "resume": "恢复账号",
     "show_phone": "显示号码",
     "find_by_phone": "按号码查找",
+    "correct_profile": "更正资料",
     "ban": "封禁网段",
     "lift_ban": "解除网段封禁",
     "change_level": "更改等级",

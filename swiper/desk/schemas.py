@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from flask import current_app
 from marshmallow import EXCLUDE, ValidationError, fields, pre_load, validate, validates_schema
 
+from swiper.auth.models import Sex
 from swiper.desk.audit import Action
 from swiper.dialect import now
 from swiper.schemas import Id, InputSchema, Text, WholeNumber, in_range
@@ -68,6 +69,13 @@ class SuspensionIn(FormIn):
 
     reason = Text(shortest=1, longest=LONGEST_REASON, required=True)
     until = LocalMoment(load_default=None, validate=in_future)
+
+
+class CorrectionIn(FormIn):
+    """Sex and birthday; what is left empty stays as it is."""
+
+    sex = fields.Enum(Sex, by_value=True, load_default=None, error_messages={"unknown": "Not one of the choices."})
+    birthday = fields.Date(load_default=None)
 
 
 class BanIn(FormIn):

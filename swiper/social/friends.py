@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, func, or_, select, union_all
 
 from swiper.auth.accounts import rows_of
-from swiper.auth.models import Status, User
-from swiper.auth.profiles import cards_of
+from swiper.auth.models import Discovery, Status, User
+from swiper.auth.profiles import Account, cards_of
 from swiper.dialect import after_commit, transactional
 from swiper.errors import NotFoundError
 from swiper.extensions import db
@@ -16,6 +16,8 @@ from swiper.signals import account_deleted, account_exporting
 from swiper.social.models import ENDED, MATCHED, Friend, LikeIn, Pair, Swipe
 from swiper.social.pairs import befriend, lock_pair, set_mask
 from swiper.social.ranking import POINTS, add_all, drop_from_ranking
+from swiper.social.wishes import wish_of
+from swiper.vip.levels import Standing
 
 # How many of each side are taken at a time when a deleted user is forgotten.
 FORGET_BATCH = 300
@@ -67,7 +69,7 @@ def list_likers(uid: int, page: int, per_page: int) -> dict[str, Any]:
     Those whose match with the caller was ended are left out.
     """
     active = (User.id == LikeIn.uid) & (User.status == Status.ACTIVE)
-    wanted = (LikeIn.sid == uid) & ~_is_ended(uid, LikeIn.uid)
+    wanted = _likes(uid)
     total = db.session.scalar(select(func.count(LikeIn.uid)).join(User, active).where(wanted)) or 0
     query = select(LikeIn).join(User, active).where(wanted)
     query = query.order_by(LikeIn.liked_at.desc(), LikeIn.uid.desc())
@@ -87,13 +89,24 @@ def list_likers(uid: int, page: int, per_page: int) -> dict[str, Any]:
     return page_of(items, total, page, per_page)
 
 
-def count_waiting(uid: int) -> dict[str, Any]:
-    """How many active people like the caller and wait for an answer: `waiting`, and whether there are more."""
-    active = (User.id == LikeIn.uid) & (User.status == Status.ACTIVE)
-    waits = (LikeIn.sid == uid) & (LikeIn.is_answered == 0)
-    found = select(LikeIn.uid).join(User, active).where(waits).limit(COUNT_AT_MOST + 1).subquery()
+def count_waiting(account: Account, current: Standing) -> dict[str, Any]:
+    """How many who like the caller and fit, as in the deck, wait for an answer: `waiting`, and whether there are more.
+
+    Without a complete profile there is nobody to answer.
+    """
+    if account.missing:
+        return {"waiting": 0, "has_more": False}
+    # Who is suspended has no row in `discovery`.
+    waits = _likes(account.id) & (LikeIn.is_answered == 0) & wish_of(account, current).fits()
+    fitting = select(LikeIn.uid).join(Discovery, Discovery.uid == LikeIn.uid).where(waits)
+    found = fitting.limit(COUNT_AT_MOST + 1).subquery()
     count = db.session.scalar(select(func.count()).select_from(found)) or 0
     return {"waiting": min(count, COUNT_AT_MOST), "has_more": count > COUNT_AT_MOST}
+
+
+def _likes(uid: int) -> ColumnElement[bool]:
+    """The condition that a row of `likes_in` is a like of `uid` that stands: its match was not ended."""
+    return (LikeIn.sid == uid) & ~_is_ended(uid, LikeIn.uid)
 
 
 def _is_ended(uid: int, other: Any) -> ColumnElement[bool]:

@@ -52,41 +52,47 @@ DISLIKE = Statement(PAIR.format(and_quota="") + DISLIKE_PARTS, int)
 # The SQLSTATE of a division by zero.
 BEYOND_QUOTA = "22012"
 
+# $low the lowest id that is shown, $since when it was made: from then on, likers with lower ids are shown as well.
+IS_NEW = """(discovery.uid >= ${low}::int8 OR EXISTS (SELECT 1 FROM likes_in
+    WHERE likes_in.sid = $1 AND likes_in.uid = discovery.uid AND liked_at >= ${since}::timestamptz))"""
 # $1 uid, $2 city, $3 sex, $4 the caller's own as others look for it, $5 and $6 the bounds of the birthday, $7 and $8
-# those of the place, $9 behind whom to begin in the first place, $10 how many. The index of the deck holds all of it,
+# those of the place, $9 behind whom to begin in the first place, $10 how many, $11 and $12 as in
+# `IS_NEW`. The index of the deck holds all of it,
 # in this order for one sex at a time only: hence not by `FITS`.
 WALK = Statement(
-    """SELECT shuffle, uid FROM discovery
+    f"""SELECT shuffle, uid FROM discovery
     WHERE location = $2::text AND sex = $3::text AND uid <> $1::int8 AND dating_sex IN ($4::text, 'any')
     AND birthday > $5::date AND birthday <= $6::date AND shuffle >= $7::int8 AND shuffle < $8::int8
-    AND (shuffle > $7 OR uid > $9::int8)
-    ORDER BY shuffle, uid LIMIT $10::int8""",
+    AND (shuffle > $7 OR uid > $9::int8) AND {IS_NEW.format(low=11, since=12)}
+    ORDER BY shuffle, uid LIMIT $10::int8""",  # noqa: S608
     int,
     int,
 )
 # One look into the primary key for each. Asked as `sid = ANY($2)`, a plan made for all callers reads every swipe of the
 # caller's, since most have few, and filters: 5 ms for those with 20,000.
 IS_SWIPED = "(SELECT true FROM swipes WHERE swipes.uid = $1::int8 AND swipes.sid = {sid})"
-# $1 uid, $2 city, $3 and $4 the wanted sexes, $5 the caller's own as others look for it, $6 and $7 the bounds.
-FITS = """location = $2::text AND discovery.uid <> $1::int8 AND sex IN ($3::text, $4::text)
-    AND dating_sex IN ($5::text, 'any') AND birthday > $6::date AND birthday <= $7::date"""
+# $1 uid, $2 city, $3 and $4 the wanted sexes, $5 the caller's own as others look for it, $6 and $7 the bounds,
+# $8 and $9 as in `IS_NEW`.
+FITS = f"""location = $2::text AND discovery.uid <> $1::int8 AND sex IN ($3::text, $4::text)
+    AND dating_sex IN ($5::text, 'any') AND birthday > $6::date AND birthday <= $7::date
+    AND {IS_NEW.format(low=8, since=9)}"""
 IS_UNSEEN = f"{IS_SWIPED.format(sid='discovery.uid')} IS NULL"
-# Also $8 ids.
-FITTING = Statement(f"SELECT uid FROM discovery WHERE uid = ANY($8::int8[]) AND {FITS} AND {IS_UNSEEN}", int)  # noqa: S608
-# $8 today, $9 ids, $10 this moment, $11 how many; in the order of the ids.
-LEVEL = "(SELECT level FROM memberships WHERE memberships.uid = discovery.uid AND expires_at > $10::timestamptz)"
+# Also $10 ids.
+FITTING = Statement(f"SELECT uid FROM discovery WHERE uid = ANY($10::int8[]) AND {FITS} AND {IS_UNSEEN}", int)  # noqa: S608
+# $10 today, $11 ids, $12 this moment, $13 how many; in the order of the ids.
+LEVEL = "(SELECT level FROM memberships WHERE memberships.uid = discovery.uid AND expires_at > $12::timestamptz)"
 # With dates it would tell the time between two midnights in the zone of the session, and some of those are missing.
-AGE = "extract(year FROM age($8::date::timestamp, birthday::timestamp))::int8"
+AGE = "extract(year FROM age($10::date::timestamp, birthday::timestamp))::int8"
 CARDS = f"""SELECT discovery.uid, card, {AGE} AS age, {LEVEL} AS level, {{part}} asked.place
-    FROM unnest($9::int8[]) WITH ORDINALITY AS asked (uid, place) JOIN discovery ON discovery.uid = asked.uid
-    WHERE {FITS} AND {IS_UNSEEN} ORDER BY asked.place LIMIT $11::int8"""  # noqa: S608
+    FROM unnest($11::int8[]) WITH ORDINALITY AS asked (uid, place) JOIN discovery ON discovery.uid = asked.uid
+    WHERE {FITS} AND {IS_UNSEEN} ORDER BY asked.place LIMIT $13::int8"""  # noqa: S608
 # A `cards.KeptCard`.
 CARD_COLUMNS = int, bytes, int, int
 FITTING_CARDS = Statement(CARDS.format(part=""), *CARD_COLUMNS)
-# $12 how many. The longest waiting first.
+# $14 how many. The longest waiting first.
 WAITING = f"""SELECT waiting.uid, NULL, NULL, NULL, {{part}}, liked_at, waiting.uid FROM (
       SELECT uid, liked_at FROM likes_in WHERE sid = $1 AND is_answered = 0 AND is_super = {{is_super}}
-      ORDER BY liked_at, uid LIMIT $12::int8
+      ORDER BY liked_at, uid LIMIT $14::int8
     ) AS waiting JOIN discovery ON discovery.uid = waiting.uid WHERE {FITS}"""  # noqa: S608
 # Together, since each statement costs the worker as much again as what it asks: cards, then superlikers, then likers.
 CARDS_AND_LIKERS = Statement(

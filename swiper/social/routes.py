@@ -138,7 +138,7 @@ def show_likers(wanted: dict[str, int]) -> dict[str, Any]:
 @blueprint.output(schemas.WaitingOut)
 def count_likers() -> dict[str, Any]:
     """How many wait for the caller's answer; who they are takes the permission."""
-    return ok(friends.count_waiting(g.uid))
+    return ok(friends.count_waiting(g.account, g.standing))
 
 
 @blueprint.get("/social/hot")

@@ -121,8 +121,9 @@ def _read_chunk(wish: Wish, sex: Sex, is_second_half: bool, last: Place | None) 
         return [(row.shuffle, row.uid) for row in rows]
     low, high = (0, wish.pivot) if is_second_half else (wish.pivot, FULL_CIRCLE)
     place, uid = last or (low, 0)
+    new = (wish.from_id, wish.from_moment)
     admitted = (DatingSex(wish.sex), wish.born_after, wish.born_until)
-    (found,) = lane.read((quick.WALK, (wish.uid, wish.location, sex, *admitted, place, high, uid, CHUNK)))
+    (found,) = lane.read((quick.WALK, (wish.uid, wish.location, sex, *admitted, place, high, uid, CHUNK, *new)))
     return [(place, uid) for place, uid in found]
 
 

@@ -3,15 +3,18 @@
 import functools
 import hashlib
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import aliased
 
 from swiper.auth.models import DatingSex, Discovery, Sex
 from swiper.auth.profiles import Account, latest_birthday
 from swiper.errors import ProfileError
+from swiper.ids import moment_of
 from swiper.quick_postgres import Texts, texts_of
+from swiper.social.models import LikeIn
 from swiper.vip.levels import Standing
 from swiper.vip.quotas import today
 
@@ -29,6 +32,8 @@ class Wish:
     born_after: date
     born_until: date
     day: date
+    # People with lower ids are left out, unless they have liked the caller since that moment.
+    from_id: int = 0
 
     @functools.cached_property
     def pivot(self) -> int:
@@ -40,6 +45,7 @@ class Wish:
     def fingerprint(self) -> str:
         """Changes with anything that changes who belongs into the deck."""
         fields = (self.uid, self.sex, *self.sexes, self.location, self.born_after, self.born_until, self.day)
+        fields += (self.from_id,)
         return hashlib.sha256("|".join(map(str, fields)).encode()).hexdigest()[:16]
 
     def values(self, *more: Any) -> Texts:
@@ -48,8 +54,13 @@ class Wish:
 
     @functools.cached_property
     def _own_values(self) -> list[bytes | None]:
-        own = DatingSex(self.sex)
-        return texts_of((self.uid, self.location, self.sexes[0], self.sexes[-1], own, self.born_after, self.born_until))
+        own = DatingSex(self.sex), self.born_after, self.born_until
+        return texts_of((self.uid, self.location, self.sexes[0], self.sexes[-1], *own, self.from_id, self.from_moment))
+
+    @functools.cached_property
+    def from_moment(self) -> datetime:
+        """When ids as high as `from_id` were made."""
+        return moment_of(self.from_id)
 
     def admits(self) -> Any:
         """The condition that somebody's row in `discovery` fits, but for sex and city, which an index leads by."""
@@ -58,7 +69,19 @@ class Wish:
             Discovery.dating_sex.in_((DatingSex(self.sex), DatingSex.ANY)),
             Discovery.birthday > self.born_after,
             Discovery.birthday <= self.born_until,
+            *self._are_new(),
         )
+
+    def _are_new(self) -> list[Any]:
+        """For those who see people from an id on: who came later, or likes the caller since."""
+        if not self.from_id:
+            return []
+        # The query around may be about likes itself.
+        like = aliased(LikeIn)
+        likes = select(like.uid).where(
+            like.sid == self.uid, like.uid == Discovery.uid, like.liked_at >= self.from_moment
+        )
+        return [or_(Discovery.uid >= self.from_id, likes.correlate(Discovery).exists())]
 
     def fits(self) -> Any:
         """The whole condition."""
@@ -90,4 +113,5 @@ def make_wish(account: Account, *, sex: Any, location: Any, min_age: int, max_ag
         born_after=latest_birthday(day, max_age + 1),
         born_until=latest_birthday(day, min_age),
         day=day,
+        from_id=account.deck_from or 0,
     )

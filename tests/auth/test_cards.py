@@ -15,8 +15,9 @@ from PIL import Image
 from sqlalchemy import delete, select, update
 
 from swiper.auth import cards, uploads
-from swiper.auth.accounts import change_profile, set_status
+from swiper.auth.accounts import set_status
 from swiper.auth.models import Discovery, Status, Upload, UploadKind
+from swiper.auth.profile_changes import change_profile
 from swiper.auth.profiles import photos_of
 from swiper.extensions import db
 from swiper.storage import ObjectStore

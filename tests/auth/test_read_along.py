@@ -11,8 +11,9 @@ import pytest
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from swiper.auth.accounts import change_profile, set_status
+from swiper.auth.accounts import set_status
 from swiper.auth.models import Status
+from swiper.auth.profile_changes import change_profile
 from swiper.auth.profiles import account_key
 from swiper.auth.sessions import key_of, new_sid
 from swiper.extensions import db, redis

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
+from swiper.auth.models import Sex
 from swiper.desk import audit, changes
 from swiper.desk.audit import Action, list_actions, record
 from swiper.desk.models import OperatorAction
@@ -40,6 +41,7 @@ CHANGES: dict[Action, Callable[[World], Any]] = {
     Action.REVOKE_ROLE: lambda world: changes.revoke_role(world.actor, world.other.phone),
     Action.SUSPEND: lambda world: changes.suspend(world.actor, world.person.id, "spam", None),
     Action.RESUME: lambda world: changes.resume(world.actor, world.other.id),
+    Action.CORRECT_PROFILE: lambda world: changes.correct_profile(world.actor, world.person.id, Sex.FEMALE, None),
     Action.SHOW_PHONE: lambda world: changes.reveal_phone(world.actor, world.person.id),
     Action.FIND_BY_PHONE: lambda world: changes.find_person_by_phone(world.actor, world.person.phone),
     Action.BAN: lambda world: changes.ban(world.actor, "203.0.113.9", "spam", None),

@@ -168,7 +168,7 @@ def test_a_token_expires(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_change_of_the_desk_asks_for_the_token(app: Flask, desk: Desk) -> None:
     changing = [path for method, path in desk_routes(app) if method == "POST"]
-    assert len(changing) == 9
+    assert len(changing) == 10
     for path in changing:
         assert desk.client.post(path, data={}).status_code == 403, path
 

@@ -290,3 +290,21 @@ def test_a_person_s_own_view_does_not_tell_the_reason(people: People, desk: Desk
     desk.change(f"/admin/people/{person.id}/suspend", reason="internal note")
     client: FlaskClient = people.client_of(person.id)
     assert "internal note" not in client.get("/api/user/profile").text
+
+
+def test_sex_and_birthday_are_corrected_at_the_desk(app: Flask, people: People, desk: Desk) -> None:
+    person = people.add()
+    page = desk.read(f"/admin/people/{person.id}")
+    assert f'action="/admin/people/{person.id}/correct"' in page
+    desk.change(f"/admin/people/{person.id}/correct", sex="female", birthday="1990-01-02")
+    profile = person.get("/api/user/profile").json["data"]
+    assert (profile["sex"], profile["birthday"]) == ("female", "1990-01-02")
+    desk.change(f"/admin/people/{person.id}/correct", sex="", birthday="1991-01-02")
+    assert person.get("/api/user/profile").json["data"] == profile | {
+        "birthday": "1991-01-02",
+        "age": profile["age"] - 1,
+    }
+    assert actions(app) == [("correct_profile", str(person.id))] * 2
+    for wrong in ({"sex": "any"}, {"birthday": "2024-01-01"}, {"birthday": "soon"}):
+        assert desk.post(f"/admin/people/{person.id}/correct", **wrong).status_code == 422
+    assert len(actions(app)) == 2

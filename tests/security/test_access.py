@@ -96,6 +96,7 @@ GET    /admin/people                                    302      1009  1009  100
 GET    /admin/people/<id:uid>                           302      1009  1009  1009  1009  1009  1009      1010   page
 POST   /admin/people/search                             302      1009  1009  1009  1009  1009  1009      1010   303
 POST   /admin/people/<id:uid>/phone                     302      1009  1009  1009  1009  1009  1009      1010   page
+POST   /admin/people/<id:uid>/correct                   302      1009  1009  1009  1009  1009  1009      1010   303
 POST   /admin/people/<id:uid>/suspend                   302      1009  1009  1009  1009  1009  1009      1010   303
 POST   /admin/people/<id:uid>/resume                    302      1009  1009  1009  1009  1009  1009      1010   303
 GET    /admin/bans                                      302      1009  1009  1009  1009  1009  1009      1010   page
@@ -282,6 +283,7 @@ BODIES: dict[str, Callable[[World], dict[str, Any]]] = {
     "POST /api/vip/payments/<provider>/callback": forged_notice,
     "POST /admin/people/search": form(wanted="李"),
     "POST /admin/people/<id:uid>/phone": form(),
+    "POST /admin/people/<id:uid>/correct": form(sex="female"),
     "POST /admin/people/<id:uid>/suspend": form(reason="spam"),
     "POST /admin/people/<id:uid>/resume": form(),
     "POST /admin/bans": form(network="198.51.100.0/24"),

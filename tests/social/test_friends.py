@@ -1,6 +1,6 @@
 """The lists of friends and of likers, and the end of a match."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -231,6 +231,36 @@ def test_everyone_learns_how_many_wait_for_their_answer_and_nothing_else(people:
         db.session.remove()
     assert man.get("/api/social/liked_me/count").json["data"] == {"waiting": 1, "has_more": False}
     assert women[4].get("/api/social/liked_me/count").json["data"] == {"waiting": 0, "has_more": False}
+
+
+def test_who_no_longer_fits_is_not_counted(people: People) -> None:
+    man = people.add(vip=3)
+    women = [people.woman(birthday=date(1990 + number, 1, 1)) for number in range(4)]
+    for woman in women:
+        woman.like(man)
+
+    def waiting() -> int:
+        count: int = man.get("/api/social/liked_me/count").json["data"]["waiting"]
+        assert count == len([uid for uid in man.deck() if uid in {woman.id for woman in women}])
+        return count
+
+    assert waiting() == 4
+    women[0].post("/api/user/profile/modify", location="北京")
+    assert waiting() == 3
+    women[1].post("/api/user/profile/modify", dating_sex="female")
+    assert waiting() == 2
+    man.post("/api/user/profile/modify", max_dating_age=age_between(women[2], women[3]))
+    assert waiting() == 1
+    man.post("/api/user/profile/modify", dating_sex="male")
+    assert waiting() == 0
+    assert people.add(is_complete=False).get("/api/social/liked_me/count").json["data"]["waiting"] == 0
+
+
+def age_between(older: Person, younger: Person) -> int:
+    """An age that the younger one has and the older one is above."""
+    ages = [int(one.get("/api/user/profile").json["data"]["age"]) for one in (older, younger)]
+    assert ages[0] > ages[1]
+    return ages[1]
 
 
 def test_the_count_of_likers_ends_where_it_says_so(people: People, monkeypatch: pytest.MonkeyPatch) -> None:

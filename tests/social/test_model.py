@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import select, update
 
-from swiper.auth.accounts import change_profile, find_or_create, set_status
+from swiper.auth.accounts import find_or_create, set_status
 from swiper.auth.models import DatingSex, Sex, Status, Tombstone
+from swiper.auth.profile_changes import change_profile
 from swiper.auth.profiles import find_account
 from swiper.extensions import db, redis
 from swiper.social import ranking

@@ -19,6 +19,7 @@ SHORTEST_ID = 16
 # Most of somebody's number, with a digit too few or too many, has no place in an address either.
 NUMBER = re.compile(r"(?:tel:)?[ (]*\+?(?:[ ()./-]*\d){7,}[ ()./-]*(?:;.*)?", re.IGNORECASE)
 _search, _query, _suspension = schemas.SearchIn(), schemas.PeopleQuery(), schemas.SuspensionIn()
+_correction = schemas.CorrectionIn()
 
 
 @blueprint.get("/people")
@@ -75,6 +76,14 @@ def show_phone(uid: int) -> Any:
     """The same with the phone in full, once: the answer goes nowhere else, and the log has a line of it."""
     phone = changes.reveal_phone(g.operator.id, uid)
     return show("person.html", person=people.details_of(uid), phone=phone)
+
+
+@blueprint.post("/people/<id:uid>/correct")
+def correct_person(uid: int) -> Any:
+    """Set somebody's sex and birthday, which they may correct themselves only once."""
+    given = _correction.load(request.form)
+    changes.correct_profile(g.operator.id, uid, given["sex"], given["birthday"])
+    return go("desk.show_person", "The profile is corrected.", uid=uid)
 
 
 @blueprint.post("/people/<id:uid>/suspend")

@@ -11,6 +11,8 @@ import { BioField, PersonFields } from "./person-fields.js";
 import { AvatarPick } from "./upload.js";
 
 const FIELDS = ["nickname", "sex", "birthday", "location", "bio"];
+// What may be corrected once is said before it is sent.
+const ONCE = { sex: "profile.sex_once", birthday: "profile.birthday_once" };
 
 const draftOf = (me) => {
   const draft = Object.fromEntries(FIELDS.map((name) => [name, me[name] ?? ""]));
@@ -23,6 +25,7 @@ export function ProfilePart({ me }) {
   const change = (name, value) => setDraft((old) => ({ ...old, [name]: value }));
   const kept = { ...draft, location: cityKept(draft.location) };
   const changes = Object.fromEntries(Object.entries(kept).filter(([name, value]) => value !== (me[name] ?? "")));
+  const corrected = Object.keys(ONCE).filter((name) => me[name] && name in changes);
   const isChanged = Object.keys(changes).length > 0;
   const submit = async (event) => {
     event.preventDefault();
@@ -40,6 +43,7 @@ export function ProfilePart({ me }) {
         <h2 id="about">${t("profile.about")}</h2>
         <${PersonFields} draft=${draft} change=${change} errors=${fields} />
         <${BioField} draft=${draft} change=${change} errors=${fields} />
+        ${corrected.map((name) => html`<p key=${name} class="note" role="status">${t(ONCE[name])}</p>`)}
         ${text && html`<p class="note note-wrong" role="alert">${text}</p>`}
         <button class="button button-primary" disabled=${isBusy || !isChanged}>${t("profile.save")}</button>
       </form>

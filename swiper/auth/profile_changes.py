@@ -1,0 +1,125 @@
+"""Changes to the own profile and preferences, and the corrections that only operators make."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from swiper.auth.cards import publish
+from swiper.auth.change_limits import count_changes
+from swiper.auth.models import Nickname, Preferences, Sex, User
+from swiper.auth.nicknames import check_nickname, fold_nickname
+from swiper.auth.profiles import NO_ADULT, PREFERENCE_FIELDS, forget_account, is_adult
+from swiper.dialect import after_commit, insert_if_absent, transactional
+from swiper.errors import LoginError, NotFoundError, PermissionDeniedError, ProfileError
+from swiper.extensions import db
+from swiper.vip.levels import Standing
+from swiper.vip.models import Permission
+
+LONGEST_FOLDED = 160
+
+
+@transactional
+def change_profile(uid: int, changes: dict[str, Any], current: Standing) -> None:
+    """Store changed profile and preference fields, and with them what decks show: all or none.
+
+    Raises ProfileError with the reasons by field, PermissionDeniedError for a foreign `dating_location` without the
+    permission, RateLimitedError for a city that was changed too often.
+    """
+    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise LoginError()
+    preferences = db.session.get_one(Preferences, uid, populate_existing=True)
+    count_changes(user, changes, current)
+    if "nickname" in changes and changes["nickname"] != user.nickname:
+        _claim_nickname(user, changes["nickname"])
+    for name, value in changes.items():
+        setattr(preferences if name in PREFERENCE_FIELDS else user, name, value)
+    _check_order(preferences)
+    if preferences.dating_location == user.location:
+        preferences.dating_location = None
+    if changes.get("dating_location") and preferences.dating_location and not current.has(Permission.ANYLOCATION):
+        raise PermissionDeniedError()
+    publish(user)
+    after_commit(lambda: forget_account(uid))
+
+
+def _claim_nickname(user: User, nickname: str) -> None:
+    folded, former = fold_nickname(nickname), fold_nickname(user.nickname)
+    if folded == former:
+        return
+    if not 0 < len(folded) <= LONGEST_FOLDED:
+        raise ProfileError(errors={"nickname": ["Wrong length."]})
+    check_nickname(user.id, nickname)
+    insert_if_absent(Nickname, [{"folded": folded, "uid": user.id}], ["folded"])
+    if db.session.scalar(select(Nickname.uid).where(Nickname.folded == folded)) != user.id:
+        raise ProfileError(errors={"nickname": ["This nickname is taken."]})
+    db.session.execute(delete(Nickname).where(Nickname.folded == former, Nickname.uid == user.id))
+
+
+def _check_order(preferences: Preferences) -> None:
+    wrong = {
+        f"min_{name}": ["The minimum is above the maximum."]
+        for name in ("distance", "dating_age")
+        if getattr(preferences, f"min_{name}") > getattr(preferences, f"max_{name}")
+    }
+    if wrong:
+        raise ProfileError(errors=wrong)
+
+
+@transactional
+def correct_profile(uid: int, *, sex: Sex | None = None, birthday: date | None = None) -> None:
+    """Set sex and birthday as an operator does: beyond the person's own corrections, which stay counted.
+
+    An operator vouches for the sex that they set, the same one as well: the person is shown everybody again. Raises
+    NotFoundError, ProfileError for the birthday of somebody whom the service does not take.
+    """
+    if birthday is not None and not is_adult(birthday):
+        raise ProfileError(errors={"birthday": [NO_ADULT]})
+    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise NotFoundError()
+    if sex is not None:
+        user.sex, user.deck_from = sex, None
+    user.birthday = birthday or user.birthday
+    publish(user)
+    after_commit(lambda: forget_account(uid))
+
+
+def leave_out_unchanged(sent: Any, shown: Mapping[str, Any], stored: Mapping[str, Any]) -> Any:
+    """`sent`, a body as it was parsed, without the fields that say what the profile shows or has stored already.
+
+    So a client may send the whole profile back with one change, whatever rules have changed since it was stored. In a
+    form, everything is text.
+    """
+    if not isinstance(sent, Mapping):
+        return sent
+    is_text = hasattr(sent, "getlist")
+    same = _is_same_text if is_text else _is_same
+    unchanged = [
+        name
+        for name, value in sent.items()
+        if (name in shown and same(value, shown[name])) or (name in stored and same(value, stored[name]))
+    ]
+    left: Any = sent.copy()  # type: ignore[attr-defined]
+    for name in unchanged:
+        # A field that stands twice in a form is refused as a whole.
+        if not is_text or len(sent.getlist(name)) == 1:  # type: ignore[attr-defined]
+            del left[name]
+    return left
+
+
+def _is_same(sent: Any, own: Any) -> bool:
+    # Our own text may be an enum's. Python's 1 is True and 1.0; JSON's is neither.
+    return isinstance(own, type(sent)) and isinstance(own, bool) is isinstance(sent, bool) and bool(sent == own)
+
+
+def _is_same_text(sent: str, own: Any) -> bool:
+    return sent.replace("\r\n", "\n") == _as_text(own)
+
+
+def _as_text(own: Any) -> str:
+    if own is None or isinstance(own, bool):
+        return {None: "", True: "true", False: "false"}[own]
+    return str(own)
