@@ -127,8 +127,8 @@ def test_an_operator_corrects_again_and_the_person_still_cannot(app: Flask, peop
 
 def test_the_counted_changes_are_told_in_the_export_and_go_with_the_account(app: Flask, person: Person) -> None:
     modify(person, location="北京", birthday="1990-01-01")
-    told = person.get("/api/user/export").json["data"]["profile_changes"]
+    told = person.export().json["data"]["profile_changes"]
     assert {row["field"] for row in told} == {"location", "birthday"}
-    assert person.client.delete("/api/user/account").status_code == 200
+    assert person.delete_account().status_code == 200
     with app.app_context():
         assert db.session.scalar(select(func.count()).select_from(ProfileChange)) == 0
