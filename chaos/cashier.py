@@ -20,6 +20,11 @@ PATIENCE_SECONDS = 90.0
 Shown = dict[str, Any]
 
 
+def sign(purpose: bytes, text: bytes, secret: str = PAYMENT_SECRET) -> str:
+    """The signature of `text` for one purpose."""
+    return hmac.new(secret.encode(), purpose + b"\n" + text, hashlib.sha256).hexdigest()
+
+
 def notice(order: Shown, *, secret: str = PAYMENT_SECRET, signature: str = "", **changes: Any) -> Shot:
     """The signed callback that `order` was paid; `changes` are fields other than the order's own."""
     fields = {
@@ -29,7 +34,7 @@ def notice(order: Shown, *, secret: str = PAYMENT_SECRET, signature: str = "", *
         "currency": order["currency"],
     }
     body = json.dumps(fields | changes).encode()
-    proof = signature or hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    proof = signature or sign(b"swiper-notice", body, secret)
     return Shot("POST", "/api/vip/payments/cashier/callback", body, headers={"X-Signature": proof})
 
 

@@ -23,7 +23,8 @@ from swiper.dialect import now, transactional
 from swiper.errors import UnavailableError
 from swiper.extensions import db
 from swiper.robots import seed_robots
-from swiper.vip.levels import add_months, seed_levels
+from swiper.vip.credit import add_months
+from swiper.vip.levels import seed_levels
 from swiper.vip.models import Membership
 from tests.front import render, start_nginx
 from tests.processes import BIN, Program, answers_at, environment_of, free_port, gunicorn

@@ -144,7 +144,12 @@ class Settings(BaseSettings):
     payment_provider: str = "sandbox"
     payment_secret: str = ""
     payment_checkout_url: str = ""
-    order_ttl_seconds: int = 900
+    order_ttl_seconds: int = Field(900, ge=1)
+    order_grace_seconds: int = Field(43_200, ge=0, le=864_000)
+    pending_orders_per_user: int = Field(5, ge=1)
+    released_order_days: int = Field(30, ge=11)
+    sale_unpaid_holds: int = Field(2, ge=1)
+    membership_years_ahead: int = Field(10, ge=3, le=100)
 
     figures_flush_seconds: float = Field(5.0, ge=0)
 

@@ -17,16 +17,40 @@ from swiper.characters import simplify
 from swiper.commands import Number, command
 from swiper.desk import changes
 from swiper.dialect import now
-from swiper.errors import NotFoundError
+from swiper.errors import NotFoundError, ParamError
 from swiper.extensions import db, redis
 from swiper.logs import mask
 from swiper.robots import is_robot_phone, seed_robots
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from swiper.vip.levels import find_level, seed_levels
 from swiper.vip.models import FlashSale, Membership, Order, VipLevel
+from swiper.vip.money import parse_yuan
 
 # A hundred years; a little beyond, dates end.
 HOURS = Number(min=0, max=876_000, min_open=True)
+
+
+class Yuan(click.ParamType):
+    """An amount of money with at most two decimals, read as cents."""
+
+    name = "yuan"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The cents."""
+        try:
+            return parse_yuan(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no amount of yuan with at most two decimals.", param, ctx)
+
+
+YUAN = Yuan()
+
+
+def _after(start: datetime, hours: float) -> datetime:
+    try:
+        return start + timedelta(hours=hours)
+    except OverflowError as error:
+        raise ParamError("The end is too far ahead.") from error
 
 
 @command("seed-vip")
@@ -57,7 +81,7 @@ def seed_robots_command(count: int, seed: int | None) -> None:
 @with_appcontext
 def ban_ip(network: str, reason: str, hours: float | None) -> None:
     """Refuse an address or a network such as 203.0.113.0/24."""
-    banned = changes.ban(None, network, reason, now() + timedelta(hours=hours) if hours else None)
+    banned = changes.ban(None, network, reason, _after(now(), hours) if hours else None)
     click.echo(f"{banned} is banned.")
 
 
@@ -153,13 +177,13 @@ def list_operators_command() -> None:
 @click.argument("name")
 @click.option("--level", type=click.IntRange(1, 100), required=True)
 @click.option("--months", type=click.IntRange(1, 36), default=1, show_default=True)
-@click.option("--price", type=Number(min=0, max=1_000_000), required=True, help="Yuan for the whole period.")
+@click.option("--price", type=YUAN, required=True, help="Yuan for the whole period, such as 9.90.")
 @click.option("--stock", type=click.IntRange(min=1), required=True)
 @click.option("--starts", type=click.DateTime(), help="In UTC; now when left out.")
 @click.option("--hours", type=HOURS, default=24.0, show_default=True)
 @with_appcontext
 def add_sale_command(
-    name: str, level: int, months: int, price: float, stock: int, starts: datetime | None, hours: float
+    name: str, level: int, months: int, price: int, stock: int, starts: datetime | None, hours: float
 ) -> None:
     """Set up a flash sale of VIP memberships and print its id."""
     if not find_level(level).permissions:
@@ -170,10 +194,10 @@ def add_sale_command(
         name,
         level=level,
         months=months,
-        price_cents=round(price * 100),
+        price_cents=price,
         stock=stock,
         starts_at=starts_at,
-        ends_at=starts_at + timedelta(hours=hours),
+        ends_at=_after(starts_at, hours),
     )
     click.echo(str(sale.id))
 

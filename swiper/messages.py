@@ -71,6 +71,9 @@ ZH: Mapping[str, str] = {
     "You cannot swipe yourself.": "不能对自己操作。",
     "This is not your last swipe.": "这不是您的最后一次滑动。",
     "The sale is not open.": "活动未开始或已结束。",
+    "You have left your place in this sale unpaid too often.": "您多次未支付本活动的名额，不能再次参加。",
+    "Pay one of your open orders first, or wait.": "请先支付一个待付款订单，或稍后再试。",
+    "A membership cannot be extended that far ahead.": "会员有效期不能再延长这么久。",
     "Not an image that we can read.": "无法识别的图片。",
     "The image has too many pixels.": "图片像素过大。",
     "HEIC photos cannot be read here. Send a JPEG: iPhone Settings, Camera, Formats, Most Compatible.": (

@@ -181,24 +181,48 @@ def test_add_sale_prints_the_id_of_an_open_sale(runner: FlaskCliRunner, people: 
 
 def test_add_sale_takes_a_window(runner: FlaskCliRunner, app: Flask) -> None:
     window = ("--starts", "2030-01-02T03:04:05", "--hours", "0.5")
-    run(runner, "add-sale", "x", "--level", "1", "--price", "0", "--stock", "1", *window)
+    run(runner, "add-sale", "x", "--level", "1", "--price", "0.01", "--stock", "1", *window)
     with app.app_context():
         sale = db.session.scalars(select(FlashSale)).one()
         assert sale.starts_at == datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
         assert sale.ends_at - sale.starts_at == timedelta(minutes=30)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [("--level", "7"), ("--level", "0"), ("--price", "-1"), ("--stock", "0"), ("--months", "37"), ("--hours", "0")],
-)
+WRONG_NUMBERS = ("nan", "inf", "-inf", "-1", "0", "", "x", "1e400", "9" * 400)
+WRONG_SALES = [
+    *[("--price", price) for price in (*WRONG_NUMBERS, "0.005", "1_0", "0.00", "9.999", "1e2", "+1", "10000000", "１")],
+    *[("--hours", hours) for hours in (*WRONG_NUMBERS, "1e18", "876601")],
+    *[("--level", level) for level in ("7", "0", "-1", "9" * 30)],
+    *[("--stock", stock) for stock in ("0", "-5", "9" * 30, "10000001")],
+    *[("--months", months) for months in ("0", "37", "9" * 30, "1.5")],
+    *[("--starts", moment) for moment in ("9999-12-31", "0001-01-01", "1999-12-31", "yesterday")],
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_SALES, ids=lambda wrong: " ".join(wrong)[:30])
 def test_add_sale_refuses_what_makes_no_sense(wrong: tuple[str, str], runner: FlaskCliRunner, app: Flask) -> None:
     right = {"--level": "1", "--price": "5", "--stock": "1"}
     options = [part for pair in (right | dict([wrong])).items() for part in pair]
     result = run(runner, "add-sale", "x", *options)
     assert result.exit_code in (1, 2)
+    assert isinstance(result.exception, SystemExit)
     assert "Traceback" not in result.output
     assert count(app, FlashSale) == 0
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 100, "\u200b"], ids=repr)
+def test_add_sale_refuses_a_name_that_nobody_could_read(name: str, runner: FlaskCliRunner, app: Flask) -> None:
+    result = run(runner, "add-sale", name, "--level", "1", "--price", "5", "--stock", "1")
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (1, True)
+    assert result.output.startswith("Error: ")
+    assert count(app, FlashSale) == 0
+
+
+@pytest.mark.parametrize("hours", [*WRONG_NUMBERS, "1e18", "1e300"])
+def test_a_ban_for_no_number_of_hours_is_refused(hours: str, runner: FlaskCliRunner, app: Flask) -> None:
+    result = run(runner, "ban-ip", "203.0.113.7", "--hours", hours)
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (2, True)
+    assert run(runner, "list-bans").output == ""
 
 
 # The rest.

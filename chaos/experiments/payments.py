@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from chaos.cashier import Shown, granted_months, notice, place_order, states_of
+from chaos.cashier import Shown, granted_months, notice, place_order, sign, states_of
 from chaos.lab import MARIADB, POSTGRES, Lab
 from chaos.report import Finding
 from chaos.shop import shop_on
@@ -82,7 +82,9 @@ def _forged(order: Shown, dear: Shown) -> list[tuple[int, Shot]]:
     proof = right.headers["X-Signature"]
     unsigned = [
         notice(order, secret="cashier-" * 5),
-        *[notice(order, signature=wrong) for wrong in ("0" * 64, proof.upper(), proof[:-1])],
+        *[notice(order, signature=wrong) for wrong in ("0" * 64, proof[::-1], proof[:-1])],
+        # As we sign links, and as notices were signed before the purposes were told apart.
+        *[notice(order, signature=sign(purpose, right.body)) for purpose in (b"swiper-link", b"")],
         # A right signature, but of another order's notice, or of this one before it was changed.
         notice(dear, signature=proof),
         notice(order, signature=proof, amount_cents=1),

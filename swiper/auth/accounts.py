@@ -37,7 +37,7 @@ from swiper.ids import new_id
 from swiper.outages import is_redis_away
 from swiper.quick_postgres import QuickLane
 from swiper.signals import account_deleted, account_exporting, status_changed
-from swiper.vip.models import Membership, Order, Ticket
+from swiper.vip.models import Membership, Order, PaidPeriod, Ticket
 from swiper.vip.orders import release_orders_of
 from swiper.vip.quotas import Quota
 
@@ -221,6 +221,7 @@ def remove_owned(uid: int) -> None:
         Suspension,
         ProfileChange,
         Membership,
+        PaidPeriod,
         Order,
         Ticket,
         Quota,
@@ -240,6 +241,7 @@ def export_account(uid: int) -> dict[str, Any]:
         "profile_changes": rows_of(select(ProfileChange).where(ProfileChange.uid == uid)),
         "uploads": rows_of(select(Upload).where(Upload.uid == uid)),
         "membership": rows_of(select(Membership).where(Membership.uid == uid)),
+        "paid_periods": rows_of(select(PaidPeriod).where(PaidPeriod.uid == uid)),
         "orders": rows_of(select(Order).where(Order.uid == uid)),
         "tickets": rows_of(select(Ticket).where(Ticket.uid == uid)),
         "quotas": rows_of(select(Quota).where(Quota.uid == uid)),

@@ -241,13 +241,18 @@ class ExportOut(Schema):
     )
     operator = rows("OperatorRow", uid="id", granted_at="moment")
     membership = rows("MembershipRow", uid="id", level="number", expires_at="moment")
+    paid_periods = rows("PaidPeriodRow", uid="id", id="id", starts_at="moment", ends_at="moment", paid_cents="number")
     orders = rows(
         "OrderRow",
         **{"id": "id", "uid": "id", "level": "number", "months": "number", "amount_cents": "number"},
         **{"currency": "text", "provider": "text", "state": "text", "sale_id": "id?", "payment_id": "text?"},
         **{"created_at": "moment", "paid_at": "moment?"},
     )
-    tickets = rows("TicketRow", uid="id", id="id", sale_id="id", state="text", order_id="id?", queued_at="moment")
+    tickets = rows(
+        "TicketRow",
+        **{"uid": "id", "id": "id", "sale_id": "id", "state": "text", "order_id": "id?", "lapses": "number"},
+        queued_at="moment",
+    )
     quotas = rows("QuotaRow", uid="id", kind="text", day="day", used="number")
     swipes = rows("SwipeRow", uid="id", sid="id", kind="text", swiped_at="moment")
     friends = rows("FriendRow", uid1="id", uid2="id", matched_at="moment")

@@ -147,7 +147,7 @@ def add_sale(actor: int | None, name: str, **wanted: Any) -> FlashSale:
         raise ParamError(errors={"level": ["Not one of the choices."]})
     sale = sales.add_sale(name, **wanted)
     db.session.flush()
-    record(actor, Action.ADD_SALE, sale.id, None, {"name": name} | wanted)
+    record(actor, Action.ADD_SALE, sale.id, None, {"name": sale.name} | wanted)
     return sale
 
 

@@ -1,8 +1,6 @@
 """What the forms of the desk send. Times are those of the service's time zone, money is in yuan."""
 
-import re
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +12,8 @@ from swiper.desk.audit import Action
 from swiper.dialect import now
 from swiper.schemas import Id, InputSchema, Text, WholeNumber, in_range
 from swiper.vip.models import OrderState
+from swiper.vip.money import parse_yuan
+from swiper.vip.sales import LONGEST_AHEAD
 
 LONGEST_REASON = 200
 
@@ -40,9 +40,10 @@ class Yuan(fields.Field[int]):
     default_error_messages = {"invalid": "Not a valid amount."}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,2})?", str(value), re.ASCII):
-            raise self.make_error("invalid")
-        return int(Decimal(value) * 100)
+        try:
+            return parse_yuan(str(value))
+        except ValueError as error:
+            raise self.make_error("invalid") from error
 
 
 class FormIn(InputSchema):
@@ -59,9 +60,11 @@ class FormIn(InputSchema):
 
 
 def in_future(moment: datetime) -> None:
-    """An end that has passed would be none."""
+    """An end that has passed would be none; one that is a lifetime away has no place in some databases."""
     if moment <= now():
         raise ValidationError("The end must be in the future.")
+    if moment > now() + LONGEST_AHEAD:
+        raise ValidationError("Out of range.")
 
 
 class SuspensionIn(FormIn):

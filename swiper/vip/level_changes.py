@@ -10,14 +10,18 @@ from swiper.errors import NotFoundError, ParamError
 from swiper.extensions import db
 from swiper.vip.levels import forget_levels
 from swiper.vip.models import LevelPermission, VipLevel, VipPermission
+from swiper.vip.money import MAX_CENTS
 
 
 @transactional
 def change_level(number: int, name: str, price_cents: int, permissions: Collection[str]) -> tuple[dict[str, Any], ...]:
     """Replace name, monthly price and permissions of a level; what it was before and is now.
 
-    Raises NotFoundError for no such level, ParamError for a permission that does not exist. Orders keep their amount.
+    Raises NotFoundError for no such level, ParamError for a price out of range or a permission that does not exist.
+    Orders keep their amount.
     """
+    if type(price_cents) is not int or not 0 <= price_cents <= MAX_CENTS:
+        raise ParamError(errors={"price": ["Out of range."]})
     level = db.session.get(VipLevel, number, with_for_update=True, populate_existing=True)
     if level is None:
         raise NotFoundError()

@@ -1,20 +1,31 @@
 """Levels, permissions and memberships: what a user may do at this moment."""
 
-import calendar
 import functools
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import delete, select
+from flask import current_app
+from sqlalchemy import delete, func, select
 
 from swiper.dialect import after_commit, insert_if_absent, now, transactional
 from swiper.errors import PermissionDeniedError
 from swiper.extensions import db
+from swiper.ids import new_id
 from swiper.memo import forget, recall_for_all
 from swiper.signals import vip_changed
-from swiper.vip.models import LevelPermission, Membership, Permission, VipLevel, VipPermission
+from swiper.vip.credit import Extension, MembershipLimitError, Paid, add_months, extend, price_of
+from swiper.vip.models import (
+    LevelPermission,
+    Membership,
+    Order,
+    OrderState,
+    PaidPeriod,
+    Permission,
+    VipLevel,
+    VipPermission,
+)
 
 LEVELS_KEY = "vip-levels"
 LEVELS_SECONDS = 300
@@ -130,47 +141,66 @@ def require(current: Standing, permission: Permission) -> None:
         raise PermissionDeniedError()
 
 
-def add_months(start: datetime, months: int) -> datetime:
-    """The same day `months` later, or that month's last day where it is shorter."""
-    index = start.year * 12 + start.month - 1 + months
-    year, month = index // 12, index % 12 + 1
-    day = min(start.day, calendar.monthrange(year, month)[1])
-    return start.replace(year=year, month=month, day=day)
-
-
-def extend(current: Standing, level: Level, months: int, *, moment: datetime) -> tuple[int, datetime]:
-    """Level and expiry after buying `months` of `level`.
-
-    The same level is extended. A higher one starts now, and what is left of the lower one is credited at the ratio of
-    the prices, at most one to one; a lower one extends the higher one at that ratio. Nothing that was paid is lost.
-    """
-    if current.expires_at is None:
-        return level.level, add_months(moment, months)
-    held = current.level
-    if level.level == held.level:
-        return held.level, add_months(current.expires_at, months)
-    if level.level > held.level:
-        rest = (current.expires_at - moment) * _ratio(held, level)
-        return level.level, add_months(moment, months) + rest
-    bought = add_months(moment, months) - moment
-    return held.level, current.expires_at + bought * _ratio(level, held)
-
-
-def _ratio(cheap: Level, dear: Level) -> float:
-    return min(1.0, cheap.price_cents / dear.price_cents) if dear.price_cents else 1.0
-
-
 @transactional
-def grant(uid: int, level: int, months: int) -> Standing:
-    """Give a user `months` of `level` on top of what they have."""
+def grant(uid: int, level: int, months: int, paid_cents: int | None = None) -> Standing:
+    """Give a user `months` of `level` on top of what they have, for `paid_cents` or the list price.
+
+    Raises MembershipLimitError.
+    """
+    row = lock_membership(uid)
+    extension = extension_of(uid, row, level, months, paid_cents)
+    row.level, row.expires_at = extension.level, extension.expires_at
+    db.session.execute(delete(PaidPeriod).where(PaidPeriod.uid == uid))
+    db.session.add_all(
+        PaidPeriod(uid=uid, id=new_id(), starts_at=period.starts_at, ends_at=period.ends_at, paid_cents=period.cents)
+        for period in extension.periods
+        if period.starts_at < period.ends_at
+    )
+    after_commit(lambda: announce(uid))
+    return standing(row.level, row.expires_at)
+
+
+def lock_membership(uid: int) -> Membership:
+    """A user's membership, locked in the running transaction; one that has ended for whoever has none."""
     row = db.session.get(Membership, uid, with_for_update=True, populate_existing=True)
     if row is None:
         insert_if_absent(Membership, [{"uid": uid, "level": 0, "expires_at": now()}], ["uid"])
         row = db.session.get_one(Membership, uid, with_for_update=True, populate_existing=True)
-    current = standing(row.level, row.expires_at)
-    row.level, row.expires_at = extend(current, find_level(level), months, moment=now())
-    after_commit(lambda: announce(uid))
-    return standing(row.level, row.expires_at)
+    return row
+
+
+def extension_of(uid: int, row: Membership | None, level: int, months: int, paid_cents: int | None = None) -> Extension:
+    """What a purchase would make of a stored membership at this moment. Raises MembershipLimitError."""
+    wanted, moment = find_level(level), now()
+    current = standing(row.level, row.expires_at) if row else standing(0, None)
+    cents = wanted.price_cents * months if paid_cents is None else paid_cents
+    try:
+        periods = _periods_of(uid, current, moment)
+        extension = extend(current, wanted, months, moment=moment, paid_cents=cents, periods=periods)
+        if extension.expires_at > add_months(moment, 12 * current_app.config["MEMBERSHIP_YEARS_AHEAD"]):
+            raise MembershipLimitError()
+    except OverflowError as error:
+        raise MembershipLimitError() from error
+    return extension
+
+
+def _periods_of(uid: int, current: Standing, moment: datetime) -> list[Paid]:
+    """What was paid for the rest of a membership.
+
+    Of time that the release before has granted no payment is noted. It counts at the list price, yet never as more than
+    all that its owner has paid.
+    """
+    if current.expires_at is None:
+        return []
+    query = select(PaidPeriod.starts_at, PaidPeriod.ends_at, PaidPeriod.paid_cents).where(PaidPeriod.uid == uid)
+    periods = [Paid(*row) for row in db.session.execute(query.order_by(PaidPeriod.ends_at))]
+    start = max([moment, *(period.ends_at for period in periods)])
+    if start < current.expires_at:
+        cents = price_of(start, current.expires_at, current.level.price_cents)
+        paid = select(func.sum(Order.amount_cents)).where(Order.uid == uid, Order.state == OrderState.PAID)
+        total = None if periods else db.session.scalar(paid)
+        periods.append(Paid(start, current.expires_at, cents if total is None else min(cents, int(total))))
+    return periods
 
 
 def announce(uid: int) -> None:
@@ -184,6 +214,8 @@ def expire_memberships() -> list[int]:
     expired = list(db.session.scalars(select(Membership.uid).where(Membership.expires_at <= now()).limit(1000)))
     if expired:
         db.session.execute(delete(Membership).where(Membership.uid.in_(expired), Membership.expires_at <= now()))
+        # A membership that was bought anew meanwhile has none that are over.
+        db.session.execute(delete(PaidPeriod).where(PaidPeriod.uid.in_(expired), PaidPeriod.ends_at <= now()))
         for uid in expired:
             after_commit(functools.partial(announce, uid))
     return expired

@@ -24,7 +24,7 @@ class Permission(StrEnum):
 class OrderState(StrEnum):
     """An order waits for its payment, is paid and granted, or was released unpaid.
 
-    A payment that comes for a released flash sale place makes `refund_due`: the place may be another's by now.
+    A payment that cannot be honoured any more makes `refund_due`: it came too late, or the place is another's by now.
     """
 
     PENDING = "pending"
@@ -81,6 +81,18 @@ class Membership(Model):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class PaidPeriod(Model):
+    """What was paid for a stretch of a membership, in cents: what an upgrade credits."""
+
+    __tablename__ = "paid_periods"
+
+    uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    paid_cents: Mapped[int] = mapped_column(BigInteger)
+
+
 class Order(Model):
     """A purchase of `months` of a level; `payment_id` is the provider's own number once it is paid."""
 
@@ -135,7 +147,7 @@ class FlashSale(Model):
 
 
 class Ticket(Model):
-    """A buyer's one place in the queue of a sale."""
+    """A buyer's one place in the queue of a sale; `lapses` counts the places that were released unpaid."""
 
     __tablename__ = "tickets"
     __table_args__ = (
@@ -149,4 +161,5 @@ class Ticket(Model):
     sale_id: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[TicketState] = mapped_column(enum_type(TicketState, "state"), default=TicketState.QUEUED)
     order_id: Mapped[int | None] = mapped_column(BigInteger)
+    lapses: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
     queued_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

@@ -96,8 +96,10 @@ def show_sales() -> dict[str, Any]:
 @blueprint.output(schemas.TicketOut)
 def queue_up(wanted: dict[str, int]) -> dict[str, Any]:
     """Queue up for a flash sale; poll the ticket to see what came of it."""
-    ticket = sales.queue_up(g.uid, wanted["sale_id"])
-    enqueue(tasks.serve, g.uid, ticket.id)
+    ticket, is_queued = sales.queue_up(g.uid, wanted["sale_id"])
+    if is_queued:
+        # A repeat makes no further task: should this one be lost, the sweep serves the ticket.
+        enqueue(tasks.serve, g.uid, ticket.id)
     return ok(ticket)
 
 

@@ -1,28 +1,48 @@
 """Flash sales: buyers queue up with a ticket, a task hands out the places."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from flask import current_app
+from marshmallow import ValidationError
 from sqlalchemy import Select, select
 
 from swiper.dialect import insert_if_absent, now, transactional
 from swiper.errors import NotFoundError, ParamError, SoldOutError
 from swiper.extensions import db
 from swiper.ids import new_id
-from swiper.vip.models import FlashSale, Ticket, TicketState
+from swiper.schemas import Text
+from swiper.vip.levels import extension_of
+from swiper.vip.models import FlashSale, Membership, Ticket, TicketState
+from swiper.vip.money import MAX_CENTS
 from swiper.vip.orders import BATCH, add_order, take_place
 from swiper.vip.payments import current_provider
 
 # A ticket that still waits after this many seconds has lost its task, and the beat's sweep takes over.
 LOST_AFTER_SECONDS = 5
+BOUNDS = {"level": (1, 100), "months": (1, 36), "price": (1, MAX_CENTS), "stock": (1, 10_000_000)}
+# A window within which all databases, in all time zones, have a moment for everything.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LONGEST_AHEAD = timedelta(days=36_525)
 
 
 @transactional
 def add_sale(
     name: str, *, level: int, months: int, price_cents: int, stock: int, starts_at: datetime, ends_at: datetime
 ) -> FlashSale:
-    """Set up a sale; the price is for the whole period. Raises ParamError where it makes no sense."""
-    if not (level > 0 and months > 0 and price_cents >= 0 and stock > 0 and starts_at < ends_at):
-        raise ParamError()
+    """Set up a sale; the price is for the whole period. Raises ParamError that names what makes no sense."""
+    wanted = {"level": level, "months": months, "price": price_cents, "stock": stock}
+    errors = {
+        field: ["Out of range."]
+        for field, (least, most) in BOUNDS.items()
+        if type(wanted[field]) is not int or not least <= wanted[field] <= most
+    }
+    errors |= _window_errors(starts_at, ends_at)
+    try:
+        name = Text(shortest=1, longest=64).deserialize(name)
+    except ValidationError as error:
+        errors["name"] = list(error.messages)
+    if errors:
+        raise ParamError(errors=errors)
     sale = FlashSale(
         id=new_id(),
         name=name,
@@ -36,6 +56,15 @@ def add_sale(
     )
     db.session.add(sale)
     return sale
+
+
+def _window_errors(starts_at: datetime, ends_at: datetime) -> dict[str, list[str]]:
+    latest = now() + LONGEST_AHEAD
+    window = {"starts_at": starts_at, "ends_at": ends_at}
+    errors = {field: ["Out of range."] for field, at in window.items() if not EARLIEST <= at <= latest}
+    if not errors and starts_at >= ends_at:
+        errors["ends_at"] = ["The end must come after the beginning."]
+    return errors
 
 
 @transactional
@@ -58,11 +87,12 @@ def list_sales() -> list[FlashSale]:
 
 
 @transactional
-def queue_up(uid: int, sale_id: int) -> Ticket:
-    """The caller's one ticket for a sale; asking again returns the same one.
+def queue_up(uid: int, sale_id: int) -> tuple[Ticket, bool]:
+    """The caller's one ticket for a sale, and whether this call has queued it; asking again changes nothing.
 
     A ticket that found the sale sold out, or whose order was released, queues again. Raises NotFoundError, ParamError
-    outside the sale's window, SoldOutError when no place is left, UnavailableError where nothing can be paid.
+    outside the sale's window, for a buyer who has let places go unpaid and for more time than a membership may have
+    ahead, SoldOutError when no place is left, UnavailableError where nothing can be paid.
     """
     current_provider()
     sale = db.session.get(FlashSale, sale_id, populate_existing=True)
@@ -72,15 +102,20 @@ def queue_up(uid: int, sale_id: int) -> Ticket:
         raise ParamError("The sale is not open.")
     ticket = _find(uid, sale_id)
     if ticket is not None and ticket.state in (TicketState.QUEUED, TicketState.ORDERED):
-        return ticket
+        return ticket, False
+    if ticket is not None and ticket.lapses >= current_app.config["SALE_UNPAID_HOLDS"]:
+        raise ParamError("You have left your place in this sale unpaid too often.")
     if sale.sold >= sale.stock:
         raise SoldOutError()
+    extension_of(uid, db.session.get(Membership, uid), sale.level, sale.months, sale.price_cents)
     if ticket is None:
-        row = {"uid": uid, "id": new_id(), "sale_id": sale_id, "state": TicketState.QUEUED, "queued_at": now()}
+        fresh = new_id()
+        row = {"uid": uid, "id": fresh, "sale_id": sale_id, "state": TicketState.QUEUED, "queued_at": now()}
         insert_if_absent(Ticket, [row], ["uid", "sale_id"])
-        return db.session.scalars(_own_ticket(uid, sale_id)).one()
+        ticket = db.session.scalars(_own_ticket(uid, sale_id)).one()
+        return ticket, ticket.id == fresh
     ticket.state, ticket.order_id, ticket.queued_at = TicketState.QUEUED, None, now()
-    return ticket
+    return ticket, True
 
 
 def _find(uid: int, sale_id: int) -> Ticket | None:

@@ -4,7 +4,7 @@ from celery import shared_task
 
 from swiper.tasking import only_one, sweep
 from swiper.vip.levels import expire_memberships
-from swiper.vip.orders import release_order, unpaid_orders
+from swiper.vip.orders import purge_orders, release_order, unpaid_orders
 from swiper.vip.sales import lost_tickets, serve_ticket
 
 
@@ -25,6 +25,16 @@ def sweep_tickets() -> None:
 def release_orders() -> None:
     """Release the orders that nobody paid in time."""
     sweep("release_orders", lambda: zip(unpaid_orders()), release_order)
+
+
+@shared_task(name="vip.purge_orders")
+def purge_released() -> int:
+    """Delete the orders that were released long ago; how many rows is returned."""
+    count = 0
+    with only_one("purge_orders") as turn:
+        while turn.goes_on() and (gone := purge_orders()):
+            count += gone
+    return count
 
 
 @shared_task(name="vip.expire_levels")

@@ -1,28 +1,16 @@
 """Levels, what they unlock, how long they last."""
 
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
 from swiper.extensions import db
 from swiper.signals import vip_changed
-from swiper.vip.levels import (
-    Level,
-    Standing,
-    add_months,
-    expire_memberships,
-    extend,
-    forget_levels,
-    grant,
-    seed_levels,
-    standing_of,
-)
+from swiper.vip.credit import add_months
+from swiper.vip.levels import expire_memberships, forget_levels, grant, seed_levels, standing_of
 from swiper.vip.models import LevelPermission, Membership, Permission, VipLevel, VipPermission
 from swiper.vip.quotas import Quota, QuotaKind, today
 from tests.factories import Clock, People, Person, at_once
@@ -228,44 +216,6 @@ def test_nobodys_membership_is_level_zero(people: People) -> None:
 def test_months_are_those_of_the_calendar(start: Any, months: int, end: Any) -> None:
     moment = datetime(*start, 13, 14, 15, 16, tzinfo=UTC)
     assert add_months(moment, months) == datetime(*end, 13, 14, 15, 16, tzinfo=UTC)
-
-
-def level(number: int) -> Level:
-    return Level(number, f"会员-{number}", 500 * number, ())
-
-
-moments = st.datetimes(datetime(2025, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
-rests = st.timedeltas(timedelta(microseconds=1), timedelta(days=1500))
-
-
-@given(moment=moments, rest=rests, held=st.integers(1, 3), bought=st.integers(1, 3), months=st.integers(1, 36))
-def test_nothing_that_was_paid_is_lost_or_given_away(
-    moment: datetime, rest: timedelta, held: int, bought: int, months: int
-) -> None:
-    number, expires_at = extend(Standing(level(held), moment + rest), level(bought), months, moment=moment)
-    assert number == max(held, bought)
-    if held == bought:
-        assert expires_at == add_months(moment + rest, months)
-        return
-    # Money: time times the monthly price.
-    paid = Fraction(rest // timedelta(microseconds=1)) * held
-    paid += Fraction((add_months(moment, months) - moment) // timedelta(microseconds=1)) * bought
-    worth = Fraction((expires_at - moment) // timedelta(microseconds=1)) * number
-    assert abs(worth - paid) <= number
-
-
-@given(moment=moments, months=st.integers(1, 36), bought=st.integers(1, 3))
-def test_a_first_purchase_starts_now(moment: datetime, months: int, bought: int) -> None:
-    assert extend(Standing(level(0), None), level(bought), months, moment=moment) == (
-        bought,
-        add_months(moment, months),
-    )
-
-
-def test_a_free_level_does_not_divide_by_zero() -> None:
-    free = Level(3, "gift", 0, ())
-    number, expires_at = extend(Standing(level(1), NOON + timedelta(days=10)), free, 1, moment=NOON)
-    assert (number, expires_at) == (3, add_months(NOON, 1) + timedelta(days=10))
 
 
 @pytest.mark.parametrize(

@@ -487,3 +487,143 @@ def test_the_database_itself_refuses_more_sold_than_stock(open_sale: Callable[..
     with pytest.raises(DBAPIError, match="sold_within_stock"):
         db.session.execute(update(FlashSale).where(FlashSale.id == sale_id).values(sold=2))
     db.session.rollback()
+
+
+# Places are for those who pay.
+
+
+def test_a_buyer_may_let_a_place_go_unpaid_twice(
+    people: People, app: Flask, open_sale: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, NOON)
+    sale_id, other_id = (open_sale(1, ends_at=NOON + timedelta(days=90)) for _ in range(2))
+    man, other = people.add(), people.add()
+    for _ in range(2):
+        assert buy(app, man, sale_id)["state"] == "ordered"
+        clock.advance(seconds=901)
+        release(app)
+    answer = queue_up(man, sale_id)
+    assert (answer.status_code, answer.json["code"]) == (422, 1005)
+    assert answer.json["message"] == "You have left your place in this sale unpaid too often."
+    clock.advance(days=40)
+    tasks.purge_released()
+    assert queue_up(man, sale_id).status_code == 422
+    # Another sale, and another buyer of this one, are not concerned.
+    assert buy(app, man, other_id)["state"] == "ordered"
+    assert buy(app, other, sale_id)["state"] == "ordered"
+
+
+def test_a_place_that_was_paid_late_counts_against_nobody(
+    people: People, app: Flask, open_sale: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, NOON)
+    sale_id, man = open_sale(1, ends_at=NOON + timedelta(days=9)), people.add()
+    ticket = buy(app, man, sale_id)
+    clock.advance(days=2)
+    # Nobody has released it: the beat stood still.
+    assert pay(man, ticket["order_id"]) == "refund_due"
+    with app.app_context():
+        assert db.session.get_one(FlashSale, sale_id).sold == 0
+        assert db.session.scalars(select(Ticket.lapses)).one() == 0
+    assert buy(app, man, sale_id)["state"] == "ordered"
+    assert_exact(app, sale_id)
+
+
+def test_three_hundred_repeats_make_one_task(
+    people: People, app: Flask, open_sale: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued: list[Any] = []
+    monkeypatch.setattr("swiper.vip.routes.enqueue", lambda *task: queued.append(task))
+    man, sale_id = people.add(), open_sale(3)
+    answers = [queue_up(man, sale_id) for _ in range(300)]
+    assert len({answer.json["data"]["ticket"] for answer in answers}) == 1
+    assert len(queued) == 1
+    serve(app, man, answers[0].json["data"]["ticket"])
+    queue_up(man, sale_id)
+    assert len(queued) == 1
+
+
+def test_callers_at_the_same_moment_make_one_task(
+    people: People, app: Flask, open_sale: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued: list[Any] = []
+    monkeypatch.setattr("swiper.vip.routes.enqueue", lambda *task: queued.append(task))
+    man, sale_id = people.add(), open_sale(3)
+    clients = [Person(man.id, man.phone, people.client_of(man.id)) for _ in range(10)]
+    at_once([functools.partial(queue_up, client, sale_id) for client in clients])
+    assert len(queued) == 1
+
+
+def test_a_sale_beyond_what_a_membership_may_have_ahead_is_refused_before_it_is_paid(
+    people: People, app: Flask, open_sale: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Clock(monkeypatch, NOON)
+    sale_id, man = open_sale(3), people.add()
+    with app.app_context():
+        db.session.add(Membership(uid=man.id, level=2, expires_at=NOON + timedelta(days=3_600)))
+        db.session.commit()
+    answer = queue_up(man, sale_id)
+    assert (answer.status_code, answer.json["message"]) == (422, "A membership cannot be extended that far ahead.")
+
+
+def test_tickets_of_sales_that_are_long_over_are_deleted(
+    people: People, app: Flask, open_sale: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, NOON)
+    sale_id, (first, second, third) = open_sale(2), [people.add() for _ in range(3)]
+    third_ticket = queue_up(third, sale_id).json["data"]["ticket"]
+    bought = buy(app, first, sale_id)
+    buy(app, second, sale_id)
+    serve(app, third, third_ticket)
+    pay(first, bought["order_id"])
+    clock.advance(seconds=901)
+    release(app)
+    clock.advance(days=31)
+    tasks.purge_released()
+    with app.app_context():
+        assert list(db.session.scalars(select(Ticket.uid))) == [first.id]
+        assert list(db.session.scalars(select(Order.uid))) == [first.id]
+
+
+WRONG: list[dict[str, Any]] = [
+    {"name": ""},
+    {"name": " \u200b "},
+    {"name": "x" * 65},
+    {"name": "\ud800"},
+    {"level": 0},
+    {"level": 10**30},
+    {"months": 0},
+    {"months": 37},
+    {"months": True},
+    {"price_cents": 0},
+    {"price_cents": -1},
+    {"price_cents": 0.5},
+    {"price_cents": float("nan")},
+    {"price_cents": 10**9},
+    {"stock": 0},
+    {"stock": 10**18},
+    {"starts_at": datetime(1, 1, 1, tzinfo=UTC)},
+    {"starts_at": datetime(9999, 12, 31, tzinfo=UTC)},
+    {"ends_at": datetime(9999, 12, 31, tzinfo=UTC)},
+    {"ends_at": datetime(2001, 1, 1, tzinfo=UTC)},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+def test_a_sale_of_nonsense_names_the_field_at_fault(wrong: dict[str, Any], app: Flask) -> None:
+    (field,) = wrong
+    with app.app_context():
+        window = {"starts_at": now(), "ends_at": now() + timedelta(hours=1)}
+        right: dict[str, Any] = {"name": "x", "level": 1, "months": 1, "price_cents": 1, "stock": 1} | window
+        with pytest.raises(ParamError) as caught:
+            add_sale(**(right | wrong))
+        assert caught.value.errors is not None
+        assert list(caught.value.errors) == [field.removesuffix("_cents")]
+        assert db.session.scalars(select(FlashSale)).all() == []
+
+
+def test_the_name_of_a_sale_is_cleaned_and_may_have_64_characters(app: Flask) -> None:
+    with app.app_context():
+        window = {"starts_at": now(), "ends_at": now() + timedelta(hours=1)}
+        sale = add_sale("  " + "春" * 64 + " ", level=1, months=36, price_cents=999_999_999, stock=10_000_000, **window)
+        assert (sale.name, sale.price_cents) == ("春" * 64, 999_999_999)

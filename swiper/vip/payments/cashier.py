@@ -1,58 +1,54 @@
-"""A cashier page of the operator's own, tied in by one shared secret.
+"""A cashier page of the operator's own, tied in by one shared secret, `PAYMENT_SECRET`.
 
-The buyer is sent to `PAYMENT_CHECKOUT_URL` with order, amount, currency and signature in the query. The cashier answers
-with a JSON callback: `order_id`, `payment_id`, `amount_cents`, `currency`, and in the header `X-Signature` the
-hexadecimal HMAC-SHA256 of the body's bytes under `PAYMENT_SECRET`.
+The buyer is sent to `PAYMENT_CHECKOUT_URL`, whose own query and fragment stay, with four parameters behind its query:
+`order_id`, `amount_cents`, `currency` and `signature`. The signature is the hexadecimal HMAC-SHA256 under the secret of
+
+    swiper-link
+    order_id=123&amount_cents=3000&currency=CNY
+
+which are two lines with one line feed between them and none behind; the parameters stand in this order, as in the link.
+
+Once the order is paid, the cashier posts a JSON object to `/api/vip/payments/cashier/callback`, again and again until
+the answer is 200: `order_id` (text), `payment_id` (text, its own number, up to 64 characters), `amount_cents` (a whole
+number), `currency`. The header `X-Signature` is the hexadecimal HMAC-SHA256, in small or capital letters, of
+
+    swiper-notice
+    <the bytes of the body>
+
+again with one line feed between. The answer's `data.state` is `paid`, or `refund_due` where the money must go back.
 """
 
-import hashlib
-import hmac
-import json
-import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
-from swiper.errors import PaymentError
-from swiper.ids import MAX_ID
-from swiper.vip.payments.base import PaymentNotice, PaymentProvider
+from swiper.vip.payments.signed import SignedProvider
 
-ORDER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
-FIELDS = {"order_id": str, "payment_id": str, "amount_cents": int, "currency": str}
+PARAMETERS = ("order_id", "amount_cents", "currency", "signature")
 
 
-class CashierProvider(PaymentProvider):
+class CashierProvider(SignedProvider):
     """Signed links out, signed callbacks in."""
 
     name = "cashier"
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        """Raises ValueError where `PAYMENT_CHECKOUT_URL` is no address of a page, or has one of our parameters."""
+        super().__init__(config)
+        self.page = urlsplit(str(config["PAYMENT_CHECKOUT_URL"]))
+        if self.page.scheme not in ("http", "https") or not self.page.hostname:
+            raise ValueError("PAYMENT_CHECKOUT_URL must begin with https:// and a host")
+        taken = set(parse_qs(self.page.query, keep_blank_values=True)) & set(PARAMETERS)
+        if taken:
+            raise ValueError(f"PAYMENT_CHECKOUT_URL must not have the parameter {min(taken)}, which is added to it")
 
     @property
     def secret(self) -> bytes:
         """The key shared with the cashier."""
         return str(self.config["PAYMENT_SECRET"]).encode()
 
-    def sign(self, body: bytes) -> str:
-        """The hexadecimal signature of `body`."""
-        return hmac.new(self.secret, body, hashlib.sha256).hexdigest()
-
     def checkout_url(self, order_id: int, amount_cents: int, currency: str) -> str:
-        """The cashier's page for this order; the signature covers the query before it."""
-        query = urlencode({"order_id": order_id, "amount_cents": amount_cents, "currency": currency})
-        return f"{self.config['PAYMENT_CHECKOUT_URL']}?{query}&signature={self.sign(query.encode())}"
-
-    def read_callback(self, headers: Mapping[str, str], body: bytes) -> PaymentNotice:
-        """Check the signature over the raw bytes before a single field is looked at."""
-        if not hmac.compare_digest(self.sign(body).encode(), headers.get("X-Signature", "").encode()):
-            raise PaymentError("The signature is wrong.", status=403)
-        try:
-            fields: Any = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise PaymentError() from error
-        if not isinstance(fields, dict) or any(type(fields.get(name)) is not kind for name, kind in FIELDS.items()):
-            raise PaymentError()
-        number, payment_id = fields["order_id"], fields["payment_id"]
-        if not ORDER_ID.fullmatch(number) or int(number) > MAX_ID:
-            raise PaymentError("There is no such order.")
-        if not 0 < len(payment_id) <= 64 or not payment_id.isprintable():
-            raise PaymentError()
-        return PaymentNotice(int(number), payment_id, fields["amount_cents"], fields["currency"])
+        """The cashier's page for this order."""
+        asked = urlencode({"order_id": order_id, "amount_cents": amount_cents, "currency": currency})
+        parts = (self.page.query.strip("&"), asked, f"signature={self.sign_link(asked)}")
+        return urlunsplit(self.page._replace(query="&".join(filter(None, parts))))

@@ -3,11 +3,11 @@
 import hashlib
 import json
 
-from swiper.vip.payments.cashier import CashierProvider
+from swiper.vip.payments.signed import SignedProvider
 
 
-class SandboxProvider(CashierProvider):
-    """The cashier protocol with a checkout of our own; production refuses to start with it."""
+class SandboxProvider(SignedProvider):
+    """The cashier's notices with a checkout of our own; production refuses to start with it."""
 
     name = "sandbox"
 

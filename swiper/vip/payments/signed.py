@@ -1,0 +1,59 @@
+"""What the payment providers of this package share: signatures by one secret, each for one purpose alone.
+
+A signature is the hexadecimal HMAC-SHA256 under the secret of a purpose, a line feed and the text that is signed. What
+we sign for one purpose is therefore never a right signature for the other.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from swiper.errors import PaymentError
+from swiper.ids import MAX_ID
+from swiper.vip.payments.base import PaymentNotice, PaymentProvider
+
+LINK, NOTICE = b"swiper-link", b"swiper-notice"
+ORDER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+FIELDS = {"order_id": str, "payment_id": str, "amount_cents": int, "currency": str}
+
+
+class SignedProvider(PaymentProvider):
+    """Reads signed notices; a subclass says where the buyer pays, and has the secret."""
+
+    @property
+    @abstractmethod
+    def secret(self) -> bytes:
+        """The key shared with whoever takes the money."""
+
+    def sign(self, body: bytes) -> str:
+        """The signature of a notice with this body."""
+        return self._signature(NOTICE, body)
+
+    def sign_link(self, text: str) -> str:
+        """The signature of a link."""
+        return self._signature(LINK, text.encode())
+
+    def _signature(self, purpose: bytes, text: bytes) -> str:
+        return hmac.new(self.secret, purpose + b"\n" + text, hashlib.sha256).hexdigest()
+
+    def read_callback(self, headers: Mapping[str, str], body: bytes) -> PaymentNotice:
+        """Check the signature over the raw bytes before a single field is looked at."""
+        given = headers.get("X-Signature", "").lower()
+        if not hmac.compare_digest(self.sign(body).encode(), given.encode()):
+            raise PaymentError("The signature is wrong.", status=403)
+        try:
+            fields: Any = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise PaymentError() from error
+        if not isinstance(fields, dict) or any(type(fields.get(name)) is not kind for name, kind in FIELDS.items()):
+            raise PaymentError()
+        number, payment_id = fields["order_id"], fields["payment_id"]
+        if not ORDER_ID.fullmatch(number) or int(number) > MAX_ID:
+            raise PaymentError("There is no such order.")
+        if not 0 < len(payment_id) <= 64 or not payment_id.isprintable():
+            raise PaymentError()
+        return PaymentNotice(int(number), payment_id, fields["amount_cents"], fields["currency"])
