@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from config.settings import Settings
 from deploy.processes import wait_until
@@ -117,6 +118,23 @@ def test_copy_ends_when_one_of_its_parts_ends(start: Callable[..., Copy]) -> Non
     assert copy.program.wait() == 1
     assert "redis ended" in copy.program.output
     wait_until(copy.is_gone, PATIENCE_SECONDS, "orphans stay")
+
+
+def test_copy_survives_a_redis_that_refuses_writes_for_a_while(start: Callable[..., Copy]) -> None:
+    copy = start()
+    copy.wait_until_serving()
+    copy.program.wait_for_line(" ready.")
+    redis = Redis(unix_socket_path=str(Settings(_env_file=None, instance=copy.instance).redis_socket))
+    redis.replicaof("127.0.0.1", "1")
+    copy.program.wait_for_line("Trying to reconnect")
+    with copy.visit() as visitor:
+        assert visitor.get("/healthz").status_code == 200
+        refused = visitor.post("/api/user/verify", data={"phonenum": "13800138000"})
+        assert (refused.status_code, refused.json()["code"]) == (503, 1011)
+        redis.replicaof("NO", "ONE")
+        copy.log_in(visitor)
+    redis.close()
+    assert copy.program.stop() == 0
 
 
 def test_taken_port_is_told_and_nothing_is_started(start: Callable[..., Copy]) -> None:
