@@ -4,10 +4,12 @@ import itertools
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from redis import Redis
 
 from config.settings import ROOT, Settings
 from tests.copies import Copy
@@ -61,6 +63,25 @@ class Site(Copy):
             if level:
                 _buy(visitor, level)
             return Person(uid, phone, own["nickname"], str(visitor.cookies.get(SESSION_COOKIE)))
+
+    def drop_resend_locks(self) -> None:
+        """As if a minute had passed since the last codes."""
+        client = Redis.from_url(Settings(_env_file=None, instance=self.instance).redis_url)
+        for key in client.keys("{p:*}:lock"):
+            client.delete(key)
+        client.close()
+
+    def log_in_again(self, person: Person) -> Person:
+        """The person with a second session."""
+        self.drop_resend_locks()
+        seen = len(self.codes())
+        with self.visit() as visitor:
+            _done(visitor.post("/api/user/verify", json={"phonenum": person.phone}))
+            self.program.wait_for(lambda: len(self.codes()) > seen, "no code was sent")
+            _done(
+                visitor.post("/api/user/login", json={"phonenum": person.phone, "vcode": self.code_for(person.phone)})
+            )
+            return replace(person, sid=str(visitor.cookies.get(SESSION_COOKIE)))
 
     def couple(self, **profile: Any) -> tuple[Person, Person]:
         """A man and a woman in a city of their own, who meet each other and nobody else."""

@@ -74,7 +74,7 @@ async function send(method, path, body) {
 
 export const get = (path) => send("GET", path);
 export const post = (path, body = {}) => send("POST", path, body);
-export const del = (path) => send("DELETE", path);
+export const del = (path, body) => send("DELETE", path, body);
 
 // A file with progress from 0 to 1, which fetch cannot tell.
 export function upload(path, field, blob, onProgress) {

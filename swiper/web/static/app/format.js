@@ -8,6 +8,9 @@ export const money = (amount, currency = "CNY") =>
 
 export const day = (moment) => new Intl.DateTimeFormat(locale(), { dateStyle: "medium" }).format(new Date(moment));
 
+export const moment = (text) =>
+  new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(text));
+
 export const clock = (moment) =>
   new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit", hour12: false }).format(new Date(moment));
 

@@ -1,0 +1,64 @@
+// A fresh code of the own number, for what a session alone is not enough for.
+import * as api from "../api.js";
+import { t } from "../catalogue.js";
+import { html, useState } from "../html.js";
+import { wordsOf } from "../tidings.js";
+import { Ring, useCountdown } from "./clock.js";
+import { Field } from "./form.js";
+
+export const CODE_LENGTH = 6;
+
+function Send({ phone, onError }) {
+  const [{ resendAt, total, isSent, isBusy }, setState] = useState({ resendAt: 0, total: 60, isSent: false, isBusy: false });
+  const seconds = useCountdown(resendAt);
+  const wait = (inSeconds, isNow) =>
+    setState({ resendAt: Date.now() + inSeconds * 1000, total: inSeconds, isSent: isNow, isBusy: false });
+  const send = async () => {
+    setState((old) => ({ ...old, isBusy: true }));
+    try {
+      const { resend_in: resendIn } = await api.post("/api/user/verify", { phonenum: phone });
+      onError("");
+      wait(resendIn, true);
+    } catch (error) {
+      onError(wordsOf(error));
+      wait(error.retryAfter ?? 0, isSent);
+    }
+  };
+  return html`${isSent && html`<p class="note" role="status">${t("login.sent_to", { phone })}</p>`}
+    <div class="resend">
+      ${
+        seconds > 0
+          ? html`<${Ring} seconds=${seconds} total=${total} /><span>${t("login.resend_wait")}</span>`
+          : html`<button type="button" class="button" disabled=${isBusy} onClick=${send}>${t(isSent ? "login.resend" : "login.send_code")}</button>`
+      }
+    </div>`;
+}
+
+export function FreshCode({ phone, code, onCode, error, onError }) {
+  return html`<${Send} phone=${phone} onError=${onError} />
+    <${Field} label=${t("login.code")} errors=${error ? [error] : []} className="code-field">
+      ${(ties) => html`<input ...${ties} class="code" name="code" autocomplete="one-time-code" inputmode="numeric"
+        maxlength=${CODE_LENGTH} value=${code}
+        onInput=${(event) => onCode(event.target.value.replace(/\D/g, "").slice(0, CODE_LENGTH))} />`}
+    <//>`;
+}
+
+// `{code, setCode, error, setError, isWhole, isBusy, run}`: runs `work(code)` and says at the field what was wrong with it.
+export function useFreshCode() {
+  const [code, setCode] = useState("");
+  const [error, setError] = useState("");
+  const [isBusy, setBusy] = useState(false);
+  const run = async (work) => {
+    setBusy(true);
+    setError("");
+    try {
+      await work(code);
+    } catch (refusal) {
+      if (!(refusal instanceof api.ApiError || refusal instanceof api.Unreachable)) throw refusal;
+      if (refusal.code === api.CODE.VCODE) setCode("");
+      setError(wordsOf(refusal));
+      setBusy(false);
+    }
+  };
+  return { code, setCode, error, setError, isWhole: code.length === CODE_LENGTH, isBusy, run };
+}
