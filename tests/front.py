@@ -8,8 +8,13 @@ from tests.processes import Program
 CONFIG = ROOT / "nginx/swiper.conf"
 
 
-def render(folder: Path, media: Path, port: int, upstreams: list[int], connections: int = 256) -> str:
-    """The configuration with values of our own in place of the documented ones."""
+def render(
+    folder: Path, media: Path, port: int, upstreams: list[int], connections: int = 256, *, has_limits: bool = False
+) -> str:
+    """The configuration with values of our own in place of the documented ones.
+
+    Load comes from one address, so the limits of an address are lifted unless a test is about them.
+    """
     text = CONFIG.read_text()
     (folder / "cache").mkdir()
     values = {
@@ -24,8 +29,11 @@ def render(folder: Path, media: Path, port: int, upstreams: list[int], connectio
         "listen 80": f"listen 127.0.0.1:{port}",
         "worker_processes auto": "worker_processes 1",
         # The limit of open files may be low.
-        "worker_connections 4096": f"worker_connections {connections}",
+        "worker_connections 40960": f"worker_connections {connections}",
     }
+    if not has_limits:
+        rates = {f"rate={rate}r/s": "rate=1000000r/s" for rate in (200, 10, 5, 500)}
+        values |= rates | {"under_way 256": "under_way 65000", "uploads_under_way 32": "uploads_under_way 65000"}
     for documented, ours in values.items():
         assert documented in text, documented
         text = text.replace(documented, str(ours))

@@ -1,11 +1,16 @@
 """nginx, as nginx/swiper.conf sets it up, before two real gunicorn instances."""
 
+import http.client
 import io
+import json
+import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +29,7 @@ from swiper.bans.services import ban_network, unban_network
 from swiper.extensions import db
 from swiper.hooks import SECURITY_HEADERS
 from tests.factories import People, Person
-from tests.front import render, start_nginx
+from tests.front import CONFIG, render, start_nginx
 from tests.processes import (
     PATIENCE_SECONDS,
     Program,
@@ -392,3 +397,147 @@ def is_up(port: int) -> bool:
             return visitor.get("/", allow_redirects=False).status_code == 301
     except requests.RequestException:
         return False
+
+
+# --- answers that nginx makes itself ---
+
+
+def raw_answer(port: int, request: bytes) -> http.client.HTTPResponse:
+    """The answer to bytes as they are, its body read."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(request)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        answer.body = answer.read()  # type: ignore[attr-defined]
+        return answer
+
+
+HEAD = b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+UNPARSABLE = {
+    "a zero byte in the address": (b"GET /media/%00" + HEAD + b"\r\n", 400),
+    "a zero byte elsewhere": (b"GET /%00" + HEAD + b"\r\n", 400),
+    "an escape that is none": (b"GET /media/%zz" + HEAD + b"\r\n", 400),
+    "a bare percent": (b"GET /%" + HEAD + b"\r\n", 400),
+    "above the root": (b"GET /../../etc/passwd" + HEAD + b"\r\n", 400),
+    "no address": (b"GET" + HEAD + b"\r\n", 400),
+    "a control character": (b"GET /\x01" + HEAD + b"\r\n", 400),
+    "a method that is none": (b"get /" + HEAD + b"\r\n", 400),
+    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400),
+    "a host that is none": (b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    "a length that is none": (b"POST /api/user/login" + HEAD + b"Content-Length: x\r\n\r\n", 400),
+    "two lengths": (b"POST /api/user/login" + HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+    "an unknown coding": (b"POST /api/user/login" + HEAD + b"Transfer-Encoding: foo\r\n\r\n", 400),
+    "a bad chunk": (b"POST /api/user/login" + HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    "another version": (b"GET / HTTP/4.0\r\nHost: x\r\n\r\n", 400),
+    "a long address": (b"GET /" + b"a" * 9000 + HEAD + b"\r\n", 414),
+    "a long header": (b"GET /" + HEAD + b"X: " + b"a" * 9000 + b"\r\n\r\n", 431),
+    "many headers": (b"GET /" + HEAD + b"X: a\r\n" * 9000 + b"\r\n", 431),
+    "a long body": (b"POST /api/user/login" + HEAD + b"Content-Length: 999999\r\n\r\n", 413),
+    "a change of a file": (b"POST /assets/tokens.css" + HEAD + b"Content-Length: 0\r\n\r\n", 405),
+    "a folder": (b"GET /assets/" + HEAD + b"\r\n", 404),
+    "our own address": (b"GET /_nginx/away" + HEAD + b"\r\n", 404),
+}
+
+
+@pytest.mark.parametrize(("request_bytes", "status"), UNPARSABLE.values(), ids=list(UNPARSABLE))
+def test_whatever_nginx_refuses_is_an_envelope(front: Front, request_bytes: bytes, status: int) -> None:
+    answer = raw_answer(front.port, request_bytes)
+    body = json.loads(answer.body)  # type: ignore[attr-defined]
+    assert (answer.status, body["data"]) == (status, None), body
+    assert body["code"] == (1009 if status in (404, 405) else 1005)
+    assert answer.headers["Content-Type"].startswith("application/json")
+    for name in ("X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Permissions-Policy"):
+        assert answer.headers.get_all(name) == [SECURITY_HEADERS[name]], name
+    for name in ("X-Request-Id", "Content-Security-Policy", "Cross-Origin-Resource-Policy"):
+        assert len(answer.headers.get_all(name) or []) == 1, name
+
+
+@pytest.mark.parametrize(
+    ("header", "is_chinese"),
+    [("zh-CN,en;q=0.9", True), ("zh", True), ("de, zh", True), ("en-US,zh-CN;q=0.9", False), ("", False)],
+)
+def test_nginx_speaks_the_client_s_language(visitor: Visitor, header: str, is_chinese: bool) -> None:
+    answer = visitor.get("/media/none", headers={"Accept-Language": header})
+    assert answer.status_code == 404
+    assert (not answer.json()["message"].isascii()) is is_chinese
+
+
+# --- how much one address may do ---
+
+
+@pytest.fixture
+def limited(front: Front, settings: Settings, tmp_path: Path) -> Iterator[str]:
+    """nginx with the shipped limits; the header X-Test-Address says from where a request comes."""
+    port = free_port()
+    text = render(tmp_path, settings.media_dir, port, list(front.instances), has_limits=True)
+    believed = "    set_real_ip_from 127.0.0.1;\n    real_ip_header X-Test-Address;\n    upstream swiper {"
+    with start_nginx(tmp_path, text.replace("    upstream swiper {", believed, 1)) as nginx:
+        base = f"http://127.0.0.1:{port}"
+        nginx.wait_for(lambda: answers_at(base), "nginx does not serve")
+        yield base
+
+
+def refusals(base: str, path: str, addresses: list[str]) -> list[bool]:
+    """For requests in a row, each from the next of `addresses`: whether nginx has refused it."""
+    found = []
+    with Visitor(base) as visitor:
+        for address in addresses:
+            answer = visitor.post(path, json={}, headers={"X-Test-Address": address})
+            found.append(answer.status_code == 429)
+            if answer.status_code == 429:
+                assert answer.json() == {"code": 1006, "data": None, "message": "Too many requests; try again later."}
+                assert answer.headers["Retry-After"] == "1"
+                assert answer.headers["Content-Type"].startswith("application/json")
+    return found
+
+
+@pytest.mark.parametrize("path", ["/api/user/login", "/api/user/verify"])
+def test_one_address_cannot_try_logins_without_end(limited: str, path: str) -> None:
+    crowd = ThreadPoolExecutor(8)
+    runs = [crowd.submit(refusals, limited, path, ["203.0.113.5"] * 60) for _ in range(8)]
+    refused = [was for run in runs for was in run.result(PATIENCE_SECONDS)]
+    assert any(refused)
+    assert refused.count(False) >= 100
+    # Somebody else is served meanwhile.
+    assert refusals(limited, path, ["203.0.113.6"]) == [False]
+
+
+def test_an_ipv6_client_counts_by_its_network(limited: str) -> None:
+    networks = {
+        "2001:db8:1:2::5": "2001:db8:1:2:a:b:c:d",
+        "2001:db8::1": "2001:db8::ffff:1:1:1",
+        "2001:db8:0:1::1": "2001:db8:0:1:8:8:8:8",
+    }
+    crowd = ThreadPoolExecutor(8)
+    for first, second in networks.items():
+        runs = [crowd.submit(refusals, limited, "/api/user/login", [first, second] * 30) for _ in range(8)]
+        assert any(was for run in runs for was in run.result(PATIENCE_SECONDS))
+    assert refusals(limited, "/api/user/login", ["2001:db8:9:9::1", "203.0.113.7"]) == [False, False]
+
+
+def test_half_sent_heads_of_one_address_leave_room_for_others(front: Front, settings: Settings, tmp_path: Path) -> None:
+    """As many as would have filled the places of the first configuration, in the measure of this machine."""
+    port = free_port()
+    text = render(tmp_path, settings.media_dir, port, list(front.instances), connections=2048, has_limits=True)
+    with start_nginx(tmp_path, text) as nginx, ExitStack() as stack:
+        nginx.wait_for(lambda: answers_at(f"http://127.0.0.1:{port}"), "nginx does not serve")
+        with Visitor(f"http://127.0.0.1:{port}") as kept:
+            assert kept.get("/healthz").status_code == 200
+            for _ in range(600):
+                half = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+                half.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+            assert kept.get("/healthz").status_code == 200
+            assert answers_at(f"http://127.0.0.1:{port}")
+            # Each of them is given up by itself.
+            half.settimeout(PATIENCE_SECONDS)
+            with suppress(ConnectionResetError):
+                assert half.recv(1) == b""
+            assert kept.get("/healthz").status_code == 200
+
+
+def test_the_shipped_places_outnumber_what_one_address_was_seen_to_open() -> None:
+    text = CONFIG.read_text()
+    assert int(re.findall(r"worker_connections (\d+);", text)[0]) > 4 * 8_400
+    assert int(re.findall(r"worker_rlimit_nofile (\d+);", text)[0]) > 2 * 40_960
+    assert int(re.findall(r"client_header_timeout (\d+)s;", text)[0]) <= 5
