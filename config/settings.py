@@ -151,6 +151,7 @@ class Settings(BaseSettings):
     sale_unpaid_holds: int = Field(2, ge=1)
     membership_years_ahead: int = Field(10, ge=3, le=100)
 
+    desk_session_hours: float = Field(12.0, gt=0, le=24 * 30)
     figures_flush_seconds: float = Field(5.0, ge=0)
 
     log_level: str = "INFO"

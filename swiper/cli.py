@@ -165,6 +165,16 @@ def revoke_operator(phone: str) -> None:
     click.echo("The role is revoked.")
 
 
+@command("reset-second-factor")
+@click.argument("phone")
+@with_appcontext
+def reset_second_factor(phone: str) -> None:
+    """Let the operator with PHONE set up a new authenticator at the desk."""
+    if not changes.reset_second_factor(None, phone):
+        raise click.ClickException("This person has no authenticator.")
+    click.echo("The authenticator is forgotten; the desk asks for a new one.")
+
+
 @command("list-operators")
 @with_appcontext
 def list_operators_command() -> None:
@@ -213,6 +223,7 @@ COMMANDS = (
     correct_profile,
     grant_operator,
     revoke_operator,
+    reset_second_factor,
     list_operators_command,
     add_sale_command,
 )

@@ -40,6 +40,7 @@ ZH: Mapping[str, str] = {
     "The head of a part is too long.": "multipart 部分的头部过长。",
     "There are too many fields.": "字段过多。",
     "Solve the challenge and send its solution along.": "请完成验证后重试。",
+    "Whoever holds the operator's role cannot delete their account.": "运营人员须先交还角色才能注销账号。",
     "Confirm this with a fresh code.": "请用新的验证码确认此操作。",
     # reasons at a field
     "Missing data for required field.": "此项必填。",

@@ -34,6 +34,8 @@ class SecurityEvent(StrEnum):
     ACCOUNT_DELETED = "account_deleted"
     CROSS_SITE_REFUSED = "cross_site_refused"
     DESK_REFUSED = "desk_refused"
+    DESK_OPENED = "desk_opened"
+    SECOND_FACTOR_FAILED = "second_factor_failed"
 
 
 def record_event(event: SecurityEvent, *, uid: int | None = None, phone: str = "", endpoint: str | None = None) -> None:

@@ -31,7 +31,15 @@ from swiper.auth.profiles import Account, assemble, forget_account, own_account
 from swiper.auth.session_list import list_sessions
 from swiper.auth.sessions import end_all_sessions
 from swiper.dialect import after_commit, again_on_conflict, insert_if_absent, now, quick_lane, transactional
-from swiper.errors import BannedError, CodeError, ConfirmError, LoginError, NotFoundError, UnavailableError
+from swiper.errors import (
+    BannedError,
+    CodeError,
+    ConfirmError,
+    LoginError,
+    NotFoundError,
+    ParamError,
+    UnavailableError,
+)
 from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.outages import is_redis_away
@@ -57,11 +65,8 @@ def log_in(phonenum: str, code: str, open_session: Callable[[Account], R]) -> R:
     account, LoginError for one that is deleted at this moment. When the login fails after the code was consumed, the
     code becomes valid again; where that is not certain, the UnavailableError says so.
     """
-    phone, digits = parse_phone(phonenum), parse_code(code)
-    if digits is None:
-        # What can be no code costs no guess.
-        raise CodeError()
-    rest_ms = _redeem(phone, digits)
+    phone = parse_phone(phonenum)
+    digits, rest_ms = use_code(phone, code)
     try:
         account = find_or_create(phone)
         if account.status is not Status.SUSPENDED:
@@ -72,16 +77,24 @@ def log_in(phonenum: str, code: str, open_session: Callable[[Account], R]) -> R:
     raise BannedError()
 
 
-def _redeem(phone: str, code: str) -> int:
+def use_code(phone: str, code: str) -> tuple[str, int]:
+    """Consume the code of a number (E.164): its six digits, and the milliseconds that it still had.
+
+    Raises CodeError, UnavailableError where it is not certain whether the code is used up.
+    """
+    digits = parse_code(code)
+    if digits is None:
+        # What can be no code costs no guess.
+        raise CodeError()
     try:
-        rest_ms = redeem_code(phone, code)
+        rest_ms = redeem_code(phone, digits)
     except RedisError as error:
         if is_redis_away(error):
             raise UnavailableError(CODE_IN_DOUBT) from error
         raise
     if not rest_ms:
         raise CodeError()
-    return rest_ms
+    return digits, rest_ms
 
 
 def _restore(phone: str, code: str, rest_ms: int) -> None:
@@ -185,6 +198,7 @@ def _announce_status(uid: int) -> None:
 def delete_account(uid: int) -> None:
     """Remove everything the service holds on a user; higher layers remove their part on `account_deleted`.
 
+    Raises ParamError for an operator: the log of what they did would name nobody, and the role is given back first.
     From the first commit on the account is gone. What fails after that is finished by the sweep of the tombstones.
     """
     _bury(uid)
@@ -199,6 +213,8 @@ def _bury(uid: int) -> None:
     user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
     if user is None:
         raise NotFoundError()
+    if db.session.get(Operator, uid, populate_existing=True) is not None:
+        raise ParamError("Whoever holds the operator's role cannot delete their account.", status=409)
     insert_if_absent(Tombstone, [{"uid": uid, "deleted_at": now()}], ["uid"])
     db.session.execute(delete(SmsOutbox).where(SmsOutbox.phone == user.phone))
     remove_owned(uid)

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from swiper.auth.models import User
 from swiper.desk.models import OperatorAction
@@ -31,11 +31,15 @@ class Action(StrEnum):
     CHANGE_LEVEL = "change_level"
     ADD_SALE = "add_sale"
     CLOSE_SALE = "close_sale"
+    OPEN_DESK = "open_desk"
+    SET_SECOND_FACTOR = "set_second_factor"
+    RESET_SECOND_FACTOR = "reset_second_factor"
+    OPEN_PERSON = "open_person"
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the log as it is shown: phone numbers masked, the actor by name while the account is there."""
+    """A line of the log as it is shown: phone numbers masked, the actor by the name of that time."""
 
     id: int
     at: datetime
@@ -53,10 +57,20 @@ def record(actor: int | None, action: Action, target: object, before: Any = None
         raise RuntimeError("a line of the log belongs into the transaction of its change")
     db.session.add(
         OperatorAction(
-            id=new_id(), uid=actor, action=action.value, target=str(target), before=_text(before), after=_text(after)
+            id=new_id(),
+            uid=actor,
+            actor=_name_of(actor),
+            action=action.value,
+            target=str(target),
+            before=_text(before),
+            after=_text(after),
         )
     )
     db.session.flush()
+
+
+def _name_of(actor: int | None) -> str | None:
+    return None if actor is None else db.session.scalar(select(User.nickname).where(User.id == actor))
 
 
 def _text(state: Any) -> str:
@@ -72,7 +86,9 @@ def list_actions(
     target: str | None = None,
 ) -> list[Line]:
     """Lines of the log with ids lower than `below`, the latest first, of one actor, action or target."""
-    query = select(OperatorAction, User.nickname).outerjoin(User, User.id == OperatorAction.uid)
+    # Lines of before the name was kept are told by the name of today.
+    name = func.coalesce(OperatorAction.actor, User.nickname)
+    query = select(OperatorAction, name).outerjoin(User, User.id == OperatorAction.uid)
     for column, value in (
         (OperatorAction.uid, uid),
         (OperatorAction.action, action),

@@ -9,6 +9,7 @@ from swiper.auth.models import Sex, Status, User
 from swiper.auth.phones import parse_phone
 from swiper.bans import services as bans
 from swiper.bans.models import IpBan
+from swiper.desk import second_factor
 from swiper.desk.audit import Action, record
 from swiper.dialect import transactional
 from swiper.errors import NotFoundError, ParamError
@@ -37,8 +38,39 @@ def revoke_role(actor: int | None, phone: str) -> bool:
     uid = find_by_phone(parse_phone(phone))
     was_held = operators.revoke_role(uid)
     if was_held:
+        second_factor.reset(uid)
         record(actor, Action.REVOKE_ROLE, uid, {"operator": True}, {"operator": False})
     return was_held
+
+
+@transactional
+def reset_second_factor(actor: int | None, phone: str) -> bool:
+    """Let the operator with this number set up a new authenticator; False where they had none. Raises as above."""
+    uid = find_by_phone(parse_phone(phone))
+    was_set = second_factor.reset(uid)
+    if was_set:
+        record(actor, Action.RESET_SECOND_FACTOR, uid)
+    return was_set
+
+
+@transactional
+def set_second_factor(actor: int, code: str) -> list[str]:
+    """Make an operator's new authenticator count; their recovery codes are returned. See `second_factor.confirm`."""
+    recovery_codes = second_factor.confirm(actor, code)
+    record(actor, Action.SET_SECOND_FACTOR, actor)
+    return recovery_codes
+
+
+@transactional
+def open_desk(actor: int, code: str) -> None:
+    """Take an operator's second factor. Raises CodeError."""
+    record(actor, Action.OPEN_DESK, actor, after={"by": second_factor.check(actor, code)})
+
+
+@transactional
+def open_person(actor: int, uid: int) -> None:
+    """Write down that an operator looks at somebody."""
+    record(actor, Action.OPEN_PERSON, uid)
 
 
 @transactional

@@ -18,6 +18,12 @@ EN: Mapping[str, str] = {
     "change_level": "level changed",
     "add_sale": "sale set up",
     "close_sale": "sale closed",
+    "open_desk": "desk opened",
+    "set_second_factor": "authenticator set up",
+    "reset_second_factor": "authenticator forgotten",
+    "open_person": "person looked at",
+    "code": "code",
+    "next": "page",
     "refund_due": "refund due",
     "vipflag": "VIP badge",
     "unlimit_like": "likes without limit",
@@ -46,6 +52,36 @@ ZH: Mapping[str, str] = {
     "Skip to the content": "跳到正文",
     "To the app": "前往应用",
     "Next page": "下一页",
+    # the door
+    "Open the desk": "打开运营台",
+    "Close the desk": "关闭运营台",
+    "The desk is closed.": "运营台已关闭。",
+    "Open": "打开",
+    "Code of your authenticator": "身份验证器中的验证码",
+    "A recovery code works as well, each of them once. The desk stays open in this session for {hours} hours.": (
+        "也可使用恢复码，每个只能用一次。本次登录中运营台保持打开 {hours} 小时。"
+    ),
+    "Set up your authenticator": "设置身份验证器",
+    "The desk asks for a second factor: a code that an authenticator app shows. First, a login code goes to your own "
+    "phone.": "运营台需要第二重验证，即身份验证器应用显示的验证码。首先会向你自己的手机发送登录验证码。",
+    "Send a code": "发送验证码",
+    "Code from the message": "短信中的验证码",
+    "Next step": "下一步",
+    "Read this picture with an authenticator app, or type the key. Then enter the code that the app shows.": (
+        "请用身份验证器应用扫描此图，或输入密钥，然后填写应用显示的验证码。"
+    ),
+    "Picture for the authenticator app": "供身份验证器应用扫描的图片",
+    "Finish": "完成",
+    "These recovery codes are shown once. Keep them where your phone is not: each opens the desk one time.": (
+        "恢复码只显示这一次。请存放在手机以外的地方，每个可打开运营台一次。"
+    ),
+    "To the desk": "前往运营台",
+    "open_desk": "打开运营台",
+    "set_second_factor": "设置身份验证器",
+    "reset_second_factor": "清除身份验证器",
+    "open_person": "查看用户",
+    "code": "验证码",
+    "next": "页面",
     "Not done": "未完成",
     "Filter": "筛选",
     "Save": "保存",

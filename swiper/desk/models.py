@@ -9,8 +9,34 @@ from swiper.dialect import UtcDateTime, now
 from swiper.extensions import TABLE_OPTIONS, Model
 
 
+class SecondFactor(Model):
+    """An operator's authenticator; it counts once `confirmed_at` is set.
+
+    `last_step` is the time step (RFC 6238) of the last code that was taken: none is taken twice.
+    """
+
+    __tablename__ = "second_factors"
+
+    uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    sealed_secret: Mapped[str] = mapped_column(String(255))
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_step: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class RecoveryCode(Model):
+    """A keyed digest of a code that stands in for the authenticator once."""
+
+    __tablename__ = "recovery_codes"
+
+    uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
 class OperatorAction(Model):
-    """One change, who made it and what it changed; no `uid` is the command line. Both states are JSON."""
+    """One change, who made it and what it changed; no `uid` is the command line. Both states are JSON.
+
+    `actor` is the operator's nickname at that time; lines of before it was kept have none.
+    """
 
     __tablename__ = "operator_actions"
     __table_args__ = (
@@ -23,6 +49,7 @@ class OperatorAction(Model):
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     uid: Mapped[int | None] = mapped_column(BigInteger)
+    actor: Mapped[str | None] = mapped_column(String(32))
     action: Mapped[str] = mapped_column(String(32))
     target: Mapped[str] = mapped_column(String(64))
     before: Mapped[str] = mapped_column(Text)

@@ -3,7 +3,7 @@
 The role is read from the database on each request, so a revoked one is worth nothing from that moment on.
 """
 
-from flask import current_app, g, redirect, request, session
+from flask import current_app, g, redirect, request, session, url_for
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
@@ -11,17 +11,24 @@ from swiper.auth.models import Status
 from swiper.auth.operators import find_caller
 from swiper.auth.sessions import UnreachableSession
 from swiper.bodies import FORM, MULTIPART, check_kind
-from swiper.errors import BannedError, CrossSiteError, NotFoundError, UnavailableError
+from swiper.desk.opening import is_open
+from swiper.errors import BannedError, ConfirmError, CrossSiteError, NotFoundError, UnavailableError
 from swiper.security_log import SecurityEvent, record_event
 
 FORM_FIELD = "form_token"
 FORM_SECONDS = 12 * 3600
+# What an operator may ask for before the desk is open.
+DOOR = frozenset(
+    f"desk.{name}" for name in ("static", "show_unlock", "unlock", "send_setup_code", "begin_setup", "confirm_setup")
+)
 
 
 def require_operator() -> Response | None:
     """The hook of the desk: strangers go to the login, everyone else but operators finds nothing here.
 
-    Raises BannedError for a suspended operator, CrossSiteError for a change without the token of a form of ours.
+    An operator whose session has not opened the desk yet is led to its door. Raises BannedError for a suspended
+    operator, ConfirmError for a change by one who stands before the door, CrossSiteError for a change without the token
+    of a form of ours.
     """
     if request.method == "OPTIONS":
         return None
@@ -38,9 +45,18 @@ def require_operator() -> Response | None:
         _record(SecurityEvent.DESK_REFUSED, caller.id)
         raise BannedError()
     g.operator = caller
+    g.is_open = is_open(caller.id, session.sid)  # type: ignore[attr-defined]
+    if not g.is_open and request.endpoint not in DOOR:
+        return _lead_to_door()
     if request.method == "POST":
         _check_form()
     return None
+
+
+def _lead_to_door() -> Response:
+    if request.method not in ("GET", "HEAD"):
+        raise ConfirmError()
+    return redirect(url_for("desk.show_unlock", next=request.path), 303)
 
 
 def _record(event: SecurityEvent, uid: int) -> None:

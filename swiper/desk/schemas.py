@@ -59,6 +59,13 @@ class FormIn(InputSchema):
         return sent
 
 
+class CodeIn(FormIn):
+    """A code of six digits, or a recovery code; and the page to go to."""
+
+    code = Text(shortest=1, longest=64, required=True)
+    next = Text(longest=200, load_default="")
+
+
 def in_future(moment: datetime) -> None:
     """An end that has passed would be none; one that is a lifetime away has no place in some databases."""
     if moment <= now():

@@ -10,8 +10,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from swiper.auth.operators import grant_role
+from swiper.desk.opening import open_desk
 from swiper.extensions import db
-from tests.factories import People, Person
+from tests.factories import People, Person, sid_of
 
 TOKEN = re.compile('name="form_token" value="([^"]+)"')
 
@@ -52,10 +53,12 @@ class Desk:
 def hire(app: Flask, people: People) -> Callable[..., Desk]:
     """Makes somebody an operator."""
 
-    def make(**profile: Any) -> Desk:
+    def make(*, is_open: bool = True, **profile: Any) -> Desk:
         person = people.add(**profile)
         with app.app_context():
             grant_role(person.id)
+            if is_open:
+                open_desk(person.id, sid_of(person.client))
             db.session.remove()
         return Desk(person)
 

@@ -10,11 +10,12 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from swiper.auth.models import Sex
-from swiper.desk import audit, changes
+from swiper.desk import audit, changes, second_factor
 from swiper.desk.audit import Action, list_actions, record
 from swiper.desk.models import OperatorAction
 from swiper.dialect import now, transactional
 from swiper.extensions import db
+from tests.desk.authenticators import code_of, set_up
 from tests.desk.conftest import Desk
 from tests.factories import People, at_once
 from tests.security.state import difference, snapshot
@@ -33,6 +34,9 @@ class World:
             changes.ban(None, "192.0.2.1", "", None)
             self.sale = changes.add_sale(None, "sale", level=1, months=1, price_cents=1, stock=1, **WINDOW).id
             changes.suspend(None, self.other.id, "", None)
+            set_up(self.other.id)
+            set_up(self.actor)
+            second_factor.begin(self.person.id)
             db.session.remove()
 
 
@@ -51,9 +55,15 @@ CHANGES: dict[Action, Callable[[World], Any]] = {
         world.actor, "new", level=1, months=1, price_cents=1, stock=1, **WINDOW
     ),
     Action.CLOSE_SALE: lambda world: changes.close_sale(world.actor, world.sale),
+    Action.OPEN_DESK: lambda world: changes.open_desk(world.actor, code_of(world.actor, steps=1)),
+    Action.SET_SECOND_FACTOR: lambda world: changes.set_second_factor(world.person.id, code_of(world.person.id)),
+    Action.RESET_SECOND_FACTOR: lambda world: changes.reset_second_factor(world.actor, world.other.phone),
+    Action.OPEN_PERSON: lambda world: changes.open_person(world.actor, world.person.id),
 }
 # Nothing changes but the log: what was done was to look.
-LOOKS = {Action.SHOW_PHONE, Action.FIND_BY_PHONE}
+LOOKS = {Action.SHOW_PHONE, Action.FIND_BY_PHONE, Action.OPEN_PERSON}
+# The states are secrets, or are told by the action's name.
+STATELESS = {*LOOKS, Action.SET_SECOND_FACTOR, Action.RESET_SECOND_FACTOR}
 
 
 @pytest.fixture
@@ -81,10 +91,11 @@ def test_each_change_writes_one_line_with_actor_and_both_states(app: Flask, worl
     assert "operator_actions" in changed
     assert (len(changed) > 1) is (action not in LOOKS)
     with app.app_context():
-        (line,) = list_actions(10, uid=world.actor)
-        assert line.action == action.value
+        (line,) = list_actions(10, action=action.value)[:1]
+        assert line.uid in (world.actor, world.person.id)
+        assert line.nickname
         assert line.target
-        assert (line.before != line.after) is (action not in LOOKS)
+        assert (line.before != line.after) is (action not in STATELESS)
         assert abs(line.at - now()) < timedelta(minutes=1)
 
 

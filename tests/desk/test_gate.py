@@ -10,11 +10,13 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from swiper.auth.accounts import delete_account, set_status
-from swiper.auth.models import Operator, Status
+from swiper.auth.models import Status
 from swiper.auth.operators import grant_role, revoke_role
 from swiper.auth.sessions import end_all_sessions
 from swiper.bans.services import ban_network
 from swiper.desk import permissions
+from swiper.desk.opening import open_desk
+from swiper.errors import ParamError
 from swiper.extensions import db
 from tests.desk.conftest import Desk
 from tests.factories import People, client_holding, sid_of
@@ -85,6 +87,7 @@ def test_the_role_counts_from_the_moment_it_is_granted_until_it_is_revoked(app: 
     person = people.add()
     assert person.get("/admin").status_code == 404
     in_app(app, grant_role, person.id)
+    in_app(app, open_desk, person.id, sid_of(person.client))
     assert person.get("/admin").status_code == 200
     in_app(app, revoke_role, person.id)
     assert person.get("/admin").status_code == 404
@@ -95,11 +98,13 @@ def test_an_ended_session_is_a_stranger_s(app: Flask, desk: Desk) -> None:
     assert desk.get("/admin").status_code == 302
 
 
-def test_a_deleted_account_takes_its_role_with_it(app: Flask, people: People, desk: Desk) -> None:
+def test_an_account_with_the_role_is_not_deleted_until_it_is_given_back(app: Flask, desk: Desk) -> None:
+    with app.app_context(), pytest.raises(ParamError):
+        delete_account(desk.id)
+    assert desk.get("/admin").status_code == 200
+    in_app(app, revoke_role, desk.id)
     in_app(app, delete_account, desk.id)
-    with app.app_context():
-        assert db.session.get(Operator, desk.id) is None
-    assert people.client_of(desk.id).get("/admin").status_code == 302
+    assert desk.get("/admin").status_code == 302
 
 
 def test_the_owner_of_an_account_may_export_that_it_has_the_role(people: People, desk: Desk) -> None:
@@ -168,7 +173,7 @@ def test_a_token_expires(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_change_of_the_desk_asks_for_the_token(app: Flask, desk: Desk) -> None:
     changing = [path for method, path in desk_routes(app) if method == "POST"]
-    assert len(changing) == 10
+    assert len(changing) == 15
     for path in changing:
         assert desk.client.post(path, data={}).status_code == 403, path
 

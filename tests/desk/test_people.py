@@ -147,7 +147,7 @@ def test_the_phone_is_masked_until_an_operator_asks_which_is_logged(app: Flask, 
         assert person.phone[-8:] not in page
     answer = desk.post(f"{path}/phone")
     assert person.phone in answer.text
-    assert actions(app) == [("show_phone", str(person.id))]
+    assert actions(app) == [("open_person", str(person.id)), ("show_phone", str(person.id))]
     assert person.phone not in desk.read(path)
     assert person.phone not in desk.read("/admin/actions")
 

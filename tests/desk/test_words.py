@@ -17,6 +17,7 @@ from swiper.desk.people import details_of
 from swiper.desk.schemas import (
     ActionsQuery,
     BanIn,
+    CodeIn,
     DaysQuery,
     LevelIn,
     NetworkIn,
@@ -34,7 +35,7 @@ from tests.factories import People
 
 TEMPLATES = sorted((ROOT / "swiper/desk/templates").rglob("*.html"))
 VIEWS = sorted((ROOT / "swiper/desk/views").glob("*.py"))
-FORMS = (SuspensionIn, BanIn, NetworkIn, LevelIn, SaleIn, SearchIn)
+FORMS = (CodeIn, SuspensionIn, BanIn, NetworkIn, LevelIn, SaleIn, SearchIn)
 QUERIES = (PeopleQuery, OrdersQuery, ActionsQuery, DaysQuery)
 # The same in both languages.
 NAMES = {"Swiper", "· Swiper", "English", "中文", "p95"}

@@ -67,8 +67,10 @@ def _go_to(uid: int) -> Any:
 
 @blueprint.get("/people/<id:uid>")
 def show_person(uid: int) -> Any:
-    """Everything about one person, the phone masked."""
-    return show("person.html", person=people.details_of(uid), phone=None)
+    """Everything about one person, the phone masked; the log has a line of who has looked."""
+    person = people.details_of(uid)
+    changes.open_person(g.operator.id, uid)
+    return show("person.html", person=person, phone=None)
 
 
 @blueprint.post("/people/<id:uid>/phone")
