@@ -15,7 +15,8 @@ from werkzeug.test import TestResponse
 
 from swiper import hooks, responses
 from swiper.bodies import FORM, JSON, MULTIPART
-from tests.factories import People, Person
+from swiper.desk.opening import open_desk
+from tests.factories import People, Person, sid_of
 from tests.test_bad_input import state_of
 
 _picture = io.BytesIO()
@@ -140,6 +141,8 @@ def test_json_is_taken_as_it_is_usually_announced(me: Person, kind: str) -> None
 def test_the_desk_refuses_json(people: People, app: Flask) -> None:
     operator = people.add()
     app.test_cli_runner().invoke(args=["grant-operator", operator.phone])
+    with app.app_context():
+        open_desk(operator.id, sid_of(operator.client))
     answer = operator.client.post("/admin/bans", json={"network": "10.0.0.0/8"})
     assert answer.status_code == 415
 

@@ -65,8 +65,11 @@ def log_in(phonenum: str, code: str, open_session: Callable[[Account], R]) -> R:
     account, LoginError for one that is deleted at this moment. When the login fails after the code was consumed, the
     code becomes valid again; where that is not certain, the UnavailableError says so.
     """
-    phone = parse_phone(phonenum)
-    digits, rest_ms = use_code(phone, code)
+    phone, digits = parse_phone(phonenum), parse_code(code)
+    if digits is None:
+        # What can be no code costs no guess.
+        raise CodeError()
+    rest_ms = _redeem(phone, digits)
     try:
         account = find_or_create(phone)
         if account.status is not Status.SUSPENDED:
@@ -77,24 +80,16 @@ def log_in(phonenum: str, code: str, open_session: Callable[[Account], R]) -> R:
     raise BannedError()
 
 
-def use_code(phone: str, code: str) -> tuple[str, int]:
-    """Consume the code of a number (E.164): its six digits, and the milliseconds that it still had.
-
-    Raises CodeError, UnavailableError where it is not certain whether the code is used up.
-    """
-    digits = parse_code(code)
-    if digits is None:
-        # What can be no code costs no guess.
-        raise CodeError()
+def _redeem(phone: str, code: str) -> int:
     try:
-        rest_ms = redeem_code(phone, digits)
+        rest_ms = redeem_code(phone, code)
     except RedisError as error:
         if is_redis_away(error):
             raise UnavailableError(CODE_IN_DOUBT) from error
         raise
     if not rest_ms:
         raise CodeError()
-    return digits, rest_ms
+    return rest_ms
 
 
 def _restore(phone: str, code: str, rest_ms: int) -> None:

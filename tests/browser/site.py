@@ -1,6 +1,7 @@
 """The service that the browsers visit, and the people who live there."""
 
 import itertools
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pyotp
 from redis import Redis
 
 from config.settings import ROOT, Settings
@@ -21,6 +23,10 @@ QUIET_CITY = "拉萨"
 # The share of robots that answer with a bare `make run`.
 USUAL_SHARE: int = Settings.model_fields["robots_answer_percent"].default
 _numbers = itertools.count(13_600_000_000)
+
+
+SECRET = re.compile("<code>([A-Z2-7]{32})</code>")
+TOKEN = re.compile('name="form_token" value="([^"]+)"')
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,18 @@ class Site(Copy):
         """The person who may use the operator's desk."""
         person = self.person(nickname="运营小李", bio="long" * 40)
         self.command("grant-operator", person.phone)
+        self.open_desk(person)
         return person
+
+    def open_desk(self, person: Person) -> None:
+        """Set up the operator's authenticator in their session, which opens the desk in it."""
+        with self.visit() as visitor:
+            visitor.cookies.set(SESSION_COOKIE, person.sid)
+            visitor.post("/admin/unlock/send", data=_form(visitor))
+            page = visitor.post("/admin/unlock/begin", data=_form(visitor, code=self.code_for(person.phone))).text
+            [secret] = SECRET.findall(page)
+            answer = visitor.post("/admin/unlock/confirm", data=_form(visitor, code=pyotp.TOTP(secret).now()))
+            assert answer.status_code == 200, answer.text
 
     @contextmanager
     def idle_worker(self) -> Iterator[None]:
@@ -149,3 +166,9 @@ def _buy(visitor: Visitor, level: int) -> None:
 def _done(answer: Any) -> Any:
     assert answer.ok, answer.text
     return answer.json()["data"]
+
+
+def _form(visitor: Visitor, **fields: str) -> dict[str, str]:
+    """A form of the desk's door, with its token."""
+    [token] = set(TOKEN.findall(visitor.get("/admin/unlock").text))
+    return fields | {"form_token": token}

@@ -20,6 +20,7 @@ from swiper.auth.accounts import set_status
 from swiper.auth.models import Operator, Preferences, Status, Upload, User
 from swiper.auth.operators import grant_role
 from swiper.bans.services import ban_network
+from swiper.desk.opening import open_desk
 from swiper.dialect import now
 from swiper.extensions import db
 from swiper.ids import MAX_ID
@@ -28,7 +29,7 @@ from swiper.social.models import Friend, Swipe
 from swiper.vip.models import Membership, Order, Ticket
 from swiper.vip.quotas import Quota, QuotaKind, today
 from swiper.vip.sales import add_sale
-from tests.factories import People, Person
+from tests.factories import People, Person, sid_of
 from tests.security.state import difference, snapshot
 
 # Every route with what each role is told: a code of the envelope, `page` for what is no JSON of the API, or
@@ -110,10 +111,16 @@ POST   /admin/sales/<id:sale_id>/close                  302      1009  1009  100
 GET    /admin/orders                                    302      1009  1009  1009  1009  1009  1009      1010   page
 GET    /admin/orders/<id:order_id>                      302      1009  1009  1009  1009  1009  1009      1010   page
 GET    /admin/actions                                   302      1009  1009  1009  1009  1009  1009      1010   page
+GET    /admin/unlock                                    302      1009  1009  1009  1009  1009  1009      1010   page
+POST   /admin/unlock                                    302      1009  1009  1009  1009  1009  1009      1010   1000
+POST   /admin/unlock/send                               302      1009  1009  1009  1009  1009  1009      1010   page
+POST   /admin/unlock/begin                              302      1009  1009  1009  1009  1009  1009      1010   1000
+POST   /admin/unlock/confirm                            302      1009  1009  1009  1009  1009  1009      1010   1009
+POST   /admin/lock                                      302      1009  1009  1009  1009  1009  1009      1010   303
 
 POST   /api/user/logout                                 1001     0     0     0     0     0     1010      1010   0
 DELETE /api/user/account +no_code                       1001     1017  1017  1017  1017  1017  1010      1010   1017
-DELETE /api/user/account                                1001     0     0     0     0     0     1010      1010   0
+DELETE /api/user/account                                1001     0     0     0     0     0     1010      1010   1005
 """
 
 ROLES = TABLE.split("\n")[1].split()
@@ -291,6 +298,11 @@ BODIES: dict[str, Callable[[World], dict[str, Any]]] = {
     "POST /admin/levels/<int(max=100):number>": form(name="Bronze", price="5", permissions="vipflag"),
     "POST /admin/sales": form(**A_SALE, starts_at="2030-01-01T00:00", ends_at="2030-01-02T00:00"),
     "POST /admin/sales/<id:sale_id>/close": form(),
+    "POST /admin/unlock": form(code="000000"),
+    "POST /admin/unlock/send": form(),
+    "POST /admin/unlock/begin": form(code="000000"),
+    "POST /admin/unlock/confirm": form(code="000000"),
+    "POST /admin/lock": form(),
     "POST /api/vip/qbuy": lambda world: {"json": {"sale_id": str(world.ids["sale"])}},
 }
 
@@ -341,6 +353,9 @@ def take_role(world: World, role: str) -> Person | None:
             db.session.remove()
     # Of the suspended one: a session that was stored while the others were ended.
     world.caller, world.person = world.people.client_of(person.id), person
+    if role == "operator":
+        with world.app.app_context():
+            open_desk(person.id, sid_of(world.caller))
     return person
 
 
@@ -379,8 +394,9 @@ def test_everyone_is_told_what_the_table_says_and_a_refusal_changes_nothing(worl
             use_up_likes(world, person)
             before = None
         path, body = world.path(row.rule), world.body(row)
-        # People and codes that a request needs are made with it.
-        if expected in ("0", "303") or (row.method == "POST" and expected == "page"):
+        # People and codes that a request needs are made with it; that an operator has looked at somebody is logged.
+        is_look = expected == "page" and (row.method == "POST" or row.rule == "/admin/people/<id:uid>")
+        if expected in ("0", "303") or is_look:
             before = None
         elif before is None or "sid" in body.get("json", ()) or "headers" in body:
             before = snapshot(world.app)
@@ -424,7 +440,8 @@ def test_somebody_else_s_is_as_absent_as_what_never_was(world: World, role: str)
     seen = []
     for row in ROWS:
         # That there is a desk at all is nobody's business; tests/desk looks at its bytes.
-        if row.expected[role] != "1009" or row.rule.startswith("/admin"):
+        # Nor is a page that this site has not, whoever asks.
+        if row.expected[role] != "1009" or row.rule.startswith(("/admin", "/.well-known")):
             continue
         theirs = world.ask(row.method, world.path(row.rule), **world.body(row))
         if "<id:" in row.rule or "<session_id>" in row.rule:

@@ -69,11 +69,11 @@ def begin_setup() -> Any:
     """Show the secret of a new authenticator to whoever has the code that was sent."""
     _require_none()
     given = _code.load(request.form)
-    phone = own_account(g.operator.id).phone
+    uid = g.operator.id
     with refusals_recorded(REFUSALS, _whose):
-        second_factor.count_attempt(g.operator.id)
-        accounts.use_code(phone, given["code"])
-    return _show_secret(second_factor.begin(g.operator.id))
+        second_factor.count_attempt(uid)
+        secret = accounts.confirm(own_account(uid).phone, given["code"], lambda: second_factor.begin(uid))
+    return _show_secret(secret)
 
 
 def _show_secret(secret: str) -> Any:
