@@ -64,6 +64,9 @@ ZH: Mapping[str, str] = {
     "Set up your authenticator": "设置身份验证器",
     "The desk asks for a second factor: a code that an authenticator app shows. First, a login code goes to your own "
     "phone.": "运营台需要第二重验证，即身份验证器应用显示的验证码。首先会向你自己的手机发送登录验证码。",
+    "The desk asks for a second factor: a code that an authenticator app shows.": (
+        "运营台需要第二重验证，即身份验证器应用显示的验证码。"
+    ),
     "Send a code": "发送验证码",
     "Code from the message": "短信中的验证码",
     "Next step": "下一步",

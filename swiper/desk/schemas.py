@@ -66,6 +66,12 @@ class CodeIn(FormIn):
     next = Text(longest=200, load_default="")
 
 
+class SetupIn(FormIn):
+    """The login code that was sent; nothing from somebody who has just logged in."""
+
+    code = Text(longest=64, load_default="")
+
+
 def in_future(moment: datetime) -> None:
     """An end that has passed would be none; one that is a lifetime away has no place in some databases."""
     if moment <= now():

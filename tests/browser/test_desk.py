@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pyotp
 import pytest
 from playwright.sync_api import expect
 
@@ -39,6 +40,13 @@ def test_the_first_operator_comes_in_by_the_login_once_the_role_is_granted(
     assert answer.value.status == 404
     site.command("grant-operator", phone)
     guest.page.reload()
+    desk.expect_title(desk.word("Set up your authenticator"))
+    desk.button("Next step").click()
+    secret = guest.page.locator("main > section > p > code").inner_text()
+    desk.field("Code of your authenticator").fill(pyotp.TOTP(secret).now())
+    desk.button("Finish").click()
+    expect(guest.page.locator(".codes li")).to_have_count(10)
+    guest.page.get_by_role("link", name=desk.word("To the desk")).click()
     desk.expect_title(desk.word("Overview"))
 
 

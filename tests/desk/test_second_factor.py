@@ -8,8 +8,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from swiper.auth.operators import grant_role
 from swiper.desk import changes, opening, second_factor
 from swiper.desk.models import OperatorAction, RecoveryCode, SecondFactor
+from swiper.desk.views import unlock
 from swiper.errors import CodeError
 from swiper.extensions import db, redis
 from tests.desk.authenticators import code_of, set_up
@@ -143,8 +145,9 @@ def test_guesses_are_few(app: Flask, outside: Desk) -> None:
 
 
 def test_a_new_operator_sets_up_an_authenticator_with_a_code_to_their_phone(
-    app: Flask, people: People, outside: Desk
+    app: Flask, people: People, outside: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(unlock, "FRESH_SECONDS", 0)
     assert "login code goes to your own phone" in outside.read("/admin/unlock")
     assert at_the_door(outside, "/admin/unlock/send").status_code == 200
     page = at_the_door(outside, "/admin/unlock/begin", code=people.sent_code()).text
@@ -163,7 +166,21 @@ def test_a_new_operator_sets_up_an_authenticator_with_a_code_to_their_phone(
     assert not [code for code in (*codes, secret) if code in " ".join([*stored, logged])]
 
 
-def test_a_stolen_session_sets_nothing_up(app: Flask, outside: Desk) -> None:
+def test_whoever_has_just_logged_in_needs_no_second_message(app: Flask, people: People) -> None:
+    person = people.log_in("13800138000")
+    with app.app_context():
+        grant_role(person.id)
+        db.session.remove()
+    desk = Desk(person)
+    page = at_the_door(desk, "/admin/unlock/begin").text
+    assert re.findall(r"<code>([A-Z2-7]{32})</code>", page)
+    assert at_the_door(desk, "/admin/unlock/confirm", code=shown(app, desk)).status_code == 200
+    assert desk.get("/admin").status_code == 200
+
+
+def test_a_stolen_session_sets_nothing_up(app: Flask, outside: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unlock, "FRESH_SECONDS", 0)
+    assert at_the_door(outside, "/admin/unlock/begin").status_code == 403
     assert at_the_door(outside, "/admin/unlock/begin", code="000000").status_code == 400
     assert at_the_door(outside, "/admin/unlock/confirm", code="000000").status_code == 404
     with app.app_context():
@@ -185,12 +202,13 @@ def test_the_role_takes_the_authenticator_with_it(app: Flask, people: People, de
 
 
 def test_a_lost_authenticator_is_forgotten_by_the_command(app: Flask, outside: Desk) -> None:
+    assert "Next step" in outside.read("/admin/unlock")
     set_up_for(app, outside)
     runner = app.test_cli_runner()
     result = runner.invoke(args=["reset-second-factor", outside.person.phone])
     assert (result.exit_code, "forgotten" in result.output) == (0, True)
     assert runner.invoke(args=["reset-second-factor", outside.person.phone]).exit_code == 1
-    assert "login code goes to your own phone" in outside.read("/admin/unlock")
+    assert "Next step" in outside.read("/admin/unlock")
 
 
 def test_another_secret_key_opens_nothing_and_breaks_nothing(

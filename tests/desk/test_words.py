@@ -25,6 +25,7 @@ from swiper.desk.schemas import (
     PeopleQuery,
     SaleIn,
     SearchIn,
+    SetupIn,
     SuspensionIn,
 )
 from swiper.messages import ZH as API_ZH
@@ -35,7 +36,7 @@ from tests.factories import People
 
 TEMPLATES = sorted((ROOT / "swiper/desk/templates").rglob("*.html"))
 VIEWS = sorted((ROOT / "swiper/desk/views").glob("*.py"))
-FORMS = (CodeIn, SuspensionIn, BanIn, NetworkIn, LevelIn, SaleIn, SearchIn)
+FORMS = (CodeIn, SetupIn, SuspensionIn, BanIn, NetworkIn, LevelIn, SaleIn, SearchIn)
 QUERIES = (PeopleQuery, OrdersQuery, ActionsQuery, DaysQuery)
 # The same in both languages.
 NAMES = {"Swiper", "· Swiper", "English", "中文", "p95"}

@@ -8,6 +8,7 @@ from swiper.extensions import db, redis
 
 # What is only remembered for speed, and the count of what an address has tried.
 FLEETING = (b"login:ip:", b"cache2:", b"limit", b"LIMIT")
+COUNTED = (b":answer:", b":desk-attempts")
 
 
 def snapshot(app: Flask) -> dict[Any, Any]:
@@ -18,7 +19,11 @@ def snapshot(app: Flask) -> dict[Any, Any]:
             for table in db.metadata.sorted_tables:
                 rows = connection.exec_driver_sql(f"SELECT * FROM {table.name}").all()
                 state[table.name] = sorted(repr(tuple(row)) for row in rows)
-        keys = [key for key in redis.client.keys("*") if not key.startswith(FLEETING) and b":answer:" not in key]
+        keys = [
+            key
+            for key in redis.client.keys("*")
+            if not key.startswith(FLEETING) and b":answer:" not in key and b":desk-attempts" not in key
+        ]
         pipe = redis.client.pipeline()
         for key in keys:
             pipe.dump(key)

@@ -1,6 +1,7 @@
 """The door of the desk: a second factor for each session, and setting one up with a fresh login code."""
 
 import re
+import time
 from typing import Any
 
 import segno
@@ -14,7 +15,9 @@ from swiper.errors import ApiError, CodeError, NotFoundError, RateLimitedError
 from swiper.security_log import SecurityEvent, record_event, refusals_recorded
 from swiper.tasking import enqueue_soon
 
-_code = schemas.CodeIn()
+_code, _setup = schemas.CodeIn(), schemas.SetupIn()
+# Whoever has just logged in has just shown that the phone is theirs.
+FRESH_SECONDS = 600
 REFUSALS: dict[type[ApiError], SecurityEvent] = {
     CodeError: SecurityEvent.SECOND_FACTOR_FAILED,
     RateLimitedError: SecurityEvent.LOCKED_OUT,
@@ -35,7 +38,7 @@ def show_unlock() -> Any:
     """Ask for a code of the authenticator; whoever has none is led to set one up."""
     if second_factor.has_factor(g.operator.id):
         return show("unlock.html", following=request.args.get("next", ""))
-    return show("enrol.html", step="ask")
+    return show("enrol.html", step="begin" if _is_fresh() else "ask")
 
 
 @blueprint.post("/unlock")
@@ -66,14 +69,20 @@ def send_setup_code() -> Any:
 
 @blueprint.post("/unlock/begin")
 def begin_setup() -> Any:
-    """Show the secret of a new authenticator to whoever has the code that was sent."""
+    """Show the secret of a new authenticator to whoever has just logged in, or has the code that was sent."""
     _require_none()
-    given = _code.load(request.form)
+    given = _setup.load(request.form)
     uid = g.operator.id
+    if _is_fresh():
+        return _show_secret(second_factor.begin(uid))
     with refusals_recorded(REFUSALS, _whose):
         second_factor.count_attempt(uid)
         secret = accounts.confirm(own_account(uid).phone, given["code"], lambda: second_factor.begin(uid))
     return _show_secret(secret)
+
+
+def _is_fresh() -> bool:
+    return time.time() - session.get("made_at", 0) < FRESH_SECONDS
 
 
 def _show_secret(secret: str) -> Any:
