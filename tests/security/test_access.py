@@ -113,7 +113,6 @@ GET    /admin/orders/<id:order_id>                      302      1009  1009  100
 GET    /admin/actions                                   302      1009  1009  1009  1009  1009  1009      1010   page
 GET    /admin/unlock                                    302      1009  1009  1009  1009  1009  1009      1010   page
 POST   /admin/unlock                                    302      1009  1009  1009  1009  1009  1009      1010   400
-POST   /admin/unlock/send                               302      1009  1009  1009  1009  1009  1009      1010   page
 POST   /admin/unlock/begin                              302      1009  1009  1009  1009  1009  1009      1010   page
 POST   /admin/unlock/confirm                            302      1009  1009  1009  1009  1009  1009      1010   400
 POST   /admin/lock                                      302      1009  1009  1009  1009  1009  1009      1010   303
@@ -121,6 +120,7 @@ POST   /admin/lock                                      302      1009  1009  100
 POST   /api/user/logout                                 1001     0     0     0     0     0     1010      1010   0
 DELETE /api/user/account +no_code                       1001     1017  1017  1017  1017  1017  1010      1010   1017
 DELETE /api/user/account                                1001     0     0     0     0     0     1010      1010   1005
+POST   /admin/unlock/send                               302      302   302   302   302   302   1009      1010   page
 """
 
 ROLES = TABLE.split("\n")[1].split()
@@ -264,7 +264,7 @@ def form(**fields: str) -> Callable[[World], dict[str, Any]]:
     """What a form of the desk sends; those who cannot see one have no token."""
 
     def filled_in(world: World) -> dict[str, Any]:
-        found = re.search('name="form_token" value="([^"]+)"', world.caller.get("/admin/people").text)
+        found = re.search('name="form_token" value="([^"]+)"', world.caller.get("/admin/unlock").text)
         return {"data": fields | ({"form_token": found[1]} if found else {})}
 
     return filled_in

@@ -82,7 +82,8 @@ def begin_setup() -> Any:
 
 
 def _is_fresh() -> bool:
-    return time.time() - session.get("made_at", 0) < FRESH_SECONDS
+    made_at: float = session.get("made_at", 0)
+    return time.time() - made_at < FRESH_SECONDS
 
 
 def _show_secret(secret: str) -> Any:
