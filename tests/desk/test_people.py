@@ -308,4 +308,4 @@ def test_sex_and_birthday_are_corrected_at_the_desk(app: Flask, people: People, 
     assert changed == [("correct_profile", str(person.id))] * 2
     for wrong in ({"sex": "any"}, {"birthday": "2024-01-01"}, {"birthday": "soon"}):
         assert desk.post(f"/admin/people/{person.id}/correct", **wrong).status_code == 422
-    assert len(actions(app)) == 2
+    assert [line for line in actions(app) if line[0] != "open_person"] == changed
