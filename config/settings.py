@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     sms_global_per_day: int = 50_000
     login_per_ip_per_minute: int = 600
     uploads_per_user_per_hour: int = 60
+    export_seconds: int = Field(3_600, ge=1)
 
     sms_providers: CommaList = ["console"]
     sms_timeout_seconds: float = 4.0

@@ -73,7 +73,11 @@ class Blueprint(APIBlueprint):
         def decorate(view: Callable[..., Any]) -> Any:
             @functools.wraps(view)
             def respond(*args: Any, **kwargs: Any) -> Response:
-                data = view(*args, **kwargs)["data"]
+                answer = view(*args, **kwargs)
+                if isinstance(answer, Response):
+                    # A stream, which has gone through the schema piece by piece.
+                    return answer
+                data = answer["data"]
                 return _response(dump(data) if dump else data, status_code)
 
             # The wrappers that this makes would do on each request what `respond` has done.

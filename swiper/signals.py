@@ -14,5 +14,5 @@ vip_changed = _signals.signal("vip-changed", "A membership was granted, extended
 status_changed = _signals.signal("status-changed", "An account was suspended or admitted again: uid.")
 account_deleted = _signals.signal("account-deleted", "An account is gone; remove what belongs to it: uid.")
 account_exporting = _signals.signal(
-    "account-exporting", "Sent while an export is built: uid. Receivers return a dict of what they hold."
+    "account-exporting", "Sent while an export is built: uid. Receivers return a dict of pages of rows."
 )

@@ -1,4 +1,4 @@
-"""Accounts: found or made at login, suspended, exported, deleted."""
+"""Accounts: found or made at login, suspended, deleted."""
 
 import logging
 from collections.abc import Callable
@@ -28,7 +28,6 @@ from swiper.auth.models import (
 from swiper.auth.nicknames import first_nickname
 from swiper.auth.phones import parse_code, parse_phone
 from swiper.auth.profiles import Account, assemble, forget_account, own_account
-from swiper.auth.session_list import list_sessions
 from swiper.auth.sessions import end_all_sessions
 from swiper.dialect import after_commit, again_on_conflict, insert_if_absent, now, quick_lane, transactional
 from swiper.errors import (
@@ -44,7 +43,7 @@ from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.outages import is_redis_away
 from swiper.quick_postgres import QuickLane
-from swiper.signals import account_deleted, account_exporting, status_changed
+from swiper.signals import account_deleted, status_changed
 from swiper.vip.models import Membership, Order, PaidPeriod, Ticket
 from swiper.vip.orders import release_orders_of
 from swiper.vip.quotas import Quota
@@ -241,43 +240,6 @@ def remove_owned(uid: int) -> None:
     db.session.execute(delete(User).where(User.id == uid))
     after_commit(lambda: forget_account(uid))
     after_commit(lambda: end_all_sessions(uid))
-
-
-def export_account(uid: int) -> dict[str, Any]:
-    """Everything the service holds on a user, as plain values; higher layers add their part on `account_exporting`."""
-    sessions = list_sessions(uid)
-    parts: dict[str, Any] = {
-        "account": rows_of(select(User).where(User.id == uid)),
-        "preferences": rows_of(select(Preferences).where(Preferences.uid == uid)),
-        "profile_changes": rows_of(select(ProfileChange).where(ProfileChange.uid == uid)),
-        "uploads": rows_of(select(Upload).where(Upload.uid == uid)),
-        "membership": rows_of(select(Membership).where(Membership.uid == uid)),
-        "paid_periods": rows_of(select(PaidPeriod).where(PaidPeriod.uid == uid)),
-        "orders": rows_of(select(Order).where(Order.uid == uid)),
-        "tickets": rows_of(select(Ticket).where(Ticket.uid == uid)),
-        "quotas": rows_of(select(Quota).where(Quota.uid == uid)),
-        "operator": rows_of(select(Operator).where(Operator.uid == uid)),
-        "open_sessions": len(sessions),
-        "sessions": [{name: _plain(value) for name, value in one.items()} for one in sessions],
-    }
-    for _, part in account_exporting.send(None, uid=uid):
-        parts |= part
-    return parts
-
-
-def rows_of(query: Any) -> list[dict[str, Any]]:
-    """The rows of one model as dictionaries that JSON can carry; ids become strings."""
-    return [
-        {column.key: _plain(getattr(row, column.key)) for column in row.__table__.columns}
-        for row in db.session.scalars(query)
-    ]
-
-
-def _plain(value: Any) -> Any:
-    convert: Callable[[], Any] | None = getattr(value, "isoformat", None)
-    if convert:
-        return convert()
-    return str(value) if isinstance(value, int) and value > 2**53 else value
 
 
 def old_tombstones(limit: Any) -> list[int]:

@@ -7,9 +7,20 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from flask import current_app, g, request, session
+from flask import Response, current_app, g, jsonify, request, session, stream_with_context
 
-from swiper.auth import accounts, codes, profile_changes, profiles, schemas, session_list, sessions, tasks, uploads
+from swiper.auth import (
+    accounts,
+    codes,
+    exports,
+    profile_changes,
+    profiles,
+    schemas,
+    session_list,
+    sessions,
+    tasks,
+    uploads,
+)
 from swiper.auth.devices import describe_device
 from swiper.auth.models import UploadKind
 from swiper.auth.phones import describe_number
@@ -247,19 +258,26 @@ def _confirmed(code: str, act: Callable[[], Any]) -> Any:
         return accounts.confirm(g.account.phone, code, act)
 
 
+def _export(code: str) -> Any:
+    pieces = _confirmed(code, lambda: exports.begin_export(g.uid))
+    if current_app.debug:
+        return jsonify(msgspec.json.decode(b"".join(pieces)))
+    return Response(stream_with_context(pieces), content_type=JSON)
+
+
 @blueprint.get("/export")
 @blueprint.output(schemas.ExportOut)
-def export() -> dict[str, Any]:
+def export() -> Any:
     """Everything the service holds on the caller; the header `X-Confirm-Code` carries a fresh code."""
-    return ok(_confirmed("", lambda: accounts.export_account(g.uid)))
+    return _export("")
 
 
 @blueprint.post("/export")
 @blueprint.input(schemas.ConfirmIn, location="json_or_form", arg_name="given")
 @blueprint.output(schemas.ExportOut)
-def export_by_post(given: dict[str, str]) -> dict[str, Any]:
+def export_by_post(given: dict[str, str]) -> Any:
     """The same, with the code in the body."""
-    return ok(_confirmed(given["vcode"], lambda: accounts.export_account(g.uid)))
+    return _export(given["vcode"])
 
 
 @blueprint.delete("/account")

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, union_all
 
-from swiper.auth.accounts import rows_of
+from swiper.auth.exports import rows_of
 from swiper.auth.models import Discovery, Status, User
 from swiper.auth.profiles import Account, cards_of
 from swiper.dialect import after_commit, transactional

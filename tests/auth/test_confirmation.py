@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
-from swiper.auth import accounts
+from swiper.auth import accounts, exports
 from swiper.auth.codes import restore_code
 from swiper.extensions import redis
 from tests.factories import People, Person, at_once, client_holding, sid_of
@@ -131,7 +131,7 @@ def test_the_code_of_somebody_else_s_number_counts_for_nothing(app: Flask, peopl
 def test_one_code_serves_one_of_many_requests_at_once(app: Flask, person: Person) -> None:
     code = person.fresh_code()
     clients = [client_holding(app, sid_of(person.client)) for _ in range(8)]
-    options = {"headers": {"X-Confirm-Code": code}}
+    options = {"headers": {"X-Confirm-Code": code}, "buffered": True}
     answers = at_once([lambda client=client: client.get("/api/user/export", **options) for client in clients])
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
 
@@ -146,8 +146,8 @@ def test_a_code_is_not_spent_by_what_could_not_be_done(
         raise OperationalError("SELECT", {}, Exception("the server went away"))
 
     with monkeypatch.context() as patch:
-        for name in ("export_account", "delete_account"):
-            patch.setattr(accounts, name, fail)
+        patch.setattr(exports, "begin_export", fail)
+        patch.setattr(accounts, "delete_account", fail)
         assert ask(person, method, path, code).status_code in (500, 503)
     assert has_code(person)
     assert ask(person, method, path, code).status_code == 200
