@@ -174,7 +174,10 @@ class Lab:
         self.nginx.wait_for(lambda: answers_at(self.front), "nginx does not serve")
 
     def _settings(self) -> Settings:
-        """Production's defaults; set is only what production refuses to start without, and fewer log lines of ours."""
+        """Production's defaults; set is only what production refuses to start without, and fewer log lines of ours.
+
+        Nobody uses the codes that are asked for here, so the brake and the proof of work are off.
+        """
         aliyun, ronglian = self.gateways
         credentials: dict[str, Any] = dict.fromkeys(NEEDED_BY_PROVIDERS, "pretended")
         return Settings(
@@ -193,6 +196,8 @@ class Lab:
             aliyun_sms_endpoint=aliyun.address,
             aliyun_sms_protocol="HTTP",
             ronglian_base_url=f"http://{ronglian.address}",
+            sms_brake_percent=0,
+            proof_of_work_percent=100,
             log_level="WARNING",
             **credentials,
         )
@@ -204,7 +209,8 @@ class Lab:
             name.upper(): getattr(self.settings, name)
             for name in (
                 *("web_concurrency", "trusted_proxies", "payment_provider", "aliyun_sms_endpoint"),
-                *("aliyun_sms_protocol", "ronglian_base_url", *NEEDED_BY_PROVIDERS),
+                *("aliyun_sms_protocol", "ronglian_base_url", "sms_brake_percent", "proof_of_work_percent"),
+                *NEEDED_BY_PROVIDERS,
             )
         }
         defaults = dict.fromkeys(("LOCAL_REFRESH_SECONDS", "ROBOTS_ANSWER_PERCENT"), "")

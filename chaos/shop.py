@@ -13,7 +13,7 @@ from chaos.lab import Lab
 from chaos.providers import AliyunGateway, Gateway, Message, RonglianGateway
 from chaos.site import Site
 from chaos.volley import Answer, Shot
-from swiper.auth.codes import _keys
+from swiper.auth.challenges import keys_of
 from swiper.extensions import redis
 
 NEEDED_BY_PROVIDERS = (
@@ -116,7 +116,7 @@ class Shop:
     def holds_code(self, phone: str) -> bool:
         """True while Redis knows a code of this number."""
         with self.site.app.app_context():
-            return bool(redis.client.exists(_keys(phone)[3]))
+            return bool(redis.client.exists(keys_of(phone)[0]))
 
     def log_in(self, phone: str, code: str) -> Answer:
         """Try a code."""

@@ -30,7 +30,15 @@ from tests.front import render, start_nginx
 from tests.processes import BIN, Program, answers_at, environment_of, free_port, gunicorn
 
 # Limits that stand in the way of experiments about something else.
-GENEROUS = {"sms_per_ip_per_day": 1_000_000, "sms_global_per_day": 10_000_000, "login_per_ip_per_minute": 1_000_000}
+GENEROUS = {
+    "sms_per_ip_per_day": 1_000_000,
+    "sms_per_net24_per_day": 1_000_000,
+    "sms_global_per_day": 10_000_000,
+    "sms_reserve_percent": 0,
+    "sms_brake_percent": 0,
+    "proof_of_work_percent": 100,
+    "login_per_ip_per_minute": 1_000_000,
+}
 SECRET = "chaos-" * 8
 # Ids in one statement.
 LEVELLED_AT_ONCE = 1_000

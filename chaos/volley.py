@@ -150,5 +150,8 @@ def _read(connection: socket.socket, seconds: float) -> Answer:
         body = response.read()
     except (OSError, HTTPException) as error:
         return Answer.none(error)
-    headers = {name.lower(): value for name, value in response.getheaders()}
+    # Several of one name, such as cookies, are joined with the first one first.
+    headers: dict[str, str] = {}
+    for name, value in response.getheaders():
+        headers[name.lower()] = ", ".join([*filter(None, [headers.get(name.lower())]), value])
     return Answer(response.status, headers, body, seconds)

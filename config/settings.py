@@ -13,6 +13,7 @@ from tempfile import gettempdir
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -89,10 +90,23 @@ class Settings(BaseSettings):
     code_ttl_seconds: int = Field(600, ge=60)
     code_resend_seconds: int = Field(60, ge=1)
     code_max_guesses: int = Field(5, ge=1)
+    code_challenges: int = Field(4, ge=1, le=20)
+    sms_countries: CommaList = []
     sms_per_number_per_hour: int = 5
     sms_per_number_per_day: int = 10
+    sms_per_own_device_per_day: int = Field(3, ge=0)
     sms_per_ip_per_day: int = 200
+    sms_per_net24_per_day: int = Field(2_000, ge=0)
+    sms_per_net56_per_day: int = Field(400, ge=0)
+    sms_per_net48_per_day: int = Field(1_000, ge=0)
+    sms_per_country_per_day: int = Field(2_000, ge=0)
     sms_global_per_day: int = 50_000
+    sms_reserve_percent: int = Field(20, ge=0, le=90)
+    sms_brake_codes: int = Field(200, ge=1)
+    sms_brake_percent: int = Field(20, ge=0, le=100)
+    sms_brake_per_minute: int = Field(30, ge=1)
+    proof_of_work_percent: int = Field(50, ge=0, le=100)
+    proof_of_work_tries: int = Field(300_000, ge=1, le=100_000_000)
     login_per_ip_per_minute: int = 600
     uploads_per_user_per_hour: int = 60
     export_seconds: int = Field(3_600, ge=1)
@@ -162,6 +176,7 @@ class Settings(BaseSettings):
         "database_replica_urls",
         "cache_memcached_servers",
         "cors_origins",
+        "sms_countries",
         "sms_providers",
         "reserved_nicknames",
         mode="before",
@@ -201,6 +216,16 @@ class Settings(BaseSettings):
         """A wrong zone name stops the start, not the first quota at midnight."""
         ZoneInfo(value)
         return value
+
+    @field_validator("sms_countries")
+    @classmethod
+    def check_countries(cls, value: list[str]) -> list[str]:
+        """A country that the phone library does not know would never be sent to."""
+        regions = [region.upper() for region in value]
+        unknown = sorted(set(regions) - SUPPORTED_REGIONS)
+        if unknown:
+            raise ValueError(f"SMS_COUNTRIES names no country: {', '.join(unknown)}")
+        return regions
 
     @field_validator("cache_type")
     @classmethod

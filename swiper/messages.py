@@ -56,6 +56,8 @@ ZH: Mapping[str, str] = {
         "此号码可能指两个号码：请将加号写作 %2B，或以 00 和国家代码开头。"
     ),
     "No provider sends to this country.": "暂不支持向该国家或地区发送短信。",
+    "Codes are not sent to this country.": "暂不支持向该国家或地区发送验证码。",
+    "Codes are not sent to this kind of number.": "暂不支持向此类号码发送验证码。",
     "Not a valid file.": "必须是文件。",
     "Invalid input type.": "输入类型有误。",
     "Out of range.": "超出允许范围。",

@@ -57,8 +57,10 @@ SWEPT_AT_ONCE = 1_000
 CODE_IN_DOUBT = "The service is not available right now. The code may be used up; if it is refused, ask for a new one."
 
 
-def log_in(phonenum: str, code: str, open_session: Callable[[Account], R]) -> R:
+def log_in(phonenum: str, code: str, open_session: Callable[[Account], R], challenge: str = "") -> R:
     """What `open_session` makes of the account that a right code opens; the account is made at the first login.
+
+    `challenge` came when the code was asked for.
 
     Raises ParamError for a bad number, CodeError for a wrong, expired, used or locked code, BannedError for a suspended
     account, LoginError for one that is deleted at this moment. When the login fails after the code was consumed, the
@@ -68,7 +70,7 @@ def log_in(phonenum: str, code: str, open_session: Callable[[Account], R]) -> R:
     if digits is None:
         # What can be no code costs no guess.
         raise CodeError()
-    rest_ms = _redeem(phone, digits)
+    rest_ms = _redeem(phone, digits, challenge)
     try:
         account = find_or_create(phone)
         if account.status is not Status.SUSPENDED:
@@ -79,9 +81,9 @@ def log_in(phonenum: str, code: str, open_session: Callable[[Account], R]) -> R:
     raise BannedError()
 
 
-def _redeem(phone: str, code: str) -> int:
+def _redeem(phone: str, code: str, challenge: str) -> int:
     try:
-        rest_ms = redeem_code(phone, code)
+        rest_ms = redeem_code(phone, code, challenge)
     except RedisError as error:
         if is_redis_away(error):
             raise UnavailableError(CODE_IN_DOUBT) from error

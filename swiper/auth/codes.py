@@ -15,179 +15,122 @@ from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import delete, select, update
 
 from swiper import sms
-from swiper.auth import quick
-from swiper.auth.models import SmsOutbox
-from swiper.auth.phones import keyed_digest, parse_phone
-from swiper.bans.services import client_network
+from swiper.auth import code_budgets, quick
+from swiper.auth.challenges import (
+    NEW,
+    REFUSED,
+    Asker,
+    Delivery,
+    Issue,
+    IssuedCode,
+    digest_of,
+    is_open,
+    live_codes,
+    new_challenge,
+    store_code,
+    unuse_code,
+    use_code,
+    withdraw_code,
+)
+from swiper.auth.code_budgets import Spending
+from swiper.auth.destinations import find_country
+from swiper.auth.known_devices import is_known_device
+from swiper.auth.models import Phone, SmsOutbox
+from swiper.auth.phones import parse_phone
 from swiper.dialect import again_on_conflict, insert_if_absent, now, quick_lane, transactional
-from swiper.errors import ParamError, RateLimitedError
-from swiper.extensions import db, redis, this_app
+from swiper.errors import ParamError
+from swiper.extensions import db, this_app
 from swiper.ids import new_id
-from swiper.quick_redis import once
 from swiper.signals import code_issued
 
 log = logging.getLogger(__name__)
 
-MINUTE_MS = 60_000
-DAY_MS = 86_400_000
 # What a claim allows beside the waiting for the providers.
 CLAIM_MARGIN_SECONDS = 4.0
 
-# KEYS: lock, hour count, day count. ARGV: lock ms, hourly limit, daily limit. Returns 0, or ms to wait.
-RESERVE_NUMBER = """
-local waits = redis.call('PTTL', KEYS[1])
-if waits > 0 then return waits end
-for i = 2, 3 do
-  if tonumber(redis.call('GET', KEYS[i]) or '0') >= tonumber(ARGV[i]) then
-    return math.max(1, redis.call('PTTL', KEYS[i]))
-  end
-end
-redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
-local windows = {0, 3600000, 86400000}
-for i = 2, 3 do
-  if redis.call('INCR', KEYS[i]) == 1 then redis.call('PEXPIRE', KEYS[i], windows[i]) end
-end
-return 0
-"""
-# KEYS: counters. Takes one off each; a counter that ran out meanwhile would come to life again without an end.
-UNCOUNT = """
-for _, key in ipairs(KEYS) do
-  if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
-end
-return 0
-"""
-# KEYS: counter. ARGV: limit, window ms. Returns 0 when counted, or ms to wait.
-COUNT_WITHIN = """
-if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then
-  return math.max(1, redis.call('PTTL', KEYS[1]))
-end
-if redis.call('INCR', KEYS[1]) == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return 0
-"""
-# KEYS: code. ARGV: digest, allowed guesses. Returns the ms that a right code still had, or 0.
-REDEEM = """
-local digest = redis.call('HGET', KEYS[1], 'digest')
-if not digest then return 0 end
-local guesses = redis.call('HINCRBY', KEYS[1], 'guesses', 1)
-if digest == ARGV[1] and guesses <= tonumber(ARGV[2]) then
-  local rest = redis.call('PTTL', KEYS[1])
-  redis.call('DEL', KEYS[1])
-  return math.max(1, rest)
-end
-if guesses >= tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) end
-return 0
-"""
-# KEYS: code. ARGV: digest, ms. Stores a code in place of any other.
-STORE = """
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'guesses', 0)
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 0
-"""
-# The same unless there is one.
-RESTORE = f"if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end\n{STORE}"
 
+def issue_code(
+    phonenum: str, remote_addr: str, *, challenge: str = "", devices: str = "", proof: str = "", purpose: str = "login"
+) -> IssuedCode:
+    """Make a code for a number and put it into the outbox, or join the asker to the code that was sent last.
 
-def _keys(phone: str) -> list[str]:
-    """Lock, hour count, day count and code of one number: one hash tag, so one slot of a cluster."""
-    tag = keyed_digest("phone", phone)[:32]
-    return [f"{{p:{tag}}}:{part}" for part in ("lock", "hour", "day", "code")]
-
-
-def _digest(phone: str, code: str) -> str:
-    return keyed_digest("code", f"{phone}:{code}")
-
-
-def issue_code(phonenum: str, remote_addr: str) -> int:
-    """Make a code for a number and put it into the outbox; the outbox id is returned, for the task that sends it.
-
-    Raises ParamError for a bad number or one that no provider sends to, RateLimitedError when a budget is used up.
-    When anything fails on the way, the budgets are as before and no code is valid.
+    `challenge` and `devices` are what earlier answers have given to this client, `proof` is a solved proof of work; a
+    code for one `purpose` opens nothing else. Raises ParamError for a bad number or one that codes are not sent to,
+    RateLimitedError when a budget is used up, ChallengeError when a proof of work is asked for. When anything fails on
+    the way, the budgets are as before and no code is valid.
     """
     phone = parse_phone(phonenum)
+    country, is_own = find_country(phone), is_known_device(devices, phone)
     if not sms.can_send_to(phone):
         raise ParamError(errors={"phonenum": ["No provider sends to this country."]})
-    keys, budgets = _keys(phone), _budgets(remote_addr)
-    _reserve(keys, budgets)
-    code = f"{secrets.randbelow(1_000_000):06d}"
+    asker = Asker(challenge, code_budgets.network_digest(remote_addr), is_own)
+    spending = code_budgets.spend(phone, country, remote_addr, proof, is_own=is_own)
+    issue: Issue | None = None
     try:
-        lifetime_ms = this_app().config["CODE_TTL_SECONDS"] * 1000
-        redis.client.eval(STORE, 1, keys[3], _digest(phone, code), lifetime_ms)
-        outbox_id = _put_into_outbox(phone, code)
+        is_for_nobody = spending.is_accounts_only and not _settle_reserve(spending, phone)
+        code, fresh = f"{secrets.randbelow(1_000_000):06d}", new_challenge()
+        issue = store_code(phone, digest_of(phone, code, purpose), fresh, asker)
+        if issue.kind == REFUSED:
+            code_budgets.require_no_wait(issue.wait_ms)
+        outbox_id = _put_into_outbox(phone, code, purpose, is_for_nobody) if issue.kind == NEW else None
     except Exception:
-        _take_back(keys, [key for key, _ in budgets], is_stored=True)
+        _take_back(phone, issue, spending)
         raise
-    code_issued.send(None, outbox_id=outbox_id)
-    return outbox_id
+    return _announce(issue, spending, fresh, outbox_id)
 
 
-def _budgets(remote_addr: str) -> list[tuple[str, int]]:
-    config = this_app().config
-    return [
-        (f"sms:ip:{_address_digest(remote_addr)}", config["SMS_PER_IP_PER_DAY"]),
-        ("sms:all", config["SMS_GLOBAL_PER_DAY"]),
-    ]
+def _settle_reserve(spending: Spending, phone: str) -> bool:
+    has_account = db.session.scalar(select(Phone.uid).where(Phone.phone == phone)) is not None
+    code_budgets.settle_reserve(spending, has_account)
+    return has_account
 
 
-def count_guess(remote_addr: str) -> None:
-    """Count one attempt at a login against its address. Raises RateLimitedError when the minute's are used up."""
-    key = f"login:ip:{_address_digest(remote_addr)}"
-    limit = this_app().config["LOGIN_PER_IP_PER_MINUTE"]
-    _require_no_wait(redis.client.eval_once(COUNT_WITHIN, [key], limit, MINUTE_MS))
+def _take_back(phone: str, issue: Issue | None, spending: Spending) -> None:
+    """Undo a request that failed; where Redis is away the counts simply run out."""
+    code_budgets.give_back(spending)
+    if issue is not None and issue.kind == NEW:
+        try:
+            withdraw_code(phone, issue.code_id)
+        except Exception as error:
+            log.warning("a code could not be taken back: %s", type(error).__name__)
 
 
-def _require_no_wait(milliseconds: int) -> None:
-    """Raise RateLimitedError where a budget's script has answered that there is a time to wait."""
-    if milliseconds:
-        raise RateLimitedError(milliseconds / 1000)
+def _announce(issue: Issue, spending: Spending, challenge: str, outbox_id: int | None) -> IssuedCode:
+    delivery = Delivery.ACCOUNTS_ONLY if spending.is_accounts_only else Delivery.SENT
+    if outbox_id is None:
+        code_budgets.give_back(spending)
+        delivery = Delivery.SENT_BEFORE
+    else:
+        code_issued.send(None, outbox_id=outbox_id)
+    return IssuedCode(outbox_id, challenge, -(-issue.lives_ms // 1000), -(-issue.wait_ms // 1000), delivery)
 
 
-def _address_digest(remote_addr: str) -> str:
-    return keyed_digest("ip", client_network(remote_addr))[:32]
+def redeem_code(phone: str, code: str, challenge: str = "", *, purpose: str = "login") -> int:
+    """Consume a code of a number: the milliseconds it still had when `code` is right, otherwise 0.
+
+    Each call counts as a guess of `challenge`, or of the number where no such challenge is known; after
+    `CODE_MAX_GUESSES` this way to the code is closed. One script compares, counts and consumes, so a code logs in once,
+    however many ask at the same moment.
+    """
+    rest_ms = use_code(phone, digest_of(phone, code, purpose), challenge)
+    if rest_ms:
+        code_budgets.count_used()
+    return rest_ms
 
 
-def _reserve(keys: list[str], budgets: list[tuple[str, int]]) -> None:
-    """Count this request against the number, then the address and everybody; all or nothing."""
-    config = this_app().config
-    limits = (
-        config["CODE_RESEND_SECONDS"] * 1000,
-        config["SMS_PER_NUMBER_PER_HOUR"],
-        config["SMS_PER_NUMBER_PER_DAY"],
-    )
-    _require_no_wait(redis.client.eval_once(RESERVE_NUMBER, keys[:3], *limits))
-    counted: list[str] = []
-    try:
-        counts = [once(COUNT_WITHIN, [key], limit, DAY_MS) for key, limit in budgets]
-        answers = redis.client.execute_together(*counts)
-        counted = [key for (key, _), answer in zip(budgets, answers, strict=True) if answer == 0]
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-            _require_no_wait(answer)
-    except Exception:
-        _take_back(keys, counted)
-        raise
+def restore_code(phone: str, code: str, rest_ms: int, *, purpose: str = "login") -> None:
+    """Make a redeemed code valid again for the time it had left, since its login could not be completed."""
+    unuse_code(phone, digest_of(phone, code, purpose), rest_ms)
 
 
-def _take_back(keys: list[str], counters: list[str], *, is_stored: bool = False) -> None:
-    """Undo a reservation, and the code that was stored under it; where Redis is away it simply runs out."""
-    lock, hour, day, code = keys
-    try:
-        redis.client.delete(lock, *([code] if is_stored else []))
-        redis.client.eval_once(UNCOUNT, [hour, day])
-        for key in counters:
-            redis.client.eval_once(UNCOUNT, [key])
-    except Exception as error:
-        log.warning("a reservation for a code could not be taken back: %s", type(error).__name__)
-
-
-def _put_into_outbox(phone: str, code: str) -> int:
+def _put_into_outbox(phone: str, code: str, purpose: str, is_for_nobody: bool) -> int:
+    """Store what the sender needs. A row `is_for_nobody` is claimed to its end: it costs the same time, and no SMS."""
     moment, lifetime = now(), timedelta(seconds=this_app().config["CODE_TTL_SECONDS"])
     row: dict[str, Any] = {
         "id": new_id(),
         "phone": phone,
-        "sealed_code": _vault().encrypt(code.encode()).decode(),
-        "claimed_until": moment,
+        "sealed_code": _vault().encrypt(_to_seal(code, purpose).encode()).decode(),
+        "claimed_until": moment + lifetime if is_for_nobody else moment,
         "expires_at": moment + lifetime,
     }
     lane = quick_lane()
@@ -196,6 +139,11 @@ def _put_into_outbox(phone: str, code: str) -> int:
     else:
         again_on_conflict("put_into_outbox", lambda: (lane.ask((quick.PUT_INTO_OUTBOX, [*row.values()])), []))
     return int(row["id"])
+
+
+def _to_seal(code: str, purpose: str) -> str:
+    # The release before knows codes for logins only.
+    return code if purpose == "login" else f"{code} {purpose}"
 
 
 @transactional
@@ -212,24 +160,6 @@ def _vault_of(secret_key: str) -> Fernet:
     return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"sms outbox:" + secret_key.encode()).digest()))
 
 
-def redeem_code(phone: str, code: str) -> int:
-    """Consume the code of a number: the milliseconds it still had when `code` is right, otherwise 0.
-
-    Each call counts as a guess; after `CODE_MAX_GUESSES` the code is dead. One script compares, counts and consumes, so
-    a code logs in once, however many ask at the same moment.
-    """
-    guesses = this_app().config["CODE_MAX_GUESSES"]
-    return int(redis.client.eval_once(REDEEM, [_keys(phone)[3]], _digest(phone, code), guesses))
-
-
-def restore_code(phone: str, code: str, rest_ms: int) -> None:
-    """Make a redeemed code valid again for the time it had left, since its login could not be completed.
-
-    A code that was issued meanwhile stays.
-    """
-    redis.client.eval(RESTORE, 1, _keys(phone)[3], _digest(phone, code), rest_ms)
-
-
 def deliver_code(outbox_id: int) -> bool:
     """Send one waiting code and forget it; False when it is gone, claimed by another worker, or no longer valid.
 
@@ -238,9 +168,10 @@ def deliver_code(outbox_id: int) -> bool:
     claimed = _claim(outbox_id)
     if claimed is None:
         return False
-    phone, code = claimed
+    phone, sealed = claimed
+    code, _, purpose = (sealed or "").partition(" ")
     try:
-        if code is not None and _is_current(phone, code):
+        if code and _is_current(phone, code, purpose or "login"):
             sms.send_sms(phone, code)
     except Exception:
         _unclaim(outbox_id)
@@ -249,10 +180,10 @@ def deliver_code(outbox_id: int) -> bool:
     return True
 
 
-def _is_current(phone: str, code: str) -> bool:
+def _is_current(phone: str, code: str, purpose: str) -> bool:
     """False once the code was used, has died, or was replaced by a newer one: nobody should get it any more."""
-    stored = redis.client.hget(_keys(phone)[3], "digest")
-    return stored == _digest(phone, code).encode()
+    digest = digest_of(phone, code, purpose)
+    return any(known["digest"] == digest and is_open(known) for known in live_codes(phone))
 
 
 def claim_seconds() -> float:
@@ -264,7 +195,10 @@ def claim_seconds() -> float:
 
 @transactional
 def _claim(outbox_id: int) -> tuple[str, str | None] | None:
-    """Number and code of a waiting row, which is ours for `claim_seconds`; no code where it cannot be read."""
+    """Number and code (with its purpose) of a waiting row, which is ours for `claim_seconds`.
+
+    No code where it cannot be read.
+    """
     moment = now()
     row = db.session.get(SmsOutbox, outbox_id, with_for_update=True, populate_existing=True)
     if row is None or row.claimed_until > moment or row.expires_at <= moment:

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from flask import Response, current_app, g, jsonify, request, session, stream_with_context
+from flask import Response, after_this_request, current_app, g, jsonify, request, session, stream_with_context
 
 from swiper.auth import (
     accounts,
@@ -21,7 +21,9 @@ from swiper.auth import (
     tasks,
     uploads,
 )
+from swiper.auth.code_budgets import count_guess
 from swiper.auth.devices import describe_device
+from swiper.auth.known_devices import VALID_SECONDS, remember_device
 from swiper.auth.models import UploadKind
 from swiper.auth.phones import describe_number
 from swiper.blueprints import FORM, JSON, Blueprint, compile_schema, quick_match
@@ -43,6 +45,7 @@ LOGIN_REFUSALS: dict[type[ApiError], SecurityEvent] = {
 }
 CODE_REFUSALS: dict[type[ApiError], SecurityEvent] = {RateLimitedError: SecurityEvent.CODE_REFUSED}
 LOGIN_WHITELIST = frozenset({"verify", "verify_by_get", "login"})
+CHALLENGE_COOKIE, DEVICE_COOKIE, COOKIE_PATH = "swiper_challenge", "swiper_device", "/api/user"
 # What nearly all clients send; anything else is read by the schemas.
 PHONE_IN = {
     JSON: re.compile(rb'\{"phonenum": ?"(\+?[0-9]{5,32})"\}'),
@@ -89,20 +92,48 @@ def _read_changes() -> dict[str, Any]:
     return changes
 
 
-def _send_code(phonenum: str) -> dict[str, Any]:
-    with refusals_recorded(CODE_REFUSALS, lambda: describe_number(phonenum)):
-        outbox_id = codes.issue_code(phonenum, request.remote_addr or "")
-    enqueue_soon(tasks.send_code, tasks.send_codes, outbox_id)
-    config = current_app.config
-    return ok({"expires_in": config["CODE_TTL_SECONDS"], "resend_in": config["CODE_RESEND_SECONDS"]})
+def _send_code(wanted: dict[str, str]) -> dict[str, Any]:
+    with refusals_recorded(CODE_REFUSALS, lambda: describe_number(wanted["phonenum"])):
+        issued = codes.issue_code(
+            wanted["phonenum"],
+            request.remote_addr or "",
+            challenge=_challenge(wanted),
+            devices=request.cookies.get(DEVICE_COOKIE, ""),
+            proof=wanted.get("altcha", ""),
+        )
+    if issued.outbox_id is not None:
+        enqueue_soon(tasks.send_code, tasks.send_codes, issued.outbox_id)
+    _set_cookie(CHALLENGE_COOKIE, issued.challenge, issued.expires_in)
+    return ok(issued)
+
+
+def _challenge(given: dict[str, str]) -> str:
+    return given.get("challenge") or request.cookies.get(CHALLENGE_COOKIE, "")
+
+
+def _set_cookie(name: str, value: str, seconds: int) -> None:
+    is_secure = current_app.config["SESSION_COOKIE_SECURE"]
+
+    @after_this_request
+    def set_cookie(response: Response) -> Response:
+        response.set_cookie(
+            name, value, max_age=seconds, path=COOKIE_PATH, secure=is_secure, httponly=True, samesite="Lax"
+        )
+        return response
+
+
+def _remember_device(phone: str) -> None:
+    devices = remember_device(request.cookies.get(DEVICE_COOKIE, ""), phone)
+    if devices:
+        _set_cookie(DEVICE_COOKIE, devices, VALID_SECONDS)
 
 
 @blueprint.post("/verify")
-@blueprint.input(schemas.PhoneIn, location="json_or_form", arg_name="wanted", quick=_quick_phone)
+@blueprint.input(schemas.VerifyIn, location="json_or_form", arg_name="wanted", quick=_quick_phone)
 @blueprint.output(schemas.VerifyOut)
 def verify(wanted: dict[str, str]) -> dict[str, Any]:
     """Send a 6-digit login code to a phone; the answer does not wait for the SMS."""
-    return _send_code(wanted["phonenum"])
+    return _send_code(wanted)
 
 
 def _by_get(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -121,11 +152,11 @@ def _by_get(view: Callable[..., Any]) -> Callable[..., Any]:
 
 @blueprint.get("/verify")
 @_by_get
-@blueprint.input(schemas.PhoneIn, location="query", arg_name="wanted", unknown=None)
+@blueprint.input(schemas.VerifyIn, location="query", arg_name="wanted", unknown=None)
 @blueprint.output(schemas.VerifyOut)
 def verify_by_get(wanted: dict[str, str]) -> dict[str, Any]:
     """The same for the first clients, which ask by GET."""
-    return _send_code(wanted["phonenum"])
+    return _send_code(wanted)
 
 
 @blueprint.post("/login")
@@ -145,11 +176,13 @@ def login(given: dict[str, Any]) -> dict[str, Any]:
         session.is_bearer = session.is_bearer or given["bearer"]  # type: ignore[attr-defined]
         sessions.start_session(session, account.id, device, request.remote_addr or "")
         record_event(SecurityEvent.LOGIN, uid=account.id)
+        if not session.is_bearer:  # type: ignore[attr-defined]
+            _remember_device(account.phone)
         return ok(own | ({"session": session.sid} if session.is_bearer else {}))  # type: ignore[attr-defined]
 
     with refusals_recorded(LOGIN_REFUSALS, lambda: describe_number(given["phonenum"])):
-        codes.count_guess(request.remote_addr or "")
-        return accounts.log_in(given["phonenum"], given["vcode"], open_session)
+        count_guess(request.remote_addr or "")
+        return accounts.log_in(given["phonenum"], given["vcode"], open_session, _challenge(given))
 
 
 @blueprint.post("/logout")

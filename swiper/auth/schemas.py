@@ -8,6 +8,7 @@ from apiflask import Schema
 from apiflask.fields import File
 from marshmallow import ValidationError, fields, validate
 
+from swiper.auth.challenges import Delivery
 from swiper.auth.models import DatingSex, Sex
 from swiper.auth.profiles import NO_ADULT, OLDEST, YOUNGEST, is_adult
 from swiper.errors import FileMissingError, ProfileError
@@ -19,9 +20,16 @@ DATING_SEXES = [sex.value for sex in DatingSex]
 
 
 class PhoneIn(InputSchema):
-    """Ask for a login code."""
+    """A number, and the challenge that an earlier request for a code has answered; browsers keep that in a cookie."""
 
     phonenum = fields.String(required=True, validate=validate.Length(min=1, max=64, error="Wrong length."))
+    challenge = fields.String(validate=validate.Length(max=64, error="Wrong length."))
+
+
+class VerifyIn(PhoneIn):
+    """Ask for a login code; `altcha` is the solution of the proof of work that error 1016 asked for."""
+
+    altcha = fields.String(validate=validate.Length(max=2048, error="Wrong length."))
 
 
 class LoginIn(PhoneIn):
@@ -189,10 +197,16 @@ class UploadOut(Schema):
 
 
 class VerifyOut(Schema):
-    """How long the code lives, and when the next may be asked for."""
+    """How long the code lives, when the next may be asked for, and what was sent.
+
+    `sent_before`: the code that was sent last is on the phone already. `accounts_only`: for the rest of the day codes
+    are sent to numbers with an account alone.
+    """
 
     expires_in = fields.Integer(required=True)
     resend_in = fields.Integer(required=True)
+    challenge = fields.String(required=True, metadata={"description": "Sent along with the login, or as the cookie."})
+    delivery = fields.String(required=True, validate=validate.OneOf([kind.value for kind in Delivery]))
 
 
 COLUMN_KINDS: dict[str, Any] = {

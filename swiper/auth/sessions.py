@@ -144,7 +144,12 @@ class SessionInterface(RedisSessionInterface):
         if not session.modified or session.is_bearer:
             return
         if session:
+            others = response.headers.getlist("Set-Cookie")
+            response.headers.remove("Set-Cookie")
             super().save_session(app, session, response)
+            # Simple clients look at the first cookie of a login alone.
+            for other in others:
+                response.headers.add("Set-Cookie", other)
         else:
             # What was stored is gone already. A browser takes a `__Host-` cookie, or its end, with Secure alone.
             response.delete_cookie(self.get_cookie_name(app), secure=self.get_cookie_secure(app), httponly=True)

@@ -172,7 +172,8 @@ def test_a_plus_that_was_not_escaped_sends_no_code_to_anybody(
         assert db.session.scalar(select(func.count()).select_from(SmsOutbox)) == 0
 
 
-def test_an_escaped_plus_and_00_say_which_number_is_meant(app: Flask, client: FlaskClient) -> None:
+def test_an_escaped_plus_and_00_say_which_number_is_meant(app: Flask, make_app: Callable[..., Flask]) -> None:
+    client = make_app(sms_countries=["US"]).test_client()
     kind = "application/x-www-form-urlencoded"
     assert client.post("/api/user/verify", data="phonenum=%2B16502530000", content_type=kind).status_code == 200
     assert client.post("/api/user/verify", data="phonenum=0016502530001", content_type=kind).status_code == 200
@@ -298,7 +299,8 @@ def test_a_new_account_starts_with_the_defaults(people: People) -> None:
 
 def test_the_first_clients_log_in_with_get_and_forms(people: People, client: FlaskClient) -> None:
     answer = client.get("/api/user/verify", query_string={"phonenum": "13800138000"})
-    assert answer.json == {"code": 0, "data": {"expires_in": 600, "resend_in": 60}}
+    assert answer.json["code"] == 0
+    assert answer.json["data"].items() >= {"expires_in": 600, "resend_in": 60}.items()
     form = {"phonenum": "13800138000", "vcode": people.sent_code()}
     answer = client.post("/api/user/login", data=form)
     assert (answer.status_code, answer.json["code"]) == (200, 0)

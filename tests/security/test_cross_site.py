@@ -394,8 +394,12 @@ def test_in_production_each_cookie_is_held_back_from_pages_and_plain_lines(make_
         answers.append(client.open(path, method=method, base_url="https://localhost"))
     assert [answer.status_code for answer in answers] == [200] * 7
     found = [(answer.request.path, *cookie) for answer in answers for cookie in cookies_of(answer)]
-    assert [path for path, _, _ in found] == ["/api/user/login", "/api/user/logout"]
-    (_, value, attributes), (_, gone, of_the_end) = found
+    paths = ["/api/user/verify", "/api/user/login", "/api/user/login", "/api/user/logout"]
+    assert [path for path, _, _ in found] == paths
+    (_, challenge, held), (_, value, attributes), (_, device, also_held), (_, gone, of_the_end) = found
+    assert re.fullmatch("swiper_challenge=[A-Za-z0-9_-]{32}", challenge)
+    assert re.fullmatch("swiper_device=[0-9]+[.][0-9a-f]{32}", device)
+    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/api/user"} <= held & also_held
     assert re.fullmatch("__Host-swiper_session=[1-9][0-9]*[.][A-Za-z0-9_-]{43}", value)
     assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= attributes
     assert gone == "__Host-swiper_session="
