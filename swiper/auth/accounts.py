@@ -101,7 +101,7 @@ def _restore(phone: str, code: str, rest_ms: int) -> None:
         raise UnavailableError(CODE_IN_DOUBT) from error
 
 
-def confirm(phone: str, code: str, act: Callable[[], R]) -> R:
+def confirm(phone: str, code: str, act: Callable[[], R], challenge: str = "") -> R:
     """What `act` answers, once `code` is a fresh one of the caller's own number: a session alone is not enough for it.
 
     Raises ConfirmError without a code, CodeError for one that does not count. When `act` fails, the code becomes valid
@@ -112,7 +112,7 @@ def confirm(phone: str, code: str, act: Callable[[], R]) -> R:
     digits = parse_code(code)
     if digits is None:
         raise CodeError()
-    rest_ms = _redeem(phone, digits)
+    rest_ms = _redeem(phone, digits, challenge)
     try:
         return act()
     except Exception:

@@ -287,8 +287,8 @@ def _confirmed(code: str, act: Callable[[], Any]) -> Any:
     code = code or request.headers.get("X-Confirm-Code", "")[:64]
     with refusals_recorded(LOGIN_REFUSALS, lambda: {"uid": g.uid}):
         if code:
-            codes.count_guess(request.remote_addr or "")
-        return accounts.confirm(g.account.phone, code, act)
+            count_guess(request.remote_addr or "")
+        return accounts.confirm(g.account.phone, code, act, _challenge({}))
 
 
 def _export(code: str) -> Any:
