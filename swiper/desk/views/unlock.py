@@ -62,8 +62,9 @@ def send_setup_code() -> Any:
     """Send a login code to the operator's own phone: a stolen session alone sets nothing up."""
     _require_none()
     phone = own_account(g.operator.id).phone
-    outbox_id = codes.issue_code(phone, request.remote_addr or "")
-    enqueue_soon(tasks.send_code, tasks.send_codes, outbox_id)
+    outbox_id = codes.issue_code(phone, request.remote_addr or "", is_own=True).outbox_id
+    if outbox_id is not None:
+        enqueue_soon(tasks.send_code, tasks.send_codes, outbox_id)
     return show("enrol.html", step="sent")
 
 
