@@ -62,9 +62,11 @@ def issue_code(
     """Make a code for a number and put it into the outbox, or join the asker to the code that was sent last.
 
     `challenge` and `devices` are what earlier answers have given to this client, `proof` is a solved proof of work; a
-    code for one `purpose` opens nothing else. `is_own` says that the number's account is logged in. Raises ParamError for a bad number or one that codes are not sent to,
-    RateLimitedError when a budget is used up, ChallengeError when a proof of work is asked for. When anything fails on
-    the way, the budgets are as before and no code is valid.
+    code for one `purpose` opens nothing else. `is_own` says that the number's account is logged in.
+
+    Raises ParamError for a bad number or one that codes are not sent to, RateLimitedError when a budget is used up,
+    ChallengeError when a proof of work is asked for. When anything fails on the way, the budgets are as before and no
+    code is valid.
     """
     phone = parse_phone(phonenum)
     country, is_own = find_country(phone), is_own or is_known_device(devices, phone)
