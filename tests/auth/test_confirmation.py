@@ -169,3 +169,12 @@ def test_the_code_stands_in_no_answer_and_no_log(person: Person, caplog: pytest.
     for text in [*(answer.text for answer in answers), caplog.text]:
         assert "987654" not in text
     assert f'"{code}"' not in json.dumps(answers[1].json)
+
+
+def test_only_a_right_code_takes_the_hour_s_export_and_a_used_up_hour_spends_no_code(person: Person) -> None:
+    person.fresh_code()
+    for code, expected in ((None, 1017), ("000000", 1000), (person.fresh_code(), 0)):
+        assert ask(person, "POST", "/api/user/export", code).get_json(force=True)["code"] == expected
+    code = person.fresh_code()
+    assert ask(person, "POST", "/api/user/export", code).json["code"] == 1006
+    assert ask(person, "DELETE", "/api/user/account", code).status_code == 200
