@@ -17,6 +17,7 @@ BODIES: dict[str, tuple[dict[str, Any], int]] = {
     "/api/user/verify": ({"phonenum": "13800138000"}, 1005),
     "/api/user/login": ({"phonenum": "13800138000", "vcode": "123456"}, 1005),
     "/api/user/logout": ({"all": True}, 1005),
+    "/api/user/export": ({"vcode": "123456"}, 1005),
     "/api/user/profile/modify": ({"bio": "new"}, 1002),
     "/api/social/like": ({"sid": "5"}, 1005),
     "/api/social/superlike": ({"sid": "5"}, 1005),

@@ -45,7 +45,9 @@ PASS_SECONDS = 86_400
 MOST_TRIES = 5
 # KEYS: pass. ARGV: packed pass, seconds, what the pass was when it was read, empty where there was none.
 REPLACE = """
-local held = redis.call('GET', KEYS[1]) or ''
+local held = redis.pcall('GET', KEYS[1]) or ''
+-- Another kind of value is none of ours.
+if type(held) == 'table' then held = '' end
 if held ~= ARGV[3] and held ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return 1

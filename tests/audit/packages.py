@@ -51,7 +51,7 @@ class OutOfReachError(Exception):
 
 def pinned(text: str) -> dict[str, Version]:
     """Package and version of each line `name==version` of a requirements file."""
-    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    lines = [line.partition("#")[0].strip(" \\") for line in text.splitlines()]
     found = [Requirement(line) for line in lines if "==" in line]
     return {package.name: Version(str(package.specifier).removeprefix("==")) for package in found}
 

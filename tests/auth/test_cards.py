@@ -124,7 +124,7 @@ def usual(app: Flask, clock: Clock) -> Scene:
 
 def test_a_changed_profile_is_on_the_next_card(scene: Scene) -> None:
     assert scene.card()["bio"] == "before"
-    for name, value in (("nickname", "小红"), ("bio", "后来"), ("sex", "male"), ("sex", "female")):
+    for name, value in (("nickname", "小红"), ("bio", "后来"), ("sex", "male")):
         scene.modify(scene.she, **{name: value})
         assert scene.card()[name] == value
     scene.modify(scene.she, birthday="1990-03-10")
