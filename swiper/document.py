@@ -86,6 +86,7 @@ OWN_STATUSES = {
     "social.dislike": (404, 409),
     "social.rewind": (409, 429),
     "social.unfriend": (404,),
+    "vip.order_level": (429,),
     "vip.receive_payment": (400,),
     "vip.queue_up": (404, 409),
 }

@@ -64,8 +64,8 @@ CONFIRMED = ("GET /api/user/export", "POST /api/user/export", "DELETE /api/user/
 # Rules that no schema can tell, with the words in which each operation may therefore refuse what its schema allows.
 RULES = {
     # Which digits make a number is the library's knowledge, and a right code is known to the phone's owner alone.
-    "POST /api/user/verify": {"Not a valid phone number."},
-    "GET /api/user/verify": {"Not a valid phone number."},
+    "POST /api/user/verify": {"Not a valid phone number.", "Codes are not sent to this country."},
+    "GET /api/user/verify": {"Not a valid phone number.", "Codes are not sent to this country."},
     "POST /api/user/login": {"Not a valid phone number.", "The code is wrong, used or has expired."},
     **{name: {"The code is wrong, used or has expired."} for name in CONFIRMED},
     # Depends on today, on another field, on other people's names.
