@@ -19,6 +19,7 @@ BEAT_SCHEDULE = {
     "push uploads that are still local, remove files that nobody needs": every(60.0, "auth.sweep_files"),
     "finish half-made matches": every(60.0, "social.repair_matches"),
     "finish deletions": every(60.0, "social.sweep_deleted"),
+    "drop cached values that are out of date": every(5.0, "auth.finish_invalidations"),
     "end VIP levels that have run out": every(300.0, "vip.expire_levels"),
     "rebuild the ranking": every(600.0, "social.rebuild_ranking"),
     "admit the people whose suspension is over": every(60.0, "auth.lift_suspensions"),

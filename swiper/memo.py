@@ -13,6 +13,7 @@ from flask import Flask, current_app
 from swiper.cache_backends import PackedSerializer
 from swiper.extensions import cache, this_app, this_g
 from swiper.outages import is_cache_away, is_redis_refusing
+from swiper.pending import SHARED, is_pending, looked_at
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ _read_stored = functools.lru_cache(maxsize=2_000)(PackedSerializer().loads)
 AWAY_SECONDS = 1.0
 # Longer than any load takes that a write could overtake.
 MARK_SECONDS = 120
+NO_ANSWER = object()
 
 
 def recall(key: str, load: Callable[[], T], seconds: int, kind: Any = Any) -> T:
@@ -33,14 +35,19 @@ def recall(key: str, load: Callable[[], T], seconds: int, kind: Any = Any) -> T:
 
     A reader that loaded before a write and stored after the write's `forget` would leave an old value behind. So each
     `forget` leaves a new mark, and a reader that finds another mark after storing than before loading takes its value
-    back.
+    back. While `key` is known to be out of date (see `pending`) it is loaded and not stored.
     """
+    if is_pending(SHARED, key):
+        return load()
     found: T | None = read_cached(key, kind)
     if found is not None:
         return found
     mark = safe_call("get", f"{key}:mark")
     value = load()
-    if value is not None and safe_call("set", key, value, timeout=seconds) and safe_call("get", f"{key}:mark") != mark:
+    if value is None or is_pending(SHARED, key) or not safe_call("set", key, value, timeout=seconds):
+        return value
+    # No answer is no proof: a new mark may be there.
+    if safe_call("get", f"{key}:mark", failed=NO_ANSWER) != mark:
         safe_call("delete", key)
     return value
 
@@ -94,10 +101,12 @@ def recall_for_all(key: str, load: Callable[[], T], seconds: int, kind: Any = An
 
 
 def own_copy(key: str) -> Any:
-    """What this process has kept of `key`, for at most `LOCAL_REFRESH_SECONDS`."""
+    """What this process has kept of `key`, for at most `LOCAL_REFRESH_SECONDS`; none that is known to be older."""
     app = this_app()
     kept: tuple[float, Any] | None = app.extensions.setdefault("memo", {}).get(key)
     if kept is None or time.monotonic() - kept[0] >= app.config["LOCAL_REFRESH_SECONDS"]:
+        return None
+    if is_pending(SHARED, key) and kept[0] < looked_at():
         return None
     return kept[1]
 
@@ -108,17 +117,20 @@ def keep_copy(key: str, value: T) -> T:
     return value
 
 
-def forget(*keys: str) -> None:
-    """Drop `keys`; called after the commit of the write that changed what they hold.
+def forget(*keys: str) -> bool:
+    """Drop `keys`, after the commit of the write that changed what they hold; False where the cache did not do all.
 
     Each is deleted by a call of its own: cachelib's `delete_many` looks whether the keys are gone, and takes a reader
     that has stored one again meanwhile for an error.
     """
+    done = []
     for key in keys:
         current_app.extensions.setdefault("memo", {}).pop(key, None)
-        safe_call("set", f"{key}:mark", secrets.token_hex(8), timeout=MARK_SECONDS)
+        done.append(bool(safe_call("set", f"{key}:mark", secrets.token_hex(8), timeout=MARK_SECONDS)))
     for key in keys:
-        safe_call("delete", key)
+        # What the cache returns says whether there was anything to delete.
+        done.append(safe_call("delete", key, failed=NO_ANSWER) is not NO_ANSWER)
+    return all(done)
 
 
 def try_lock(key: str, seconds: int) -> str | None:
@@ -140,8 +152,8 @@ def unlock(key: str, token: str) -> None:
         safe_call("delete", key)
 
 
-def safe_call(method: str, *args: Any, **kwargs: Any) -> Any:
-    """Call the cache's `method`; None where it fails: that costs speed, never an answer, as the database still knows.
+def safe_call(method: str, *args: Any, failed: Any = None, **kwargs: Any) -> Any:
+    """Call the cache's `method`. Where it fails `failed` is returned: the database still knows.
 
     A cache that could not be reached is left alone for a moment, so that one request does not wait for it several
     times. A `delete` is tried all the same: what it should remove would otherwise come back with the cache. Any other
@@ -149,7 +161,7 @@ def safe_call(method: str, *args: Any, **kwargs: Any) -> Any:
     """
     extensions = current_app.extensions
     if time.monotonic() < extensions.get("cache_away_until", 0) and not method.startswith("delete"):
-        return None
+        return failed
     try:
         return getattr(cache.cache, method)(*args, **kwargs)
     except Exception as error:
@@ -160,7 +172,7 @@ def safe_call(method: str, *args: Any, **kwargs: Any) -> Any:
             log.warning("the cache refuses to %s: %s", method, type(error).__name__)
         else:
             log.exception("a fault in the cache's %s", method)
-        return None
+        return failed
 
 
 def leave_alone() -> None:

@@ -11,6 +11,7 @@ from flask import Response, current_app, make_response, request
 
 from swiper.dispatch import ReadyResponse
 from swiper.memo import keep_copy, own_copy, read_cached, recall, try_lock, unlock
+from swiper.pending import SHARED, is_pending
 
 LOCK_SECONDS = 5
 WAIT_SECONDS = 2.0
@@ -47,18 +48,26 @@ def cached_page(
             seconds: int = current_app.config[seconds_setting]
             page = own_copy(key)
             if page is None:
-                page = read_cached(key, Page)
-                if page is None:
-                    try:
-                        page = _render_once(key, seconds, functools.partial(view, *args, **kwargs))
-                    except NotAPageError as error:
-                        return error.response
-                keep_copy(key, page)
+                try:
+                    page = keep_copy(key, _find(key, seconds, functools.partial(view, *args, **kwargs)))
+                except NotAPageError as error:
+                    return error.response
             return _answer(page, seconds if is_public else 0)
 
         return serve
 
     return decorate
+
+
+def _find(key: str, seconds: int, view: Callable[[], Any]) -> Page:
+    """The cached page, or a new one. Raises NotAPageError for a response that is no 200."""
+    if is_pending(SHARED, key):
+        # Nobody stores it, so there is nothing to wait for but this process's own copy.
+        with _locks.setdefault(key, threading.Lock()):
+            page: Page | None = own_copy(key)
+            return _render(view) if page is None else page
+    page = read_cached(key, Page)
+    return _render_once(key, seconds, view) if page is None else page
 
 
 def _render_once(key: str, seconds: int, view: Callable[[], Any]) -> Page:

@@ -10,8 +10,10 @@ sms_failed = _signals.signal("sms-failed", "No provider has taken a message.")
 swiped = _signals.signal("swiped", "A swipe was stored: uid, sid, kind.")
 rewound = _signals.signal("rewound", "A swipe was taken back: uid, sid.")
 matched = _signals.signal("matched", "Two people became friends: uid, sid.")
-vip_changed = _signals.signal("vip-changed", "A membership was granted, extended or ended: uid.")
-status_changed = _signals.signal("status-changed", "An account was suspended or admitted again: uid.")
+vip_changed = _signals.signal("vip-changed", "Sent in the transaction that grants, extends or ends a membership: uid.")
+status_changed = _signals.signal(
+    "status-changed", "Sent in the transaction that suspends, admits or deletes somebody: uid."
+)
 account_deleted = _signals.signal("account-deleted", "An account is gone; remove what belongs to it: uid.")
 account_exporting = _signals.signal(
     "account-exporting", "Sent while an export is built: uid. Receivers return a dict of pages of rows."

@@ -17,9 +17,10 @@ from deploy.embedded_redis import answers, redis_command
 from deploy.processes import wait_until
 from swiper import create_app
 from swiper.extensions import cache, db, limiter, redis
+from swiper.pending import SHARED
 from swiper.vip.levels import seed_levels
 from tests import services
-from tests.factories import People
+from tests.factories import People, trust_the_cache
 
 # There is nothing in them to run on another database.
 POSTGRES_ONLY = ["test_quick_postgres.py", "test_bench_data.py"]
@@ -116,6 +117,7 @@ def wipe(app: Flask) -> None:
                 connection.execute(table.delete())
         (app.config["INSTANCE"] / "sms-outbox.jsonl").unlink(missing_ok=True)
         seed_levels()
+        trust_the_cache(app, SHARED)
         db.session.remove()
 
 

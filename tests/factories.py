@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import delete
 
 from swiper.auth.accounts import find_or_create
 from swiper.auth.codes import deliver_code, restore_code, unsent_codes
@@ -21,7 +22,9 @@ from swiper.auth.profile_changes import change_profile
 from swiper.auth.profiles import load_account
 from swiper.auth.sessions import key_of, new_session, new_sid
 from swiper.extensions import db
-from swiper.vip.levels import grant, standing_of
+from swiper.memo import forget
+from swiper.pending import Invalidation
+from swiper.vip.levels import LEVELS_KEY, LEVELS_PAGE_KEY, grant, standing_of
 
 T = TypeVar("T")
 
@@ -97,6 +100,7 @@ class People:
                 wanted = (self.PROFILE if is_complete else {}) | profile
                 enums = {name: kind(wanted[name]) for name, kind in self.ENUMS.items() if wanted.get(name)}
                 change_profile(uid, wanted | enums, standing_of(uid))
+            trust_the_cache(self.app, uid)
             db.session.remove()
         return Person(uid, phone, self.client_of(uid))
 
@@ -139,6 +143,18 @@ class People:
         """The stored account."""
         with self.app.app_context():
             return load_account(person.id)
+
+
+def trust_the_cache(app: Flask, uid: int) -> None:
+    """What is cached of `uid` (or of all: `SHARED`) is used, as it is a while after the last change."""
+    with db.engine.begin() as connection:
+        connection.execute(delete(Invalidation).where(Invalidation.uid == uid))
+    app.extensions.pop("pending", None)
+
+
+def forget_levels() -> None:
+    """Drop what is cached of the levels, for a test that has changed their rows by itself."""
+    forget(LEVELS_KEY, LEVELS_PAGE_KEY)
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:

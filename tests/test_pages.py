@@ -12,9 +12,9 @@ from sqlalchemy import update
 from swiper.extensions import cache, db
 from swiper.memo import forget
 from swiper.pages import cached_page
-from swiper.vip.levels import LEVELS_PAGE_KEY, forget_levels
+from swiper.vip.levels import LEVELS_PAGE_KEY
 from swiper.vip.models import VipLevel
-from tests.factories import People, at_once
+from tests.factories import People, at_once, forget_levels
 
 LEVELS, HOT = "/api/vip/levels", "/api/social/hot"
 KINDS = ["simple", "file", "redis"]

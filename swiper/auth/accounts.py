@@ -27,9 +27,8 @@ from swiper.auth.models import (
 )
 from swiper.auth.nicknames import first_nickname
 from swiper.auth.phones import parse_code, parse_phone
-from swiper.auth.profiles import Account, assemble, forget_account, own_account
-from swiper.auth.sessions import end_all_sessions
-from swiper.dialect import after_commit, again_on_conflict, insert_if_absent, now, quick_lane, transactional
+from swiper.auth.profiles import Account, assemble, own_account
+from swiper.dialect import again_on_conflict, insert_if_absent, now, quick_lane, transactional
 from swiper.errors import (
     BannedError,
     CodeError,
@@ -41,8 +40,10 @@ from swiper.errors import (
 )
 from swiper.extensions import db
 from swiper.ids import new_id
+from swiper.invalidations import ACCOUNT, SESSIONS, invalidate
 from swiper.outages import is_redis_away
 from swiper.quick_postgres import QuickLane
+from swiper.responses import is_outage
 from swiper.signals import account_deleted, status_changed
 from swiper.vip.models import Membership, Order, PaidPeriod, Ticket
 from swiper.vip.orders import release_orders_of
@@ -181,13 +182,7 @@ def set_status(uid: int, status: Status) -> None:
         raise NotFoundError()
     user.status = status
     publish(user)
-    after_commit(lambda: forget_account(uid))
-    if status is Status.SUSPENDED:
-        after_commit(lambda: end_all_sessions(uid))
-    after_commit(lambda: _announce_status(uid))
-
-
-def _announce_status(uid: int) -> None:
+    invalidate(uid, *([ACCOUNT, SESSIONS] if status is Status.SUSPENDED else [ACCOUNT]))
     status_changed.send(None, uid=uid)
 
 
@@ -200,8 +195,8 @@ def delete_account(uid: int) -> None:
     _bury(uid)
     try:
         account_deleted.send(None, uid=uid)
-    except Exception:
-        log.exception("what is left of a deleted account waits for the sweep")
+    except Exception as error:
+        log.warning("what is left of a deleted account waits for the sweep", exc_info=not is_outage(error))
 
 
 @transactional
@@ -240,8 +235,8 @@ def remove_owned(uid: int) -> None:
     ):
         db.session.execute(delete(owned).where(owned.uid == uid))
     db.session.execute(delete(User).where(User.id == uid))
-    after_commit(lambda: forget_account(uid))
-    after_commit(lambda: end_all_sessions(uid))
+    invalidate(uid, ACCOUNT, SESSIONS)
+    status_changed.send(None, uid=uid)
 
 
 def old_tombstones(limit: Any) -> list[int]:

@@ -10,10 +10,11 @@ from swiper.auth.cards import publish
 from swiper.auth.change_limits import count_changes
 from swiper.auth.models import Nickname, Preferences, Sex, User
 from swiper.auth.nicknames import check_nickname, fold_nickname
-from swiper.auth.profiles import NO_ADULT, PREFERENCE_FIELDS, forget_account, is_adult
-from swiper.dialect import after_commit, insert_if_absent, transactional
+from swiper.auth.profiles import NO_ADULT, PREFERENCE_FIELDS, is_adult
+from swiper.dialect import insert_if_absent, transactional
 from swiper.errors import LoginError, NotFoundError, PermissionDeniedError, ProfileError
 from swiper.extensions import db
+from swiper.invalidations import ACCOUNT, invalidate
 from swiper.vip.levels import Standing
 from swiper.vip.models import Permission
 
@@ -42,7 +43,7 @@ def change_profile(uid: int, changes: dict[str, Any], current: Standing) -> None
     if changes.get("dating_location") and preferences.dating_location and not current.has(Permission.ANYLOCATION):
         raise PermissionDeniedError()
     publish(user)
-    after_commit(lambda: forget_account(uid))
+    invalidate(uid, ACCOUNT)
 
 
 def _claim_nickname(user: User, nickname: str) -> None:
@@ -84,7 +85,7 @@ def correct_profile(uid: int, *, sex: Sex | None = None, birthday: date | None =
         user.sex, user.deck_from = sex, None
     user.birthday = birthday or user.birthday
     publish(user)
-    after_commit(lambda: forget_account(uid))
+    invalidate(uid, ACCOUNT)
 
 
 def leave_out_unchanged(sent: Any, shown: Mapping[str, Any], stored: Mapping[str, Any]) -> Any:

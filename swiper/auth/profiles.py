@@ -23,7 +23,9 @@ from swiper.auth.models import (
 from swiper.dialect import quick_lane
 from swiper.errors import LoginError
 from swiper.extensions import db
+from swiper.invalidations import ACCOUNT, invalidate, remover
 from swiper.memo import forget, recall, take_offered
+from swiper.pending import is_pending
 from swiper.quick_postgres import QuickLane, Row
 from swiper.signals import vip_changed
 from swiper.vip.levels import Standing, standing, standings_of
@@ -103,21 +105,24 @@ def account_key(uid: int) -> str:
     return f"{{u:{uid}}}:account:{_LAYOUT}"
 
 
-def forget_account(uid: int) -> None:
-    """Drop the cached Account, after the commit of a change to it."""
-    forget(account_key(uid))
+@remover(ACCOUNT)
+def forget_account(uid: int) -> bool:
+    """Drop the cached Account; False where the cache does not let us."""
+    return forget(account_key(uid))
 
 
-def forget_after_vip_change(_sender: Any, *, uid: int) -> None:
+def invalidate_after_vip_change(_sender: Any, *, uid: int) -> None:
     """The Account carries the membership, which a lower layer has changed."""
-    forget_account(uid)
+    invalidate(uid, ACCOUNT)
 
 
-vip_changed.connect(forget_after_vip_change)
+vip_changed.connect(invalidate_after_vip_change)
 
 
 def find_account(uid: int) -> Account | None:
-    """The cached Account; None when the user is gone."""
+    """The cached Account, or the database's where that is out of date; None when the user is gone."""
+    if is_pending(uid, ACCOUNT):
+        return load_account(uid)
     packed = take_offered(account_key(uid))
     if packed is None:
         packed = recall(account_key(uid), lambda: _load_packed(uid), current_app.config["USER_CACHE_SECONDS"])

@@ -191,9 +191,10 @@ def login(given: dict[str, Any]) -> dict[str, Any]:
 def logout(wanted: dict[str, bool]) -> dict[str, Any]:
     """End this session, or with `all=true` every session of the caller."""
     if wanted["all"]:
-        sessions.end_all_sessions(g.uid)
+        sessions.end_all_sessions(g.uid, session)
         record_event(SecurityEvent.LOGGED_OUT_EVERYWHERE, uid=g.uid)
-    sessions.end_session(session, g.uid)
+    else:
+        sessions.end_session(session, g.uid)
     return ok({})
 
 
@@ -321,5 +322,6 @@ def delete_account(given: dict[str, str]) -> dict[str, Any]:
     uid = g.uid
     _confirmed(given["vcode"], lambda: accounts.delete_account(uid))
     record_event(SecurityEvent.ACCOUNT_DELETED, uid=uid)
-    sessions.end_session(session, uid)
+    # All sessions end with the account; this takes the cookie back.
+    session.clear()
     return ok({})

@@ -23,6 +23,7 @@ from swiper import memo
 from swiper.auth.devices import shorten_address
 from swiper.auth.profiles import account_key
 from swiper.extensions import redis, this_app, this_g
+from swiper.invalidations import SESSIONS, remover
 from swiper.outages import is_redis_away, is_redis_outage
 
 log = logging.getLogger(__name__)
@@ -135,6 +136,9 @@ class SessionInterface(RedisSessionInterface):
     def _get_store_id(self, sid: str) -> str:
         return key_of(sid)
 
+    def _delete_session(self, store_id: str) -> None:
+        """Nothing: `end_session` has removed it, and an answer that says so must not fail after that."""
+
     def save_session(self, app: Flask, session: Any, response: Any) -> None:
         """Store a changed session; a request that failed before it had one has nothing to store."""
         if session is None:
@@ -223,14 +227,16 @@ def _store(content: dict[str, Any], sid: str) -> None:
 
 
 def end_session(session: Any, uid: int) -> None:
-    """Log out: the stored session is gone before the answer is sent."""
+    """Log out: the stored session is gone before the answer is sent. Raises RedisError, and then nothing is changed."""
     _drop(uid, [session.sid])
     session.clear()
 
 
-def end_all_sessions(uid: int) -> None:
-    """Log a user out everywhere."""
-    _drop(uid, listed_ids(uid))
+def end_all_sessions(uid: int, current: Any = None) -> None:
+    """Log a user out everywhere, with the `current` session if there is one. Raises what `end_session` does."""
+    _drop(uid, listed_ids(uid) + ([current.sid] if current is not None else []))
+    if current is not None:
+        current.clear()
 
 
 def end_session_by_id(uid: int, session_id: str) -> None:
@@ -244,9 +250,25 @@ def listed_ids(uid: int) -> list[str]:
 
 
 def _drop(uid: int, sids: list[str]) -> None:
+    """Remove all of these sessions or none."""
     if sids:
-        redis.client.delete(*[key_of(sid) for sid in sids])
-        redis.client.zrem(_index(uid), *sids)
+        with redis.client.pipeline(transaction=True) as pipe:
+            pipe.delete(*[key_of(sid) for sid in sids])
+            pipe.zrem(_index(uid), *sids)
+            pipe.execute()
+
+
+@remover(SESSIONS)
+def try_to_end_all_sessions(uid: int) -> bool:
+    """End the sessions of somebody who is locked out or gone; False where Redis does not let us."""
+    try:
+        end_all_sessions(uid)
+    except RedisError as error:
+        if not is_redis_outage(error):
+            raise
+        log.warning("sessions wait for the sweep: %s", type(error).__name__)
+        return False
+    return True
 
 
 def unpack(stored: bytes | None) -> dict[str, Any] | None:

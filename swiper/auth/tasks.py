@@ -1,13 +1,17 @@
-"""Celery tasks that send codes and look after uploads."""
+"""Celery tasks that send codes, and look after uploads, suspensions and what is cached."""
 
+import logging
 from threading import BoundedSemaphore
 
 from celery import Task, shared_task
 
+from swiper import invalidations, pending
 from swiper.auth import codes, suspensions, uploads
 from swiper.sms import SmsError
 from swiper.storage import StorageError
-from swiper.tasking import enqueue_each, sweep
+from swiper.tasking import enqueue_each, only_one, sweep
+
+log = logging.getLogger(__name__)
 
 # So many threads of a worker may wait for the object store at a time; the others are left for what cannot wait.
 PUSHES_AT_ONCE = 3
@@ -64,6 +68,16 @@ def sweep_files() -> None:
     """Push what is still local, remove what nobody needs."""
     sweep("push_files", uploads.unpushed_uploads, uploads.push_upload, StorageError)
     sweep("remove_files", lambda: zip(uploads.pending_removals()), uploads.remove_file, StorageError)
+
+
+@shared_task(name="auth.finish_invalidations")
+def finish_invalidations() -> None:
+    """Drop from the cache, for good, what changes of a while ago have made out of date."""
+    with only_one("finish_invalidations") as turn:
+        items = turn.each(pending.settled()) if turn else ()
+        refused = sum(not invalidations.finish(*item) for item in items)
+    if refused:
+        log.warning("%d cached values are out of date and cannot be dropped yet", refused)
 
 
 @shared_task(name="auth.lift_suspensions")

@@ -14,12 +14,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from swiper.auth.cards import publish
 from swiper.auth.models import FileRemoval, Upload, UploadKind, User
-from swiper.auth.profiles import forget_account
 from swiper.auth.upload_slots import upload_slot
-from swiper.dialect import after_commit, insert_if_absent, now, transactional
+from swiper.dialect import insert_if_absent, now, transactional
 from swiper.errors import LoginError, NotFoundError, ParamError, UnavailableError
 from swiper.extensions import db
 from swiper.ids import new_id
+from swiper.invalidations import ACCOUNT, invalidate
 from swiper.storage import StorageError, local_url, object_store
 from swiper.storage.files import new_key, remove_local, save_file
 from swiper.storage.images import clean_image
@@ -112,7 +112,7 @@ def _lock_user(uid: int) -> User | None:
 def _show_changed(user: User) -> None:
     """Let decks, and the user themself, see changed pictures once they are committed."""
     publish(user)
-    after_commit(lambda: forget_account(user.id))
+    invalidate(user.id, ACCOUNT)
 
 
 def _take_back_note(key: str, noted_at: datetime) -> None:

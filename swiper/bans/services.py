@@ -9,13 +9,13 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, delete, or_, select
 
 from swiper.bans.models import IpBan
-from swiper.dialect import after_commit, now, transactional, upsert
+from swiper.dialect import now, transactional, upsert
 from swiper.errors import ParamError
 from swiper.extensions import db, this_app
-from swiper.memo import forget, recall_for_all
+from swiper.invalidations import invalidate_shared
+from swiper.memo import recall_for_all
 
 CACHE_KEY = "bans"
-# Should a change ever fail to reach the cache, it counts after this time all the same.
 CACHE_SECONDS = 60
 # `203.0.113.9:443`, `[2001:db8::1]` and `[2001:db8::1]:443`, as some proxies forward them.
 WITH_PORT = re.compile(r"([0-9.]+):[0-9]+|\[([^\]]+)\](?::[0-9]+)?", re.ASCII)
@@ -112,7 +112,7 @@ def ban_network(text: str, reason: str = "", expires_at: datetime | None = None)
         ["network"],
         lambda _, new: {"reason": new.reason, "expires_at": new.expires_at, "created_at": new.created_at},
     )
-    after_commit(lambda: forget(CACHE_KEY))
+    invalidate_shared(CACHE_KEY)
     return network
 
 
@@ -122,7 +122,7 @@ def unban_network(text: str) -> bool:
     found = db.session.get(IpBan, str(parse_network(text)))
     if found:
         db.session.delete(found)
-    after_commit(lambda: forget(CACHE_KEY))
+    invalidate_shared(CACHE_KEY)
     return found is not None
 
 
@@ -157,9 +157,8 @@ def _load() -> list[tuple[str, float | None]]:
 
 @transactional
 def purge_bans() -> None:
-    """Delete the bans that have run out."""
+    """Delete the bans that have run out; what is cached of them counts for nothing by itself."""
     db.session.execute(delete(IpBan).where(IpBan.expires_at <= now()))
-    after_commit(lambda: forget(CACHE_KEY))
 
 
 def _is_active() -> ColumnElement[bool]:

@@ -20,13 +20,16 @@ from datetime import date
 from typing import Any, cast
 
 import msgspec
+from redis.exceptions import RedisError
 from sqlalchemy import select
 
 from swiper.auth.cards import KeptCard, complete
 from swiper.auth.models import DatingSex, Discovery
 from swiper.auth.profiles import Account
 from swiper.extensions import db, redis
-from swiper.signals import account_deleted, rewound
+from swiper.invalidations import invalidate, remover
+from swiper.outages import is_redis_outage
+from swiper.signals import rewound, status_changed
 from swiper.social.walks import MAX_CHUNK, Place, fitting_cards, look_again, still_fitting, unseen, unseen_rest
 from swiper.social.wishes import Wish, make_wish, wish_of
 from swiper.vip.levels import Standing
@@ -34,6 +37,8 @@ from swiper.vip.models import Permission
 
 log = logging.getLogger(__name__)
 
+# What is kept of a user in Redis, by the name under which it is dropped; see `invalidations`.
+DECK = "deck"
 GROUP_SIZE = 5
 LAST_GROUP = 1_999
 # A pass is made, and continued, in steps of this many people.
@@ -145,9 +150,21 @@ def pass_key(uid: int) -> str:
     return f"{{u:{uid}}}:deck"
 
 
-def forget_pass(_sender: Any, *, uid: int) -> None:
-    """A deleted user's pass tells whom they were to meet."""
-    redis.client.delete(pass_key(uid))
+def invalidate_pass(_sender: Any, *, uid: int) -> None:
+    """The pass of somebody who is suspended or deleted tells whom they were to meet."""
+    invalidate(uid, DECK)
+
+
+@remover(DECK)
+def forget_pass(uid: int) -> bool:
+    """Drop a user's pass; False where Redis does not let us."""
+    try:
+        redis.client.delete(pass_key(uid))
+    except RedisError as error:
+        if not is_redis_outage(error):
+            raise
+        return False
+    return True
 
 
 def bring_back(_sender: Any, *, uid: int, sid: int) -> None:
@@ -168,7 +185,7 @@ def _replace(uid: int, stored: bytes | None, packed: bytes) -> bool:
     return bool(redis.client.eval(REPLACE, 1, pass_key(uid), packed, PASS_SECONDS, stored or b""))
 
 
-account_deleted.connect(forget_pass)
+status_changed.connect(invalidate_pass)
 rewound.connect(bring_back)
 
 

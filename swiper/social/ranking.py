@@ -25,7 +25,7 @@ from swiper.auth.models import User
 from swiper.auth.profiles import cards_of
 from swiper.dialect import replica_reads
 from swiper.extensions import db, redis, this_app
-from swiper.memo import forget
+from swiper.invalidations import invalidate_shared
 from swiper.outages import is_redis_outage
 from swiper.signals import status_changed
 from swiper.social.models import Pair, Swipe, SwipeKind
@@ -126,20 +126,19 @@ def add_all(points: Mapping[int, int]) -> None:
 
 
 def drop_from_ranking(uid: int) -> None:
-    """Take somebody out of the ranking and of the page that shows it."""
-    forget(PAGE_KEY)
+    """Take somebody out of the ranking."""
     with redis.client.pipeline() as pipe:
         pipe.hdel(WATCHED_KEY, str(uid))
         pipe.zrem(KEY, uid)
         pipe.execute()
 
 
-def forget_page(_sender: Any, *, uid: int) -> None:
-    """Somebody was suspended or admitted again, and leaves or enters the page."""
-    forget(PAGE_KEY)
+def invalidate_page(_sender: Any, *, uid: int) -> None:
+    """Somebody who is suspended, admitted again or deleted leaves or enters the page."""
+    invalidate_shared(PAGE_KEY)
 
 
-status_changed.connect(forget_page)
+status_changed.connect(invalidate_page)
 
 
 def top_people() -> list[dict[str, Any]]:

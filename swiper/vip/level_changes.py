@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from swiper.dialect import after_commit, transactional
+from swiper.dialect import transactional
 from swiper.errors import NotFoundError, ParamError
 from swiper.extensions import db
-from swiper.vip.levels import forget_levels
+from swiper.vip.levels import invalidate_levels
 from swiper.vip.models import LevelPermission, VipLevel, VipPermission
 from swiper.vip.money import MAX_CENTS
 
@@ -33,7 +33,7 @@ def change_level(number: int, name: str, price_cents: int, permissions: Collecti
     db.session.execute(delete(LevelPermission).where(LevelPermission.level == number))
     db.session.add_all([LevelPermission(level=number, permission=permission) for permission in sorted(wanted)])
     db.session.flush()
-    after_commit(forget_levels)
+    invalidate_levels()
     return before, _told(level)
 
 

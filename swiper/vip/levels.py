@@ -9,11 +9,12 @@ import msgspec
 from flask import current_app
 from sqlalchemy import delete, func, select
 
-from swiper.dialect import after_commit, insert_if_absent, now, transactional
+from swiper.dialect import insert_if_absent, now, transactional
 from swiper.errors import PermissionDeniedError
 from swiper.extensions import db
 from swiper.ids import new_id
-from swiper.memo import forget, recall_for_all
+from swiper.invalidations import invalidate_shared
+from swiper.memo import recall_for_all
 from swiper.signals import vip_changed
 from swiper.vip.credit import Extension, MembershipLimitError, Paid, add_months, extend, price_of
 from swiper.vip.models import (
@@ -156,7 +157,7 @@ def grant(uid: int, level: int, months: int, paid_cents: int | None = None) -> S
         for period in extension.periods
         if period.starts_at < period.ends_at
     )
-    after_commit(lambda: announce(uid))
+    announce(uid)
     return standing(row.level, row.expires_at)
 
 
@@ -204,7 +205,7 @@ def _periods_of(uid: int, current: Standing, moment: datetime) -> list[Paid]:
 
 
 def announce(uid: int) -> None:
-    """Tell those who keep what they know of a membership that it may have changed."""
+    """Tell those who keep what they know of a membership, in the transaction that may have changed it."""
     vip_changed.send(None, uid=uid)
 
 
@@ -217,7 +218,7 @@ def expire_memberships() -> list[int]:
         # A membership that was bought anew meanwhile has none that are over.
         db.session.execute(delete(PaidPeriod).where(PaidPeriod.uid.in_(expired), PaidPeriod.ends_at <= now()))
         for uid in expired:
-            after_commit(functools.partial(announce, uid))
+            announce(uid)
     return expired
 
 
@@ -243,9 +244,9 @@ def seed_levels() -> None:
             if number in fresh
         ]
         insert_if_absent(LevelPermission, rows, ["level", "permission"])
-    after_commit(forget_levels)
+        invalidate_levels()
 
 
-def forget_levels() -> None:
-    """Drop what is cached of the levels, after a change to them."""
-    forget(LEVELS_KEY, LEVELS_PAGE_KEY)
+def invalidate_levels() -> None:
+    """What is cached of the levels is out of date once the running transaction commits."""
+    invalidate_shared(LEVELS_KEY, LEVELS_PAGE_KEY)

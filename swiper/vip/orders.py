@@ -6,13 +6,12 @@ from datetime import datetime, timedelta
 from flask import current_app
 from sqlalchemy import delete, select, update
 
-from swiper.dialect import after_commit, now, transactional
+from swiper.dialect import now, transactional
 from swiper.errors import NotFoundError, ParamError, PaymentError, RateLimitedError
 from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.vip.credit import MembershipLimitError
 from swiper.vip.levels import (
-    announce,
     extension_of,
     find_level,
     grant,
@@ -90,8 +89,6 @@ def settle(provider: str, notice: PaymentNotice) -> Order:
     """
     order = _lock_order_of(provider, notice)
     if order.state in (OrderState.PAID, OrderState.REFUND_DUE):
-        # The process that granted it may have died before it told anybody; that is why the notice comes again.
-        after_commit(lambda: announce(order.uid))
         if order.payment_id != notice.payment_id:
             log.error("order %d was paid a second time, by payment %s: refund it", order.id, notice.payment_id)
         return order

@@ -21,9 +21,9 @@ from swiper.auth.profile_changes import change_profile
 from swiper.auth.profiles import photos_of
 from swiper.extensions import db
 from swiper.storage import ObjectStore
-from swiper.vip.levels import expire_memberships, forget_levels, grant, standing_of
+from swiper.vip.levels import expire_memberships, grant, standing_of
 from swiper.vip.models import LevelPermission, Membership, Permission, VipLevel
-from tests.factories import Clock, People, Person
+from tests.factories import Clock, People, Person, forget_levels
 
 MakeApp = Callable[..., Flask]
 KINDS = ["null", "simple", "file", "redis"]

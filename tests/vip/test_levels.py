@@ -10,10 +10,10 @@ from sqlalchemy import delete, select, update
 from swiper.extensions import db
 from swiper.signals import vip_changed
 from swiper.vip.credit import add_months
-from swiper.vip.levels import expire_memberships, forget_levels, grant, seed_levels, standing_of
+from swiper.vip.levels import expire_memberships, grant, seed_levels, standing_of
 from swiper.vip.models import LevelPermission, Membership, Permission, VipLevel, VipPermission
 from swiper.vip.quotas import Quota, QuotaKind, today
-from tests.factories import Clock, People, Person, at_once
+from tests.factories import Clock, People, Person, at_once, forget_levels
 
 NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
 # As the specification has it.

@@ -12,10 +12,10 @@ from sqlalchemy import select, update
 from swiper.extensions import db
 from swiper.vip import tasks
 from swiper.vip.credit import add_months
-from swiper.vip.levels import forget_levels, grant, standing_of
+from swiper.vip.levels import grant, standing_of
 from swiper.vip.models import Membership, Order, OrderState, VipLevel
 from swiper.vip.orders import purge_orders, release_order, unpaid_orders
-from tests.factories import Clock, People, Person, at_once
+from tests.factories import Clock, People, Person, at_once, forget_levels
 
 NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
 
