@@ -149,7 +149,9 @@ def _read(app: Flask, known: Known) -> None:
 
 def _oldest(app: Flask) -> datetime:
     """What was changed before this moment is no longer found in the cache as it was before: it has run out there."""
-    longest = max(300, *(app.config[name] for name in ("USER_CACHE_SECONDS", "LEVELS_PAGE_SECONDS", "HOT_PAGE_SECONDS")))
+    longest = max(
+        300, *(app.config[name] for name in ("USER_CACHE_SECONDS", "LEVELS_PAGE_SECONDS", "HOT_PAGE_SECONDS"))
+    )
     return now() - timedelta(seconds=longest + COMMIT_SECONDS)
 
 

@@ -18,6 +18,7 @@ from swiper.auth.profiles import account_key
 from swiper.dialect import is_in_transaction, now
 from swiper.errors import NotFoundError
 from swiper.extensions import db, redis
+from swiper.pending import Invalidation
 from swiper.signals import account_deleted, status_changed
 from swiper.social import friends
 from swiper.vip.models import FlashSale
@@ -25,7 +26,7 @@ from swiper.vip.sales import add_sale
 from tests.factories import People, Person
 
 # Holds the id until traces of requests that were under way have been swept; the sweep removes it as well.
-SWEPT_LATER = {"tombstones"}
+SWEPT_LATER = {"tombstones", "invalidations"}
 
 
 def run(runner: FlaskCliRunner, *args: str) -> Any:
