@@ -13,12 +13,12 @@ from sqlalchemy import delete, select, update
 from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.vip.credit import Paid, add_months, extend, price_of, rest_of, time_for
-from swiper.vip.levels import Level, Standing, expire_memberships, find_level, forget_levels, grant, standing_of
+from swiper.vip.levels import Level, Standing, expire_memberships, find_level, grant, standing_of
 from swiper.vip.models import Membership, Order, OrderState, PaidPeriod, VipLevel
 from swiper.vip.orders import create_order, settle
 from swiper.vip.payments.base import PaymentNotice
 from swiper.vip.sales import add_sale, queue_up, serve_ticket
-from tests.factories import Clock
+from tests.factories import Clock, forget_levels
 
 NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
 MONTH = timedelta(days=31)
