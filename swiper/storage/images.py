@@ -32,8 +32,11 @@ UPRIGHT = {
 MAX_SIDE = 65_535
 # libjpeg's ways to shrink while it decodes.
 SHRINKS = (8, 4, 2)
-# The brands of ISO files that hold HEVC pictures (ISO/IEC 23008-12).
-HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+# The brands of ISO files that hold HEVC pictures, and those of pictures in any coding (ISO/IEC 23008-12).
+HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+ANY_CODING_BRANDS = frozenset({b"mif1", b"mif2", b"msf1"})
+AVIF_BRANDS = frozenset({b"avif", b"avis"})
+MAX_BRANDS = 64
 # Stands in for the rest of a scan that was cut off, where libjpeg puts zeros; no byte of it begins a marker.
 NOISE = bytes((170 + 73 * number) % 255 for number in range(255)) * 4
 
@@ -52,7 +55,7 @@ def clean_image(data: bytes, *, field: str, max_pixels: int, max_bytes: int, lon
     damaged file, and for one of more than `max_pixels` or whose decoding takes more than `max_bytes` of memory, which
     is refused before it is decoded.
     """
-    if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
+    if is_heic(data):
         raise ParamError(errors={field: [HEIC]})
     try:
         container = read_container(data)
@@ -64,6 +67,16 @@ def clean_image(data: bytes, *, field: str, max_pixels: int, max_bytes: int, lon
     except Exception as error:
         # Pillow has no common error: a hostile file gets OSError, SyntaxError, ValueError, struct.error and others.
         raise ParamError(errors={field: [UNREADABLE]}) from error
+
+
+def is_heic(data: bytes) -> bool:
+    """True for a file that says it holds HEVC pictures: by its own brand, or one of those it is compatible with."""
+    if data[4:8] != b"ftyp":
+        return False
+    end = min(int.from_bytes(data[:4]), 16 + 4 * MAX_BRANDS)
+    own, others = data[8:12], {data[start : start + 4] for start in range(16, end, 4)}
+    brands = {own, *others}
+    return bool(brands & HEIC_BRANDS) or (own in ANY_CODING_BRANDS and not brands & AVIF_BRANDS)
 
 
 def read_container(data: bytes) -> Container:

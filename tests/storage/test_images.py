@@ -501,6 +501,22 @@ def test_webp_of_any_kind_tells_its_size_before_it_is_opened() -> None:
     assert refusal(riff([(b"VP8 ", b"abc")])) == {"photo": [UNREADABLE]}
 
 
+def iso_file(*brands: bytes) -> bytes:
+    """The head of a file that has the first of `brands` itself and is compatible with the others."""
+    own, *others = brands
+    return struct.pack(">I", 16 + 4 * len(others)) + b"ftyp" + own + bytes(4) + b"".join(others) + bytes(100)
+
+
 @pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1", b"hevc"])
 def test_heic_is_told_what_to_do(brand: bytes) -> None:
-    assert refusal(b"\0\0\0\x18ftyp" + brand + bytes(100)) == {"photo": [HEIC]}
+    assert refusal(iso_file(brand)) == {"photo": [HEIC]}
+
+
+@pytest.mark.parametrize("brands", [(b"MiHB", b"mif1", b"heic"), (b"mp42", b"heix"), (b"mif2", b"miaf", b"heic")])
+def test_heic_is_known_by_what_it_is_compatible_with(brands: tuple[bytes, ...]) -> None:
+    assert refusal(iso_file(*brands)) == {"photo": [HEIC]}
+
+
+@pytest.mark.parametrize("brands", [(b"avif", b"mif1", b"miaf"), (b"mif1", b"avif"), (b"isom", b"mp42")])
+def test_no_other_file_is_called_heic(brands: tuple[bytes, ...]) -> None:
+    assert refusal(iso_file(*brands)) == {"photo": [UNREADABLE]}
