@@ -38,6 +38,14 @@ def has_factor(uid: int) -> bool:
     return factor is not None and factor.confirmed_at is not None
 
 
+def mark_of(uid: int) -> str:
+    """What tells the operator's second factor of this moment from every other; empty where none is confirmed."""
+    factor = db.session.get(SecondFactor, uid, populate_existing=True)
+    if factor is None or factor.confirmed_at is None:
+        return ""
+    return keyed_digest("second factor", factor.sealed_secret)[:32]
+
+
 @transactional
 def begin(uid: int) -> str:
     """Store a new secret, not yet confirmed, and return it in base 32. Raises NotFoundError where one is confirmed."""
