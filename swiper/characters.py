@@ -28,8 +28,13 @@ def _simple(character: str) -> str:
     return str(unicodedata.decimal(character, character))
 
 
-# Scripts in which joiners change what one reads: Arabic, Syriac, NKo, Mongolian, and those of India and its neighbours.
-JOINING_CLASS = "\u0600-\u08ff\u0900-\u109f\u1780-\u17ff\u1800-\u18af\ufb50-\ufdff\ufe70-\ufefe"
+# Scripts in which joiners change what one reads: Arabic, Syriac, NKo, Mongolian, Adlam, those of India and of its
+# neighbours as far as Java, and their relatives beyond the first plane.
+JOINING_CLASS = (
+    "\u0600-\u08ff\u0900-\u109f\u1780-\u17ff\u1800-\u18af\u1a20-\u1c4f\u1cd0-\u1cff\ua800-\ua8ff\ua930-\uabff"
+    "\ufb50-\ufdff\ufe70-\ufefe\U00010a00-\U00010a5f\U00010ac0-\U00010aff\U00010b80-\U00010baf\U00010d00-\U00010d3f"
+    "\U00010f30-\U00010fdf\U00011000-\U00011fff\U0001e900-\U0001e95f"
+)
 JOINING = re.compile(f"[{JOINING_CLASS}]")
 MONGOLIAN = re.compile("[\u1820-\u18aa\u180b-\u180d\u180f]")
 JOINERS, PRESENTATIONS, DIRECTIONS = "\u200c\u200d", "\ufe0e\ufe0f", "\u200e\u200f\u061c"
@@ -37,13 +42,17 @@ JOINERS, PRESENTATIONS, DIRECTIONS = "\u200c\u200d", "\ufe0e\ufe0f", "\u200e\u20
 TAGGED_FLAG = re.compile(
     r"\U0001f3f4[\U000e0061-\U000e007a]{2}[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,3}\U000e007f"
 )
+# Arrows that emoji are joined to, as in the head that nods.
+ARROWS = "\u2194\u2195"
 # Signs with a coloured form that are no symbols by their category.
 COLOURED = "\u203c\u2049\u3030\u2139"
 KEYCAP = "\u20e3"
 # Format characters that one sees, before the digits that they belong to.
 VISIBLE_FORMATS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
-# It is empty to the eye, whatever its category says.
-BLANK = "\u2800"
+# They are empty to the eye, whatever their category says: braille, a note without a head, hieroglyphs, Khitan.
+BLANKS = re.compile("[\u2800\U0001d159\U00013441\U00013442\U00016fe4]")
+# Behind one letter. UTS 39 advises four; Hebrew with vowels and accents has five. More would reach over other lines.
+MAX_MARKS = 5
 
 
 def clean_text(text: str, *, is_multiline: bool = False) -> str:
@@ -51,7 +60,7 @@ def clean_text(text: str, *, is_multiline: bool = False) -> str:
 
     All spaces are plain ones; runs of them are one, unless `is_multiline`, which keeps them and line breaks.
     """
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n").replace(BLANK, " "))
+    text = unicodedata.normalize("NFC", BLANKS.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n")))
     if is_multiline:
         text = "\n".join(SPACES.sub(" ", line) for line in text.split("\n"))
     else:
@@ -61,7 +70,22 @@ def clean_text(text: str, *, is_multiline: bool = False) -> str:
     kept = "".join(c for c in text if c == "\n" or unicodedata.category(c) != "Cc")
     # What stood between a letter and its mark is gone: only now they can become one.
     kept = unicodedata.normalize("NFC", kept)
+    if not kept.isascii():
+        kept = _without_piled_marks(kept)
     return (kept if is_multiline else re.sub(" +", " ", kept)).strip(" \n")
+
+
+def _without_piled_marks(text: str) -> str:
+    kept: list[str] = []
+    count = 0
+    for character in text:
+        if unicodedata.combining(character) or unicodedata.category(character) == "Me":
+            count += 1
+        elif character not in JOINERS:
+            count = 0
+        if count <= MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def is_showable(character: str) -> bool:
@@ -102,4 +126,4 @@ def _is_needed(character: str, before: str, after: str) -> bool:
 
 
 def _is_emoji(character: str) -> bool:
-    return character in PRESENTATIONS or unicodedata.category(character) in ("So", "Sk")
+    return character in PRESENTATIONS or character in ARROWS or unicodedata.category(character) in ("So", "Sk")

@@ -135,6 +135,8 @@ def unsuspend(phone: str) -> None:
 @with_appcontext
 def correct_profile(phone: str, sex: str | None, birthday: datetime | None) -> None:
     """Set sex and birthday of PHONE, which people may correct themselves only once."""
+    if sex is None and birthday is None:
+        raise click.UsageError("Name what is to be corrected: --sex, --birthday or both.")
     changes.correct_profile(None, _find(phone), Sex(sex) if sex else None, birthday.date() if birthday else None)
     click.echo("The profile is corrected.")
 

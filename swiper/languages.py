@@ -7,6 +7,8 @@ MAX_CHARACTERS = 200
 MAX_ENTRIES = 10
 DEFAULT = "en"
 LANGUAGES = ("en", "zh")
+# Chinese, as some systems name it: the languages that `zh` stands for (ISO 639-3), Mandarin first.
+CHINESE = frozenset({"cmn", "yue", "wuu", "nan", "hak", "gan", "hsn", "cdo", "cjy", "cpx", "czh", "czo", "mnp", "lzh"})
 # RFC 9110, 12.4.2: a weight has up to three digits.
 WEIGHT = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.ASCII | re.IGNORECASE)
 
@@ -22,6 +24,7 @@ def choose_language(header: str) -> str:
         tag, _, parameters = entry.partition(";")
         weight = _weight(parameters.strip())
         name = re.split("[-_]", tag.strip().lower())[0]
+        name = "zh" if name in CHINESE else name
         if weight is not None and name:
             weights[name] = max(weight, weights.get(name, 0.0))
     others = weights.get("*", 0.0)

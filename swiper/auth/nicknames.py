@@ -9,7 +9,7 @@ from importlib.resources import files
 from sqlalchemy import select
 
 from swiper.auth.models import Operator, User
-from swiper.characters import BLANK, IGNORABLE, SPACES
+from swiper.characters import BLANKS, IGNORABLE, SPACES
 from swiper.errors import ProfileError
 from swiper.extensions import db, this_app
 
@@ -28,17 +28,18 @@ RESERVED_PARTS = (
         "系统管理",
         "系統管理",
     ),
-    *("工作人员", "工作人員"),
+    *("工作人员", "工作人員", "客户服务", "客戶服務", "安全中心", "审核员", "審核員"),
 )
 # Refused as the beginning or the end of a word, as one of a name's words, and as the whole name.
 RESERVED_EDGES = ("admin", "administrator", "moderator")
 RESERVED_WORDS = ("operator", "official", "support", "webmaster", "superuser", "postmaster")
 RESERVED_NAMES = (
     *("root", "system", "mod", "staff", "help", "helpdesk", "security", "service", "customerservice", "notifications"),
+    *("админ", "администратор", "модератор", "관리자", "운영자", "運営", "管理者", "团队", "團隊", "平台"),
     *("系统", "系統", "管理", "版主", "运营", "運營", "审核", "審核", "小秘书", "小秘書"),
 )
 # Signs that stand for letters in words alone: there are people called 小5.
-LEET = str.maketrans("@$345!", "aseasi")
+LEET = str.maketrans("@$345!|¡", "aseasiii")
 # Marks that are put on, around and through letters, not those that scripts write vowels with.
 MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]")
 SMALL_CAPITAL = re.compile("LATIN LETTER SMALL CAPITAL ([A-Z])")
@@ -57,7 +58,7 @@ def fold_nickname(nickname: str) -> str:
 
 
 def _visible(text: str) -> str:
-    return IGNORABLE.sub("", text).replace(BLANK, " ")
+    return BLANKS.sub(" ", IGNORABLE.sub("", text))
 
 
 def skeleton(text: str) -> str:
@@ -125,7 +126,9 @@ def _latin_words(text: str) -> set[str]:
     found = set()
     for word in re.findall(r"[^\W_]+", text):
         for form in (word, word.strip("0123456789")):
-            found.update(re.findall("[a-z0-9]+", _unmarked(form)))
+            plain = _unmarked(form)
+            found.update(re.findall("[a-z0-9]+", plain))
+            found.update(re.findall("[a-z0-9]+", plain.replace("vv", "w")))
     return found
 
 
@@ -140,9 +143,9 @@ def check_nickname(uid: int, nickname: str) -> None:
 
 
 def _compact(nickname: str) -> str:
-    """The skeleton without spaces and punctuation; with them where there is nothing else."""
+    """The skeleton without spaces, punctuation, symbols and marks; with them where there is nothing else."""
     whole = skeleton(nickname)
-    return "".join(c for c in whole if unicodedata.category(c)[0] not in "ZP") or whole
+    return "".join(c for c in MARKS.sub("", whole) if unicodedata.category(c)[0] not in "ZPS") or whole
 
 
 def first_nickname(uid: int) -> str:

@@ -32,6 +32,20 @@ NEEDED = [
     "1\ufe0f\u20e3",
     "‼\ufe0f",
     "👩🏽\u200d🚀",
+    "🙂\u200d↔\ufe0f",
+    "🙂\u200d↕\ufe0f",
+    # Adlam, Brahmi, Grantha, Chakma, Balinese, Javanese, Meetei Mayek, Manichaean.
+    "\U0001e900\U0001e923\u200c\U0001e924",
+    "\U00011013\U00011046\u200d\U00011031",
+    "\U00011315\U0001134d\u200d\U00011337",
+    "\U0001110c\U00011134\u200c\U0001110c",
+    "\u1b13\u1b44\u200c\u1b13",
+    "\ua98f\ua9c0\u200c\ua98f",
+    "\uabc0\uabed\u200c\uabc0",
+    "\U00010ac0\u200d\U00010ac1",
+    # As many marks as Hebrew has on one letter, and a stack of Tibetan.
+    "ש\u05b8\u05bc\u05bd\u05c1\u0591",
+    "ཧ\u0f90\u0fa8\u0fb3\u0fba\u0f82",
 ]
 # What is written, and what is stored of it.
 CLEANED = [
@@ -56,6 +70,10 @@ CLEANED = [
     ("اب\u200f", "اب\u200f"),
     ("Tom\u200cLee", "TomLee"),
     ("Tom\ufff9Lee\ufffb", "TomLee"),
+    ("Tom\U0001d159Lee", "Tom Lee"),
+    ("x" + "\u0336" * 30, "x" + "\u0336" * 5),
+    ("x" + "\u20dd" * 30 + "y" + "\u0489" * 9, "x" + "\u20dd" * 5 + "y" + "\u0489" * 5),
+    ("ب" + "\u064b\u200d" * 9, "ب" + "\u064b\u200d" * 5),
 ]
 UNSEEN = [
     "\U000e0100",
@@ -66,6 +84,9 @@ UNSEEN = [
     "\t\u2028",
     "\x00\x01",
     "\u200d\u200c",
+    "\U0001d159",
+    "\U00013441\U00013442",
+    "\U00016fe4",
 ]
 RESERVED_NAMES = [
     *(
@@ -121,6 +142,7 @@ RESERVED_NAMES = [
         "Operator",
         "root",
     ),
+    *("sw|per", "svviper", "adm¡n", "安全中心", "客户服务", "админ", "團隊"),
     *("小明operator", "ad\u200bmin", "admin\U000e0100"),
 ]
 FREE = [
@@ -306,6 +328,15 @@ def test_nobody_takes_a_name_that_looks_like_an_operator_s(app: Flask, people: P
     with app.app_context():
         revoke_role(operator.id)
     assert rename(person, "Somebody else").status_code == 200
+
+
+@pytest.mark.parametrize("alike", ["Lily✔", "Líly", "L\u0336ily", "Lily ✅", "⭐Lily⭐"])
+def test_nobody_adds_signs_or_marks_to_an_operator_s_name(app: Flask, people: People, alike: str) -> None:
+    operator, person = people.add(), people.add()
+    assert rename(operator, "Lily").status_code == 200
+    with app.app_context():
+        grant_role(operator.id)
+    assert rename(person, alike).json["errors"] == {"nickname": [TAKEN]}
 
 
 def test_look_alikes_of_people_without_the_role_are_free(people: People) -> None:
