@@ -23,6 +23,9 @@ WITH_PORT = re.compile(r"([0-9.]+):[0-9]+|\[([^\]]+)\](?::[0-9]+)?", re.ASCII)
 # What one IPv6 subscriber has to themself, at least (RFC 6177).
 SUBSCRIBER_LENGTH = 64
 
+# Where an IPv6-only host has IPv4 clients (NAT64), all of them come from this network.
+TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -54,6 +57,13 @@ def _key(network: Network) -> tuple[int, int, int]:
     return network.version, network.prefixlen, int(network.network_address)
 
 
+def _ipv4_inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that is mapped into IPv6, or that a translator has put behind the prefix of RFC 6052."""
+    if address in TRANSLATED:
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped
+
+
 def parse_network(text: str) -> Network:
     """An address or network as typed by an operator. Raises ParamError; IPv4 mapped into IPv6 is told as IPv4.
 
@@ -67,7 +77,7 @@ def parse_network(text: str) -> Network:
     if "%" in text:
         raise ParamError(f"{text!r} names an interface of this machine, which no ban can")
     if isinstance(network, ipaddress.IPv6Network):
-        mapped = network.network_address.ipv4_mapped
+        mapped = _ipv4_inside(network.network_address)
         if mapped and network.prefixlen >= 96:
             return ipaddress.ip_network((mapped, network.prefixlen - 96))
         if "/" not in text:
@@ -86,7 +96,7 @@ def parse_address(text: str) -> Address | None:
         address = ipaddress.ip_address((found[1] or found[2]) if found else text)
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    mapped = _ipv4_inside(address) if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
 
 
