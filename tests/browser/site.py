@@ -42,8 +42,10 @@ class Person:
 class Site(Copy):
     """A copy of the service as `make run` starts it, robots included; `share` percent of them answer."""
 
-    def __init__(self, instance: Path, log: Path, share: int = USUAL_SHARE, port: int | None = None) -> None:
-        super().__init__(instance, log, port, ROBOTS_ANSWER_PERCENT=share)
+    def __init__(
+        self, instance: Path, log: Path, share: int = USUAL_SHARE, port: int | None = None, **changes: object
+    ) -> None:
+        super().__init__(instance, log, port, **{"ROBOTS_ANSWER_PERCENT": share} | changes)
         self.share = share
 
     def again(self) -> "Site":

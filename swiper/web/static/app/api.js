@@ -13,6 +13,7 @@ export const CODE = {
   BANNED: 1010,
   UNAVAILABLE: 1011,
   SOLD_OUT: 1012,
+  CHALLENGE: 1016,
 };
 
 const TIMEOUT_SECONDS = 12;

@@ -5,14 +5,15 @@ const NAME = "login";
 const GUESSES = 5;
 const HOUR_MS = 3_600_000;
 
-// `{phone, region, resendAt, total, guesses}`, or null. Nobody comes back to a code after an hour.
+// `{phone, region, delivery, resendAt, total, guesses}`, or null. Nobody comes back to a code after an hour.
 export function readState() {
   const kept = read(NAME);
   return kept && kept.sentAt > Date.now() - HOUR_MS ? kept : null;
 }
 
-export function codeSent({ phone, region, resendIn }) {
-  return keep({ phone, region, sentAt: Date.now(), resendAt: Date.now() + resendIn * 1000, total: resendIn, guesses: GUESSES });
+export function codeSent({ phone, region, resendIn, delivery = "sent" }) {
+  const resendAt = Date.now() + resendIn * 1000;
+  return keep({ phone, region, delivery, sentAt: Date.now(), resendAt, total: resendIn, guesses: GUESSES });
 }
 
 // The server allows five guesses for a code and answers all failures alike, so they are counted here.

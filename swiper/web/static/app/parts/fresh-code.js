@@ -1,6 +1,7 @@
 // A fresh code of the own number, for what a session alone is not enough for.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
+import { askForCode } from "../codes.js";
 import { html, useState } from "../html.js";
 import { wordsOf } from "../tidings.js";
 import { Ring, useCountdown } from "./clock.js";
@@ -9,27 +10,28 @@ import { Field } from "./form.js";
 export const CODE_LENGTH = 6;
 
 function Send({ phone, onError }) {
-  const [{ resendAt, total, isSent, isBusy }, setState] = useState({ resendAt: 0, total: 60, isSent: false, isBusy: false });
+  const [{ resendAt, total, delivery, isBusy }, setState] = useState({ resendAt: 0, total: 60, delivery: "", isBusy: false });
   const seconds = useCountdown(resendAt);
-  const wait = (inSeconds, isNow) =>
-    setState({ resendAt: Date.now() + inSeconds * 1000, total: inSeconds, isSent: isNow, isBusy: false });
+  const wait = (inSeconds, now) =>
+    setState({ resendAt: Date.now() + inSeconds * 1000, total: inSeconds, delivery: now, isBusy: false });
   const send = async () => {
     setState((old) => ({ ...old, isBusy: true }));
     try {
-      const { resend_in: resendIn } = await api.post("/api/user/verify", { phonenum: phone });
+      const { resend_in: resendIn, delivery: now } = await askForCode(phone);
       onError("");
-      wait(resendIn, true);
+      wait(resendIn, now);
     } catch (error) {
       onError(wordsOf(error));
-      wait(error.retryAfter ?? 0, isSent);
+      wait(error.retryAfter ?? 0, delivery);
     }
   };
-  return html`${isSent && html`<p class="note" role="status">${t("login.sent_to", { phone })}</p>`}
+  const told = delivery === "sent_before" ? t("login.sent_before", { phone }) : t("login.sent_to", { phone });
+  return html`${delivery && html`<p class="note" role="status">${told}</p>`}
     <div class="resend">
       ${
         seconds > 0
           ? html`<${Ring} seconds=${seconds} total=${total} /><span>${t("login.resend_wait")}</span>`
-          : html`<button type="button" class="button" disabled=${isBusy} onClick=${send}>${t(isSent ? "login.resend" : "login.send_code")}</button>`
+          : html`<button type="button" class="button" disabled=${isBusy} onClick=${send}>${t(delivery ? "login.resend" : "login.send_code")}</button>`
       }
     </div>`;
 }

@@ -1,6 +1,7 @@
 // Phone, then the code that was sent there.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
+import { askForCode } from "../codes.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { codeSent, forget, guessedWrong, readState, waitUntil } from "../login-state.js";
 import { Ring, useCountdown } from "../parts/clock.js";
@@ -29,9 +30,9 @@ function useTry() {
   return { ...state, run };
 }
 
-async function askForCode(phone, region) {
-  const { resend_in: resendIn } = await api.post("/api/user/verify", { phonenum: phone });
-  return codeSent({ phone, region, resendIn });
+async function sendCode(phone, region) {
+  const { resend_in: resendIn, delivery } = await askForCode(phone);
+  return codeSent({ phone, region, resendIn, delivery });
 }
 
 function PhoneStep({ onSent }) {
@@ -43,7 +44,7 @@ function PhoneStep({ onSent }) {
     attempt.run(async () => {
       const phone = await international(region, number);
       try {
-        onSent(await askForCode(phone, region));
+        onSent(await sendCode(phone, region));
       } catch (error) {
         // The last code is still young: it can be typed in, and the ring tells when there is another.
         if (error.code !== api.CODE.RATE || error.retryAfter > 60) throw error;
@@ -65,7 +66,7 @@ function Resend({ state, onState, isSoon }) {
   const send = () =>
     attempt.run(async () => {
       try {
-        onState(await askForCode(state.phone, state.region));
+        onState(await sendCode(state.phone, state.region));
       } catch (error) {
         if (error.retryAfter) onState(waitUntil(state, error.retryAfter));
         throw error;
@@ -116,8 +117,9 @@ function CodeStep({ state, onState, onBack }) {
   const left = state.guesses < CODE_LENGTH - 1 && !isDead ? t("login.guesses_left", { count: state.guesses }) : "";
   const errors = [isDead ? t("login.no_guesses") : attempt.text, left].filter(Boolean);
   const type = (event) => setCode(digitsOf(event.target.value).slice(0, CODE_LENGTH));
+  const lead = { sent_before: t("login.sent_before", { phone: state.phone }), accounts_only: t("login.accounts_only") };
   return html`<form class="stack" onSubmit=${submit}>
-    <p class="lead">${t("login.sent_to", { phone: state.phone })}
+    <p class="lead">${lead[state.delivery] ?? t("login.sent_to", { phone: state.phone })}
       <button type="button" class="link" onClick=${onBack}>${t("login.change_phone")}</button>
     </p>
     <${Field} label=${t("login.code")} errors=${errors} className="code-field">
