@@ -45,6 +45,8 @@ def limited_site(lab: Lab, database: str) -> Site:
     limits = {f"{kind}s_per_day": limit for kind, limit in LIMITS.items()} | {
         "sms_per_ip_per_day": CODES_AN_ADDRESS,
         "sms_global_per_day": CODES_IN_ALL,
+        # Whoever is refused a code of their own is not let in to another's: each answer of 0 is a code sent.
+        "code_challenges": 1,
         "login_per_ip_per_minute": logins_an_address(lab),
     }
     return lab.shared(f"limits on {database}", lambda: lab.new_site(database, has_celery=False, **limits))

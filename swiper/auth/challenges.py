@@ -64,7 +64,8 @@ class IssuedCode:
 def keys_of(phone: str) -> list[str]:
     """Codes, resend lock, hour, day and own devices' count of one number: one hash tag, so one slot of a cluster."""
     tag = keyed_digest("phone", phone)[:32]
-    return [f"{{p:{tag}}}:{part}" for part in ("code", "lock", "hour", "day", "own")]
+    # `code` is what the first releases called a value of another type.
+    return [f"{{p:{tag}}}:{part}" for part in ("codes", "lock", "hour", "day", "own")]
 
 
 def digest_of(phone: str, code: str, purpose: str) -> str:

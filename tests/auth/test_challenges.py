@@ -65,7 +65,7 @@ def known(app: Flask, people: People) -> FlaskClient:
     client = app.test_client()
     ask(client)
     assert enter(client, people.sent_code()) == 0
-    after(app, "lock", "hour", "day", "code")
+    after(app, "lock", "hour", "day", "codes")
     return client
 
 
@@ -164,7 +164,7 @@ def test_the_owner_s_device_gets_a_code_when_strangers_have_used_up_hour_and_day
     for _ in range(2):
         use_up_hour(app)
         after(app, "hour")
-    after(app, "code", "lock")
+    after(app, "codes", "lock")
     assert ask(app.test_client(), network(9)).json["code"] == 1006
     for _ in range(3):
         assert ask(known).json["data"]["delivery"] == "sent"
@@ -204,7 +204,7 @@ def test_a_device_is_known_to_the_number_that_it_has_logged_in_to_alone(app: Fla
 @pytest.mark.parametrize("forged", ["1." + "0" * 32, "9" * 12 + "." + "a" * 32, "~~~", "x", "1.\xff"])
 def test_a_forged_device_is_a_stranger(app: Flask, client: FlaskClient, forged: str) -> None:
     use_up_hour(app)
-    after(app, "code", "lock")
+    after(app, "codes", "lock")
     client.set_cookie("swiper_device", forged, path="/api/user")
     assert ask(client).json["code"] == 1006
 

@@ -211,7 +211,7 @@ def test_parallel_guesses_are_counted_one_by_one(app: Flask, client: FlaskClient
 def test_a_code_runs_out(app: Flask, client: FlaskClient, people: People) -> None:
     ask(client)
     code = people.sent_code()
-    [key] = keys(app, "{p:*}:code")
+    [key] = keys(app, "{p:*}:codes")
     with app.app_context():
         assert 590 < redis.client.ttl(key) <= 600
         redis.client.pexpire(key, 1)
@@ -222,7 +222,7 @@ def test_a_code_runs_out(app: Flask, client: FlaskClient, people: People) -> Non
 def test_guessing_does_not_lengthen_a_code_s_life(app: Flask, client: FlaskClient, people: People) -> None:
     ask(client)
     code = people.sent_code()
-    [key] = keys(app, "{p:*}:code")
+    [key] = keys(app, "{p:*}:codes")
     with app.app_context():
         redis.client.expire(key, 100)
         enter(client, wrong(code))
@@ -339,7 +339,7 @@ def test_nothing_is_counted_and_no_code_is_valid_when_the_database_fails(app: Fl
     assert (answer.status_code, answer.json["code"]) == (503, 1011)
     assert counters(app) == {}
     assert keys(app, "{p:*}:lock") == []
-    assert keys(app, "{p:*}:code") == []
+    assert keys(app, "{p:*}:codes") == []
     assert ask(client).status_code == 200
 
 
@@ -357,7 +357,7 @@ def test_a_login_that_the_database_fails_gives_the_code_back(app: Flask, client:
     code = people.sent_code()
     with failing(accounts, "find_or_create"):
         assert enter(client, code).json["code"] == 1011
-    [key] = keys(app, "{p:*}:code")
+    [key] = keys(app, "{p:*}:codes")
     with app.app_context():
         assert 500 < redis.client.ttl(key) <= 600
     assert enter(client, code).status_code == 200
@@ -372,7 +372,7 @@ def test_the_code_is_stored_in_clear_nowhere(
     [row] = outbox(app)
     with app.app_context():
         kept = {key: redis.client.dump(key) for key in redis.client.keys("*")}
-        [stored] = [redis.client.get(key) for key in redis.client.keys("{p:*}:code")]
+        [stored] = [redis.client.get(key) for key in redis.client.keys("{p:*}:codes")]
         queued = b"".join(redis.client.lrange(CODES_QUEUE, 0, -1))
     assert str(row.id).encode() in queued
     code = people.sent_code()
@@ -431,7 +431,7 @@ def test_a_replaced_code_is_not_sent_any_more(app: Flask, client: FlaskClient, p
 def test_a_dead_code_is_not_sent_any_more(app: Flask, client: FlaskClient) -> None:
     ask(client)
     [row] = outbox(app)
-    drop(app, "{p:*}:code")
+    drop(app, "{p:*}:codes")
     with app.app_context():
         deliver_code(row.id)
         assert deliver_code(row.id) is False

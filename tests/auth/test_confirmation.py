@@ -31,7 +31,7 @@ def ask(person: Person, method: str, path: str, code: str | None = None) -> Any:
 def has_code(person: Person) -> bool:
     """True while the code of the person's number is not spent."""
     with person.client.application.app_context():
-        return bool(redis.client.keys("{p:*}:code"))
+        return bool(redis.client.keys("{p:*}:codes"))
 
 
 def is_there(person: Person) -> bool:
