@@ -1,15 +1,19 @@
 """The one Celery instance, built from the application: each task runs in an app context with a session of its own."""
 
+import logging
 import warnings
 from typing import Any
 
 from celery import Celery, Task, signals
-from celery.exceptions import SecurityWarning
+from celery.exceptions import Ignore, SecurityWarning
 from flask import Flask
 from kombu.entity import Queue
 
 from config.schedule import BEAT_SCHEDULE
 from swiper.logs import request_id_var
+from swiper.responses import in_short, is_outage
+
+log = logging.getLogger(__name__)
 
 HEADER = "swiper_request_id"
 QUEUE = "celery"
@@ -24,8 +28,15 @@ def init_app(app: Flask) -> Celery:
         """Runs in an app context, whose end closes the task's database session."""
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            with app.app_context():
-                return self.run(*args, **kwargs)
+            try:
+                with app.app_context():
+                    return self.run(*args, **kwargs)
+            except Exception as error:
+                if self.request.called_directly or not is_outage(error):
+                    raise
+                # What it was to do lies in the database, where a sweep finds it.
+                log.warning("%s is left for later: %s", self.name, in_short(error))
+                raise Ignore() from error
 
     celery = Celery(app.name, task_cls=AppTask)
     celery.conf.update(celery_settings(app.config))

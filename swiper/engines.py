@@ -18,6 +18,7 @@ from sqlalchemy.exc import DisconnectionError
 
 from swiper.dialect import COPIED_ROWS, NO_ANSWER, is_in_transaction
 from swiper.extensions import db
+from swiper.outages import is_server_moved
 from swiper.postgres_line import SharingLane
 from swiper.quick_postgres import leave_out_row
 
@@ -68,6 +69,7 @@ def init_app(app: Flask) -> None:
                 _prepare_sqlite(engine)
             else:
                 _prepare_server(engine, app.config["DATABASE_STATEMENT_SECONDS"])
+                _leave_moved_server(engine)
                 _keep_rows_out_of_errors(engine)
         size = _lane_size(app.config["SQLALCHEMY_DATABASE_URI"], app.config)
         if size:
@@ -181,6 +183,17 @@ def _copy(cursor: Any, statement: str, rows: Iterable[Sequence[Any]]) -> None:
     with cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)
+
+
+def _leave_moved_server(engine: Engine) -> None:
+    """Throw every connection away, those of the quick lane as well, once a server says that it takes no work."""
+
+    @event.listens_for(engine, "handle_error")
+    def leave(context: Any) -> None:
+        if is_server_moved(context.original_exception):
+            context.is_disconnect = True
+            # As at its end: whatever else leads to this server hears of it.
+            engine.dispose()
 
 
 def _keep_rows_out_of_errors(engine: Engine) -> None:

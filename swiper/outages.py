@@ -12,6 +12,36 @@ REFUSALS = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError)
 REFUSAL = re.compile(
     r"(?:^|: -?)(?:READONLY|OOM|MISCONF|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNKILLABLE|UNBLOCKED) "
 )
+# PostgreSQL (appendix A of its manual): lost connections; shutting down, starting, read-only after a failover.
+MOVED_CLASSES = ("08",)
+MOVED_STATES = frozenset({"25006", "57P01", "57P02", "57P03"})
+# Too many connections, full disk or memory; errors of its machine.
+SHORT_CLASSES = ("53", "58")
+# MariaDB's and PyMySQL's: Galera is not ready, shutdown, read-only in three ways, and lost connections.
+MOVED_NUMBERS = frozenset({1047, 1053, 1290, 1792, 1836, 2006, 2013, 2055})
+# Too many connections in all, full disk, full table, no connection at all.
+SHORT_NUMBERS = frozenset({1021, 1040, 1114, 2002, 2003})
+
+
+def is_server_moved(error: BaseException | None) -> bool:
+    """True for a database driver's error that says: this server takes no work, or none that writes; ask another.
+
+    After a failover that other one may answer at the same address, so every connection to this one is thrown away.
+    """
+    state, number = _told_by_driver(error)
+    return state in MOVED_STATES or state.startswith(MOVED_CLASSES) or number in MOVED_NUMBERS
+
+
+def is_database_outage(error: BaseException | None) -> bool:
+    """True for a database driver's error that passes by itself: `is_server_moved`, or a shortage of its server."""
+    state, number = _told_by_driver(error)
+    return is_server_moved(error) or state.startswith(SHORT_CLASSES) or number in SHORT_NUMBERS
+
+
+def _told_by_driver(error: BaseException | None) -> tuple[str, int]:
+    """PostgreSQL's SQLSTATE and MariaDB's number, each empty where the error has none."""
+    number = next(iter(getattr(error, "args", ())), None)
+    return getattr(error, "sqlstate", None) or "", number if isinstance(number, int) else 0
 
 
 def is_redis_away(error: BaseException) -> bool:

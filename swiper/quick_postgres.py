@@ -22,6 +22,8 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from swiper.outages import is_server_moved
+
 Row = tuple[Any, ...]
 Step = tuple["Statement", Sequence[Any]]
 WrittenStep = tuple["Statement", "list[bytes | None] | None"]
@@ -198,7 +200,7 @@ class QuickConnection:
         leave_out_row(error)
         # A connection that the server ends with these words is lost, even where libpq has not yet met its end.
         is_over = self.libpq.status != psycopg.pq.ConnStatus.OK or error.diag.severity_nonlocalized == "FATAL"
-        is_lost = error.sqlstate == STALE_PLAN or is_over
+        is_lost = error.sqlstate == STALE_PLAN or is_over or is_server_moved(error)
         raise as_sqlalchemys(error, self.engine, statement.sql, is_lost=is_lost) from error
 
 
@@ -324,7 +326,10 @@ class QuickLane:
 
     def close_if_lost(self, error: DBAPIError) -> None:
         """What is out of date on one is so on the others: whoever tries again should not meet them in turn."""
-        if error.connection_invalidated:
+        if is_server_moved(error.orig):
+            # The engine's own connections lead to the same server; `close_idle` follows.
+            self.engine.dispose()
+        elif error.connection_invalidated:
             self.close_idle()
 
     def close_idle(self, *_: Any) -> None:

@@ -22,7 +22,7 @@ from swiper.errors import (
 )
 from swiper.extensions import limiter, this_request
 from swiper.messages import translate
-from swiper.outages import is_redis_outage
+from swiper.outages import is_database_outage, is_redis_outage
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,8 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, PoolTimeoutError) or is_redis_outage(error):
         return True
     if isinstance(error, DBAPIError):
-        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+        is_unusable = error.connection_invalidated or is_database_outage(error.orig)
+        return is_unusable or isinstance(error, OperationalError | InterfaceError)
     return isinstance(error, ConnectionError | TimeoutError)
 
 
