@@ -33,7 +33,9 @@ return used
 """
 # KEYS: counter. ARGV: how many. A counter that ran out meanwhile would come to life again without an end.
 UNCOUNT = """
-if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then redis.call('DECRBY', KEYS[1], ARGV[1]) end
+local left = tonumber(redis.call('GET', KEYS[1]) or '0') - tonumber(ARGV[1])
+if left == 0 then redis.call('DEL', KEYS[1]) end
+if left > 0 then redis.call('DECRBY', KEYS[1], ARGV[1]) end
 return 0
 """
 
@@ -175,8 +177,16 @@ def give_back(spending: Spending) -> None:
 
 def count_used() -> None:
     """Note that a code was used, for the brake."""
-    key = f"sms:used:{int(time.time() // 3600)}"
-    redis.client.eval_once(COUNT, [key], 2**53, 2 * HOUR_MS)
+    redis.client.eval_once(COUNT, [_used_key()], 2**53, 2 * HOUR_MS)
+
+
+def uncount_used() -> None:
+    """Undo `count_used`."""
+    redis.client.eval_once(UNCOUNT, [_used_key()], 1)
+
+
+def _used_key() -> str:
+    return f"sms:used:{int(time.time() // 3600)}"
 
 
 def count_guess(remote_addr: str) -> None:

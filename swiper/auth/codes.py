@@ -130,6 +130,7 @@ def redeem_code(phone: str, code: str, challenge: str = "", *, purpose: str = "l
 def restore_code(phone: str, code: str, rest_ms: int, *, purpose: str = "login") -> None:
     """Make a redeemed code valid again for the time it had left, since its login could not be completed."""
     unuse_code(phone, digest_of(phone, code, purpose), rest_ms)
+    code_budgets.uncount_used()
 
 
 def _put_into_outbox(phone: str, code: str, purpose: str, is_for_nobody: bool) -> int:

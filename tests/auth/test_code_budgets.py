@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from swiper.auth.code_budgets import count_used
-from swiper.auth.codes import deliver_code, purge_outbox, unsent_codes
+from swiper.auth.codes import deliver_code, purge_outbox, redeem_code, restore_code, unsent_codes
 from swiper.auth.models import SmsOutbox
 from swiper.dialect import now
 from swiper.extensions import db, redis
@@ -211,3 +211,15 @@ def test_the_brake_asks_for_a_harder_proof(braking: Flask, monkeypatch: pytest.M
     monkeypatch.setattr("swiper.auth.code_budgets.create_challenge", note)
     ask(braking.test_client(), number(100))
     assert asked == [4]
+
+
+def test_a_code_that_is_given_back_was_not_used(make_app: Callable[..., Flask]) -> None:
+    app = make_app()
+    ask(app.test_client(), number(1))
+    phone = f"+86{number(1)}"
+    with app.app_context():
+        code = People(app).sent_code()
+        rest_ms = redeem_code(phone, code)
+        assert counters(app)["sms:used"] == 1
+        restore_code(phone, code, rest_ms)
+    assert "sms:used" not in counters(app)
