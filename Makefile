@@ -57,6 +57,9 @@ format: $(TEST_READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# pip before 23.3, which Python 3.11 may bring, takes no pin of a package for the same package with an extra.
 lock: $(TEST_READY) ## pin the packages anew from requirements.in
 	$(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --generate-hashes --allow-unsafe requirements.in
 	$(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --generate-hashes --allow-unsafe tests/requirements.in
+	sed -i 's/^pydantic==/pydantic[email]==/' requirements.txt
+	sed -i 's/^cachecontrol==/cachecontrol[filecache]==/' tests/requirements.txt

@@ -1,0 +1,40 @@
+"""The pinned packages install with the pip that Python brings."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from config.settings import ROOT
+
+
+def pins(path: Path) -> dict[str, set[str]]:
+    """Package and named extras of each line `name[extra]==version`."""
+    lines = [line.rstrip(" \\") for line in path.read_text().splitlines() if "==" in line and not line.startswith(" ")]
+    return {canonicalize_name(pin.name): pin.extras for pin in map(Requirement, lines)}
+
+
+def wanted_extras(names: Iterable[str]) -> dict[str, set[str]]:
+    """The extras that the installed packages of these names require of others."""
+    wanted: dict[str, set[str]] = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            for needed in map(Requirement, requires(name) or []):
+                if needed.extras and (needed.marker is None or needed.marker.evaluate({"extra": ""})):
+                    wanted.setdefault(canonicalize_name(needed.name), set()).update(needed.extras)
+    return wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("requirements.txt", "pydantic"), ("tests/requirements.txt", "cachecontrol")]
+)
+def test_a_pin_names_every_extra_that_another_package_requires(name: str, known: str) -> None:
+    # A pip before 23.3 refuses a package with an extra where only the package without it is pinned with a hash.
+    named = pins(ROOT / name)
+    wanted = wanted_extras(named)
+    assert known in wanted
+    assert {package: extras - named[package] for package, extras in wanted.items() if extras - named[package]} == {}
