@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
 
 from swiper.extensions import REPLICA_KEY, db, this_app
+from swiper.outages import is_redis_outage
 from swiper.quick_postgres import QuickLane
 
 log = logging.getLogger(__name__)
@@ -224,9 +225,14 @@ def _run_consequences(consequences: list[Callable[[], object]]) -> None:
     for consequence in consequences:
         try:
             consequence()
-        except Exception:
+        except Exception as error:
             # The change stands: it is committed. What could not follow it is repaired by time-outs and beat tasks.
-            log.exception("a consequence of a committed change failed")
+            is_outage = is_redis_outage(error)
+            level = logging.WARNING if is_outage else logging.ERROR
+            told = (
+                "a consequence of a committed change waits: %s" if is_outage else "a consequence of a change failed: %s"
+            )
+            log.log(level, told, type(error).__name__, exc_info=not is_outage)
 
 
 def is_in_transaction() -> bool:
