@@ -3,15 +3,11 @@
 Redis decides which code is valid; the database only remembers, encrypted, what has not been sent yet.
 """
 
-import base64
-import functools
-import hashlib
 import logging
 import secrets
 from datetime import timedelta
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import delete, select, update
 
 from swiper import sms
@@ -37,6 +33,7 @@ from swiper.auth.destinations import find_country
 from swiper.auth.known_devices import is_known_device
 from swiper.auth.models import Phone, SmsOutbox
 from swiper.auth.phones import parse_phone
+from swiper.auth.vault import seal, unseal
 from swiper.dialect import again_on_conflict, insert_if_absent, now, quick_lane, transactional
 from swiper.errors import ParamError
 from swiper.extensions import db, this_app
@@ -47,6 +44,8 @@ log = logging.getLogger(__name__)
 
 # What a claim allows beside the waiting for the providers.
 CLAIM_MARGIN_SECONDS = 4.0
+# For `seal`.
+OUTBOX = "sms outbox"
 
 
 def issue_code(
@@ -139,7 +138,7 @@ def _put_into_outbox(phone: str, code: str, purpose: str, is_for_nobody: bool) -
     row: dict[str, Any] = {
         "id": new_id(),
         "phone": phone,
-        "sealed_code": _vault().encrypt(_to_seal(code, purpose).encode()).decode(),
+        "sealed_code": seal(OUTBOX, _to_seal(code, purpose)),
         "claimed_until": moment + lifetime if is_for_nobody else moment,
         "expires_at": moment + lifetime,
     }
@@ -159,15 +158,6 @@ def _to_seal(code: str, purpose: str) -> str:
 @transactional
 def _add_to_outbox(row: dict[str, Any]) -> None:
     insert_if_absent(SmsOutbox, [row], ["id"])
-
-
-def _vault() -> Fernet:
-    return _vault_of(str(this_app().config["SECRET_KEY"]))
-
-
-@functools.lru_cache(maxsize=4)
-def _vault_of(secret_key: str) -> Fernet:
-    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"sms outbox:" + secret_key.encode()).digest()))
 
 
 def deliver_code(outbox_id: int) -> bool:
@@ -218,12 +208,11 @@ def _claim(outbox_id: int) -> tuple[str, str | None] | None:
 
 
 def _unseal(sealed_code: str) -> str | None:
-    try:
-        return _vault().decrypt(sealed_code.encode()).decode()
-    except InvalidToken:
-        # The digest that a guess is compared to hangs on the same key, so nobody could log in with this code.
+    text = unseal(OUTBOX, sealed_code)
+    if text is None:
+        # The digest that a guess is compared to needs the same key, so nobody could log in with this code.
         log.warning("a code was sealed under another SECRET_KEY and is not sent")
-        return None
+    return text
 
 
 @transactional
