@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 
-from sqlalchemy import DateTime, Enum
+from sqlalchemy import CursorResult, DateTime, Delete, Enum, Update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
@@ -117,6 +117,14 @@ def insert_if_absent(model: Any, rows: Sequence[dict[str, Any]], keys: Sequence[
         return
     insert = postgresql.insert if _dialect() == "postgresql" else sqlite.insert
     db.session.execute(insert(table).on_conflict_do_nothing(index_elements=list(keys)), rows)
+
+
+def changed_a_row(statement: Delete | Update) -> bool:
+    """Run `statement`; True where it matched a row. Objects that were loaded before stay as they were."""
+    # The rows matched, not those changed: SQLAlchemy asks PyMySQL for found rows.
+    result = db.session.execute(statement, execution_options={"synchronize_session": False})
+    assert isinstance(result, CursorResult)
+    return bool(result.rowcount)
 
 
 def bulk_insert(model: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -149,7 +149,7 @@ def _admit_stranger(
         raise ChallengeError(data=create_challenge(phone, network, BRAKE_HARDNESS if is_braking else 1))
     if is_braking:
         key = "sms:strangers"
-        require_no_wait(-min(0, int(redis.client.eval_once(COUNT, [key], config["SMS_BRAKE_PER_MINUTE"], MINUTE_MS))))
+        count_below(key, config["SMS_BRAKE_PER_MINUTE"], MINUTE_MS)
         spending.counted.append(key)
     share = 100 - config["SMS_RESERVE_PERCENT"]
     spending.is_accounts_only = any(each.has_reserve and used * 100 >= each.limit * share for each, used in counts)
@@ -191,9 +191,13 @@ def _used_key() -> str:
 
 def count_guess(remote_addr: str) -> None:
     """Count one attempt at a login against its address. Raises RateLimitedError when the minute's are used up."""
-    key = f"login:ip:{network_digest(remote_addr)}"
     limit = this_app().config["LOGIN_PER_IP_PER_MINUTE"]
-    require_no_wait(-min(0, int(redis.client.eval_once(COUNT, [key], limit, MINUTE_MS))))
+    count_below(f"login:ip:{network_digest(remote_addr)}", limit, MINUTE_MS)
+
+
+def count_below(key: str, limit: int, window_ms: int) -> None:
+    """Count one under `key`, whose window begins with its first. Raises RateLimitedError once there are `limit`."""
+    require_no_wait(-min(0, int(redis.client.eval_once(COUNT, [key], limit, window_ms))))
 
 
 def require_no_wait(milliseconds: int) -> None:

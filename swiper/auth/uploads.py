@@ -9,13 +9,13 @@ from typing import Any, TypeVar, cast
 from flask import current_app
 from gevent import get_hub
 from gevent.monkey import is_module_patched
-from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from swiper.auth.cards import publish
 from swiper.auth.models import FileRemoval, Upload, UploadKind, User
 from swiper.auth.upload_slots import upload_slot
-from swiper.dialect import insert_if_absent, now, transactional
+from swiper.dialect import changed_a_row, insert_if_absent, now, transactional
 from swiper.errors import LoginError, NotFoundError, ParamError, UnavailableError
 from swiper.extensions import db
 from swiper.ids import new_id
@@ -121,12 +121,8 @@ def _take_back_note(key: str, noted_at: datetime) -> None:
     Whoever holds that row may write or remove the file, and nobody else.
     """
     mine = delete(FileRemoval).where(FileRemoval.key == key, FileRemoval.created_at == noted_at)
-    if not _changed_a_row(mine):
+    if not changed_a_row(mine):
         raise UnavailableError()
-
-
-def _changed_a_row(statement: Any) -> bool:
-    return bool(cast(CursorResult[Any], db.session.execute(statement)).rowcount)
 
 
 def _upload_of(uid: int, key: str) -> Upload | None:
@@ -225,7 +221,7 @@ def _remove_local(key: str) -> None:
 def _claim_removal(noted: str) -> bool:
     """Renew the note, so that an upload still under way does not find its own one, and other sweeps wait."""
     waiting = update(FileRemoval).where(FileRemoval.key == noted, FileRemoval.created_at < _lost_before())
-    return _changed_a_row(waiting.values(created_at=now()))
+    return changed_a_row(waiting.values(created_at=now()))
 
 
 @transactional

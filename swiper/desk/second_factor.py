@@ -4,15 +4,16 @@ import secrets
 import time
 
 import pyotp
-from sqlalchemy import CursorResult, Delete, Update, delete, update
+from sqlalchemy import delete, update
 
+from swiper.auth.code_budgets import count_below
 from swiper.auth.models import User
 from swiper.auth.phones import keyed_digest, parse_code
 from swiper.auth.vault import seal, unseal
 from swiper.desk.models import RecoveryCode, SecondFactor
-from swiper.dialect import insert_if_absent, now, transactional, upsert
-from swiper.errors import CodeError, NotFoundError, RateLimitedError
-from swiper.extensions import db, redis
+from swiper.dialect import changed_a_row, insert_if_absent, now, transactional, upsert
+from swiper.errors import CodeError, NotFoundError
+from swiper.extensions import db
 
 PURPOSE = "second factor"
 ISSUER = "Swiper"
@@ -22,14 +23,6 @@ RECOVERY_BYTES = 5
 STEPS_OFF = 1
 ATTEMPTS = 10
 WINDOW_MS = 15 * 60_000
-# KEYS: attempts. ARGV: limit, window in ms. Returns 0 when counted, or the ms to wait.
-COUNT_ATTEMPT = """
-if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then
-  return math.max(1, redis.call('PTTL', KEYS[1]))
-end
-if redis.call('INCR', KEYS[1]) == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return 0
-"""
 
 
 def has_factor(uid: int) -> bool:
@@ -38,12 +31,12 @@ def has_factor(uid: int) -> bool:
     return factor is not None and factor.confirmed_at is not None
 
 
-def mark_of(uid: int) -> str:
-    """What tells the operator's second factor of this moment from every other; empty where none is confirmed."""
+def fingerprint_of(uid: int) -> str:
+    """A digest of the operator's second factor, which changes with it; empty where none is confirmed."""
     factor = db.session.get(SecondFactor, uid, populate_existing=True)
     if factor is None or factor.confirmed_at is None:
         return ""
-    return keyed_digest("second factor", factor.sealed_secret)[:32]
+    return keyed_digest(PURPOSE, factor.sealed_secret)[:32]
 
 
 @transactional
@@ -92,7 +85,7 @@ def check(uid: int, code: str) -> str:
     if _take_step(uid, _step_of(factor, code)):
         return "authenticator"
     mine = delete(RecoveryCode).where(RecoveryCode.uid == uid, RecoveryCode.digest == _digest(uid, code))
-    if not _changed_a_row(mine):
+    if not changed_a_row(mine):
         raise CodeError()
     return "recovery code"
 
@@ -101,14 +94,12 @@ def check(uid: int, code: str) -> str:
 def reset(uid: int) -> bool:
     """Forget the authenticator and the recovery codes; False where there were none."""
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.uid == uid))
-    return _changed_a_row(delete(SecondFactor).where(SecondFactor.uid == uid))
+    return changed_a_row(delete(SecondFactor).where(SecondFactor.uid == uid))
 
 
 def count_attempt(uid: int) -> None:
     """Count one attempt against the operator. Raises RateLimitedError after `ATTEMPTS` within 15 minutes."""
-    waits_ms = redis.client.eval_once(COUNT_ATTEMPT, [f"{{u:{uid}}}:desk-attempts"], ATTEMPTS, WINDOW_MS)
-    if waits_ms:
-        raise RateLimitedError(waits_ms / 1000)
+    count_below(f"{{u:{uid}}}:desk-attempts", ATTEMPTS, WINDOW_MS)
 
 
 def _lock_user(uid: int) -> None:
@@ -132,14 +123,8 @@ def _take_step(uid: int, step: int | None) -> bool:
     if step is None:
         return False
     later = update(SecondFactor).where(SecondFactor.uid == uid, SecondFactor.last_step < step)
-    return _changed_a_row(later.values(last_step=step))
+    return changed_a_row(later.values(last_step=step))
 
 
 def _digest(uid: int, code: str) -> str:
     return keyed_digest("recovery code", f"{uid}:{code.strip().lower().replace('-', '').replace(' ', '')}")
-
-
-def _changed_a_row(statement: Delete | Update) -> bool:
-    result = db.session.execute(statement, execution_options={"synchronize_session": False})
-    assert isinstance(result, CursorResult)
-    return bool(result.rowcount)

@@ -13,7 +13,7 @@ from flask import current_app
 from sqlalchemy import BigInteger, Date, case, false, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from swiper.dialect import enum_type, insert_if_absent, now
+from swiper.dialect import changed_a_row, enum_type, insert_if_absent, now
 from swiper.errors import RateLimitedError
 from swiper.extensions import Model, db, this_app
 from swiper.vip.levels import Standing
@@ -113,9 +113,7 @@ def _count_one(uid: int, kind: QuotaKind, limit: int | None, day: date) -> bool:
     )
     if limit is not None:
         statement = statement.where(or_(Quota.used < limit, is_over) if limit > 0 else false())
-    # The rows matched, not those changed: SQLAlchemy asks PyMySQL for found rows.
-    result = db.session.execute(statement, execution_options={"synchronize_session": False})
-    return bool(result.rowcount)  # type: ignore[attr-defined]
+    return changed_a_row(statement)
 
 
 def give_back(uid: int, kind: QuotaKind, day: date) -> None:
