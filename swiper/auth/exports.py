@@ -1,7 +1,7 @@
 """Exports: everything that the service holds on a user, as a stream of JSON.
 
-Rows are read in pages along their primary key, and other requests have their turn between two of them: an export costs
-little memory and holds nobody up, however much there is.
+Rows are read in pages along their primary key, and the worker serves other requests between two pages. So an export
+needs little memory and delays nobody, however many rows there are.
 """
 
 import errno
@@ -22,18 +22,17 @@ from swiper.errors import RateLimitedError
 from swiper.extensions import db, redis
 from swiper.responses import explain
 from swiper.signals import account_exporting
+from swiper.tasking import GIVE_BACK, RENEW
 from swiper.vip.models import Membership, Order, PaidPeriod, Ticket
 from swiper.vip.quotas import Quota
 
 PAGE_ROWS = 500
-# An export that has said nothing for so long is dead, and another may begin. Each page renews it.
+# A process that has sent no page for so long is dead, and another export may begin. Each page renews the lease.
 LEASE_SECONDS = 60
-# KEYS: turn. ARGV: token, ms. TAKE returns 0, or ms to wait. All may be sent again after a lost answer.
+# KEYS: lease. ARGV: token, ms. Returns 0, or ms to wait. It may be sent again after a lost answer.
 TAKE = """
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('GET', KEYS[1]) == ARGV[1] then return 0 end
 return redis.call('PTTL', KEYS[1])"""
-KEEP = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
-GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 0"
 
 _encode = msgspec.json.Encoder().encode
 _dumps: dict[str, Callable[[Any], Any]] = {
@@ -43,7 +42,7 @@ _dumps: dict[str, Callable[[Any], Any]] = {
 }
 
 
-class _Turn:
+class _Lease:
     """The one export that an account may have within `EXPORT_SECONDS`."""
 
     def __init__(self, uid: int) -> None:
@@ -58,51 +57,51 @@ class _Turn:
     def _run(self, script: str, seconds: int) -> int:
         return int(self.redis.eval(script, 1, self.key, self.token, seconds * 1000))
 
-    def go_on(self) -> None:
-        """Another page is told."""
-        self._run(KEEP, LEASE_SECONDS)
+    def renew(self) -> None:
+        """Another page is sent."""
+        self._run(RENEW, LEASE_SECONDS)
 
     def use_up(self) -> None:
-        """What was asked for has been told, or nobody listens any more."""
-        self._run(KEEP, self.seconds)
+        """The export was sent, or its reader has hung up: the next one is `EXPORT_SECONDS` away."""
+        self._run(RENEW, self.seconds)
 
     def give_back(self) -> None:
-        """Nothing was told that anybody could use."""
+        """The export has failed: another may begin at once."""
         self._run(GIVE_BACK, 0)
 
 
 def begin_export(uid: int) -> Iterator[bytes]:
-    """The whole answer in pieces; the first is read at once, so that what fails from the start is told as an error.
+    """The whole answer in pieces; the first is read at once, so a failure there becomes an error answer.
 
     Raises RateLimitedError while the account's last export is less than `EXPORT_SECONDS` ago.
     """
-    turn = _Turn(uid)
+    lease = _Lease(uid)
     try:
         pieces = _pieces(_parts_of(uid))
         first = next(pieces) + next(pieces)
     except BaseException:
-        turn.give_back()
+        lease.give_back()
         raise
-    return _told(turn, first, pieces)
+    return _stream(lease, first, pieces)
 
 
-def _told(turn: _Turn, first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _stream(lease: _Lease, first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield first
         for piece in pieces:
-            turn.go_on()
-            # In a gevent worker the others come to run here.
+            lease.renew()
+            # In a gevent worker the other greenlets run here.
             time.sleep(0)
             yield piece
     except GeneratorExit:
-        turn.use_up()
+        lease.use_up()
         raise
     except Exception as error:
         explain(error)
-        turn.give_back()
-        # The connection is closed in the middle of the answer, which so cannot be taken for a whole one.
+        lease.give_back()
+        # The connection is closed before the JSON ends, so nobody takes the answer for a whole one.
         raise ConnectionResetError(errno.ECONNRESET, "an export has ended early") from error
-    turn.use_up()
+    lease.use_up()
 
 
 def _parts_of(uid: int) -> dict[str, Any]:

@@ -52,11 +52,6 @@ def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     raise ValueError("too many segments")
 
 
-def count_scans(data: bytes) -> int:
-    """How many scans the JPEG `data` has. Raises ValueError for too many segments."""
-    return sum(code == START_OF_SCAN for code, _, _ in segments(data))
-
-
 def read_jpeg(data: bytes) -> Container:
     """The JPEG `data` without padding and metadata before its pixels.
 

@@ -140,7 +140,7 @@ def test_whoever_hangs_up_has_had_their_export(man: Person, app: Flask) -> None:
 
 def test_an_export_whose_process_is_killed_leaves_its_turn_after_a_minute(man: Person, app: Flask) -> None:
     with app.app_context():
-        exports._Turn(man.id)
+        exports._Lease(man.id)
         assert 0 < redis.client.pttl(f"{{u:{man.id}}}:export") <= 60_000
 
 

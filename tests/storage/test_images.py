@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from swiper.errors import ParamError
 from swiper.storage.containers import orientation_in
 from swiper.storage.images import HEIC, MAX_SIDE, TOO_MANY_PIXELS, UNREADABLE, clean_image
-from swiper.storage.jpeg import MAX_SCANS, MAX_SEGMENTS, count_scans
+from swiper.storage.jpeg import MAX_SCANS, MAX_SEGMENTS, START_OF_SCAN, segments
 from swiper.storage.png import MAX_CHUNKS
 from tests.storage.samples import (
     GREY,
@@ -267,6 +267,10 @@ def test_png_of_many_chunks_is_refused() -> None:
     data, text = encode(quadrants(), "PNG"), chunk(b"tEXt", b"")
     assert clean(data[:33] + text * (MAX_CHUNKS - 10) + data[33:]).size == (64, 32)
     assert refusal(data[:33] + text * MAX_CHUNKS + data[33:]) == {"photo": [UNREADABLE]}
+
+
+def count_scans(data: bytes) -> int:
+    return sum(code == START_OF_SCAN for code, _, _ in segments(data))
 
 
 def test_jpeg_of_many_scans_is_refused() -> None:
