@@ -25,6 +25,10 @@ BEAT_SCHEDULE = {
     "admit the people whose suspension is over": every(60.0, "auth.lift_suspensions"),
     "keep the figures of the operator's desk": every(60.0, "desk.keep_figures"),
     "drop orders that were released long ago": {"task": "vip.purge_orders", "schedule": crontab(minute=47)},
+    "forget the numbers of accounts that were deleted long ago": {
+        "task": "social.purge_deleted_numbers",
+        "schedule": crontab(minute=37),
+    },
     "drop bans that have run out": {"task": "bans.purge", "schedule": crontab(minute=17)},
     "drop codes that have run out": {"task": "auth.purge_codes", "schedule": crontab(minute=27)},
 }

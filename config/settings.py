@@ -150,6 +150,7 @@ class Settings(BaseSettings):
     superlikes_per_day: int = 5
     rewinds_per_day: int = 3
     rewind_window_seconds: int = 300
+    deleted_number_days: int = Field(30, ge=1, le=3650)
     city_changes: int = Field(2, ge=1)
     city_change_days: int = Field(30, ge=1, le=3650)
     sex_corrections: int = Field(1, ge=0)

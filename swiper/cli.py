@@ -123,8 +123,11 @@ def suspend(phone: str) -> None:
 @click.argument("phone")
 @with_appcontext
 def unsuspend(phone: str) -> None:
-    """Admit the account of PHONE again."""
-    changes.resume(None, _find(phone))
+    """Admit the account of PHONE again, or lift the suspension that the number of a deleted account has kept."""
+    try:
+        changes.resume(None, _find(phone))
+    except NotFoundError:
+        changes.resume_deleted(None, parse_phone(phone))
     click.echo("The account is active.")
 
 

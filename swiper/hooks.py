@@ -21,6 +21,7 @@ from flask import Flask, Request, Response, current_app, request
 from config.settings import normal_origin
 from swiper.auth import profiles
 from swiper.auth import routes as auth_routes
+from swiper.auth.accounts import suspension_error
 from swiper.auth.models import Status
 from swiper.auth.sessions import UnreachableSession, bearer_token
 from swiper.bans.services import is_banned
@@ -121,12 +122,16 @@ def _is_ours(own: Request, origin: str) -> bool:
     return is_own or f"{scheme}://{host}" in current_app.config["CORS_ORIGINS"]
 
 
-def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
-    """The hook of one blueprint: load the caller's account, unless the view is on the blueprint's whitelist."""
+def require_login(whitelist: frozenset[str], for_suspended: frozenset[str] = frozenset()) -> Callable[[], None]:
+    """The hook of one blueprint: load the caller's account, unless the view is on the blueprint's whitelist.
+
+    Suspended people are refused, but for the views in `for_suspended`.
+    """
 
     def check() -> None:
         ctx = this_context()
-        if (ctx.request.endpoint or "").rpartition(".")[2] in whitelist or ctx.request.method == "OPTIONS":
+        endpoint = (ctx.request.endpoint or "").rpartition(".")[2]
+        if endpoint in whitelist or ctx.request.method == "OPTIONS":
             return
         caller: Any = ctx.session
         # A session is a mapping, and for those isinstance walks through more than its class.
@@ -136,8 +141,8 @@ def require_login(whitelist: frozenset[str]) -> Callable[[], None]:
         account = profiles.find_account(uid) if uid else None
         if account is None:
             raise LoginError()
-        if account.status is not Status.ACTIVE:
-            raise BannedError()
+        if account.status is not Status.ACTIVE and endpoint not in for_suspended:
+            raise suspension_error(account.id)
         kept = this_g()
         kept.uid, kept.account, kept.standing = account.id, account, account.standing
         _give_back_connection()
@@ -184,7 +189,8 @@ LOGIN_POLICIES: tuple[tuple[APIBlueprint, frozenset[str]], ...] = (
 
 # A blueprint takes its hooks once, before it is registered on the first application.
 for _blueprint, _whitelist in LOGIN_POLICIES:
-    _blueprint.before_request(require_login(_whitelist))
+    _for_suspended = auth_routes.SUSPENDED_WHITELIST if _blueprint is auth_routes.blueprint else frozenset()
+    _blueprint.before_request(require_login(_whitelist, _for_suspended))
 
 
 def guard_bodies(app: Flask) -> None:

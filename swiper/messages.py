@@ -18,6 +18,7 @@ ZH: Mapping[str, str] = {
     "You have already swiped this person differently.": "您已对此人做过不同的选择。",
     "Not found.": "未找到。",
     "This method is not allowed here.": "此处不支持该请求方法。",
+    "Your account is suspended.": "您的账号已被封禁。",
     "Access is refused.": "访问被拒绝。",
     "The service is not available right now; nothing was changed.": "服务暂时不可用，未做任何更改。",
     "The service is not available right now. The code may be used up; if it is refused, ask for a new one.": (

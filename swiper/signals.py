@@ -14,6 +14,12 @@ vip_changed = _signals.signal("vip-changed", "Sent in the transaction that grant
 status_changed = _signals.signal(
     "status-changed", "Sent in the transaction that suspends, admits or deletes somebody: uid."
 )
+account_deleting = _signals.signal(
+    "account-deleting", "Sent in the transaction of a deletion; keep what the number is not to lose: uid, digest."
+)
+account_returning = _signals.signal(
+    "account-returning", "Sent in the transaction that makes an account; give it what its number has kept: uid, digest."
+)
 account_deleted = _signals.signal("account-deleted", "An account is gone; remove what belongs to it: uid.")
 account_exporting = _signals.signal(
     "account-exporting", "Sent while an export is built: uid. Receivers return a dict of pages of rows."

@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 from swiper.auth import quick
 from swiper.auth.cards import publish
 from swiper.auth.codes import redeem_code, restore_code
+from swiper.auth.deleted_numbers import digest_of, remember, restore
 from swiper.auth.models import (
     Discovery,
     FileRemoval,
@@ -27,7 +28,7 @@ from swiper.auth.models import (
 )
 from swiper.auth.nicknames import first_nickname
 from swiper.auth.phones import parse_code, parse_phone
-from swiper.auth.profiles import Account, assemble, own_account
+from swiper.auth.profiles import Account, assemble, load_account, own_account
 from swiper.dialect import again_on_conflict, insert_if_absent, now, quick_lane, transactional
 from swiper.errors import (
     BannedError,
@@ -64,8 +65,9 @@ def log_in(phonenum: str, code: str, open_session: Callable[[Account], R], chall
     `challenge` came when the code was asked for.
 
     Raises ParamError for a bad number, CodeError for a wrong, expired, used or locked code, BannedError for a suspended
-    account, LoginError for one that is deleted at this moment. When the login fails after the code was consumed, the
-    code becomes valid again; where that is not certain, the UnavailableError says so.
+    account, whose session is open all the same for what it may still do, LoginError for an account that is deleted at
+    this moment. When the login fails after the code was consumed, the code becomes valid again; where that is not
+    certain, the UnavailableError says so.
     """
     phone, digits = parse_phone(phonenum), parse_code(code)
     if digits is None:
@@ -74,12 +76,14 @@ def log_in(phonenum: str, code: str, open_session: Callable[[Account], R], chall
     rest_ms = _redeem(phone, digits, challenge)
     try:
         account = find_or_create(phone)
-        if account.status is not Status.SUSPENDED:
-            return open_session(account)
+        answer = open_session(account)
+        refusal = suspension_error(account.id) if account.status is Status.SUSPENDED else None
     except Exception:
         _restore(phone, digits, rest_ms)
         raise
-    raise BannedError()
+    if refusal:
+        raise refusal
+    return answer
 
 
 def _redeem(phone: str, code: str, challenge: str) -> int:
@@ -141,9 +145,10 @@ def _find_or_create_quickly(lane: QuickLane, phone: str) -> Account | None:
     if found is None:
         uid = new_id()
         # Where somebody else is quicker this makes nothing, and what they have made is found.
-        _, *rows = lane.ask((quick.CREATE, [phone, uid, first_nickname(uid), now()]), *find)
+        _, *rows = lane.ask((quick.CREATE, [phone, uid, first_nickname(uid), now(), digest_of(phone)]), *find)
         found = assemble(*rows)
-    return found
+    # What a number has kept is rare, and given to the account by the long way.
+    return found or load_account(_find_or_create(phone))
 
 
 @transactional
@@ -160,10 +165,12 @@ def _find_or_create(phone: str) -> int:
 
 def _add_user(uid: int, phone: str) -> None:
     nickname = first_nickname(uid)
-    db.session.add(User(id=uid, phone=phone, nickname=nickname))
+    user = User(id=uid, phone=phone, nickname=nickname)
+    db.session.add(user)
     db.session.flush()
     db.session.add_all([Preferences(uid=uid), Nickname(folded=nickname, uid=uid)])
     db.session.flush()
+    restore(user)
 
 
 def find_by_phone(phone: str) -> int:
@@ -184,6 +191,15 @@ def set_status(uid: int, status: Status) -> None:
     publish(user)
     invalidate(uid, *([ACCOUNT, SESSIONS] if status is Status.SUSPENDED else [ACCOUNT]))
     status_changed.send(None, uid=uid)
+
+
+def suspension_error(uid: int) -> BannedError:
+    """What a suspended person is told: why, and until when; null where nobody has said so, or for good."""
+    held = db.session.get(Suspension, uid, populate_existing=True)
+    reason, until = (held.reason, held.until) if held else ("", None)
+    return BannedError(
+        "Your account is suspended.", data={"reason": reason or None, "until": until.isoformat() if until else None}
+    )
 
 
 def delete_account(uid: int) -> None:
@@ -208,6 +224,7 @@ def _bury(uid: int) -> None:
         raise ParamError("Whoever holds the operator's role cannot delete their account.", status=409)
     insert_if_absent(Tombstone, [{"uid": uid, "deleted_at": now()}], ["uid"])
     db.session.execute(delete(SmsOutbox).where(SmsOutbox.phone == user.phone))
+    remember(user)
     remove_owned(uid)
 
 

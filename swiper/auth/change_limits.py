@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from swiper.auth.deleted_numbers import COMPARED, differing_from_former
 from swiper.auth.models import CountedField, ProfileChange, User
 from swiper.dialect import now
 from swiper.errors import ProfileError, RateLimitedError
@@ -26,11 +27,15 @@ USED_UP = "This has been corrected before; only an operator can change it again.
 def count_changes(user: User, changes: dict[str, Any], current: Standing) -> None:
     """Count the changes of city, sex and birthday, before they are made, under the lock of the user's row.
 
-    A first value and an equal one are no changes; the city of those who may look anywhere is not counted. Raises
-    ProfileError at a sex or birthday that was corrected before, RateLimitedError with the moment from which the city
-    may be changed again.
+    An equal value is no change, nor is a first one, unless a deleted account of the number had another. The city of
+    those who may look anywhere is not counted.
+
+    Raises ProfileError at a sex or birthday that was corrected before, RateLimitedError with the moment from which the
+    city may be changed again.
     """
-    changed = [field for field in CountedField if _is_changed(user, field, changes)]
+    firsts = {field: changes[field] for field in COMPARED if field in changes and getattr(user, field) is None}
+    of_former_account = differing_from_former(user.phone, firsts)
+    changed = [field for field in CountedField if field in of_former_account or _is_changed(user, field, changes)]
     wrong = {field.value: [USED_UP] for field in CORRECTED if field in changed and _is_used_up(user, field)}
     if wrong:
         raise ProfileError(errors=wrong)
@@ -38,7 +43,8 @@ def count_changes(user: User, changes: dict[str, Any], current: Standing) -> Non
         changed.remove(CountedField.LOCATION)
     if CountedField.LOCATION in changed:
         _check_city(user)
-    if CountedField.SEX in changed and user.birthday and user.location:
+    could_see_deck = bool(user.birthday and user.location) or CountedField.SEX in of_former_account
+    if CountedField.SEX in changed and could_see_deck:
         user.deck_from = first_id_at(now())
     db.session.add_all(ProfileChange(uid=user.id, id=new_id(), field=field, changed_at=now()) for field in changed)
 

@@ -216,3 +216,18 @@ class Tombstone(Model):
 
     uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     deleted_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class DeletedNumber(Model):
+    """What the number of a deleted account keeps for a while; see `deleted_numbers`. `digest` is keyed."""
+
+    __tablename__ = "deleted_numbers"
+    __table_args__ = (Index(None, "deleted_at"), TABLE_OPTIONS)
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    deleted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    is_suspended: Mapped[bool]
+    reason: Mapped[str] = mapped_column(String(200))
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # JSON: quotas, counted changes, `deck_from`, and digests of sex and city.
+    kept: Mapped[str] = mapped_column(Text)

@@ -19,10 +19,13 @@ PUT_INTO_OUTBOX = Statement(
     """INSERT INTO sms_outbox (id, phone, sealed_code, claimed_until, expires_at)
     VALUES ($1::int8, $2::text, $3::text, $4::timestamptz, $5::timestamptz) ON CONFLICT (id) DO NOTHING"""
 )
-# $1 phone, $2 uid, $3 nickname, $4 this moment. Everything hangs on `claimed`, which decides whose the number is.
+# $1 phone, $2 uid, $3 nickname, $4 this moment, $5 the number's digest. Everything hangs on `claimed`, which decides
+# whose the number is; it makes nothing for a number that has kept something.
 CREATE = Statement(
     """WITH claimed AS (
-      INSERT INTO phones (phone, uid) VALUES ($1::text, $2::int8) ON CONFLICT (phone) DO NOTHING RETURNING uid
+      INSERT INTO phones (phone, uid) SELECT $1::text, $2::int8
+      WHERE NOT EXISTS (SELECT 1 FROM deleted_numbers WHERE digest = $5::text)
+      ON CONFLICT (phone) DO NOTHING RETURNING uid
     ), made AS (
       INSERT INTO users (id, phone, nickname, bio, avatar, status, is_robot, created_at)
       SELECT uid, $1, $3::text, '', '', 'active', false, $4::timestamptz FROM claimed

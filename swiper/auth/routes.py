@@ -45,6 +45,10 @@ LOGIN_REFUSALS: dict[type[ApiError], SecurityEvent] = {
 }
 CODE_REFUSALS: dict[type[ApiError], SecurityEvent] = {RateLimitedError: SecurityEvent.CODE_REFUSED}
 LOGIN_WHITELIST = frozenset({"verify", "verify_by_get", "login"})
+# What suspended people may do: end sessions, and take along or delete what is theirs.
+SUSPENDED_WHITELIST = frozenset(
+    {"logout", "show_sessions", "end_session", "export", "export_by_post", "delete_account"}
+)
 CHALLENGE_COOKIE, DEVICE_COOKIE, COOKIE_PATH = "swiper_challenge", "swiper_device", "/api/user"
 # What nearly all clients send; anything else is read by the schemas.
 PHONE_IN = {
@@ -182,7 +186,12 @@ def login(given: dict[str, Any]) -> dict[str, Any]:
 
     with refusals_recorded(LOGIN_REFUSALS, lambda: describe_number(given["phonenum"])):
         count_guess(request.remote_addr or "")
-        return accounts.log_in(given["phonenum"], given["vcode"], open_session, _challenge(given))
+        try:
+            return accounts.log_in(given["phonenum"], given["vcode"], open_session, _challenge(given))
+        except BannedError as error:
+            if session.is_bearer:  # type: ignore[attr-defined]
+                error.data["session"] = session.sid  # type: ignore[attr-defined]
+            raise
 
 
 @blueprint.post("/logout")

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from swiper.auth import operators, profile_changes, suspensions
+from swiper.auth import deleted_numbers, operators, profile_changes, suspensions
 from swiper.auth.accounts import find_by_phone
 from swiper.auth.models import Sex, Status, User
 from swiper.auth.phones import parse_phone
@@ -98,6 +98,15 @@ def _standing_of(uid: int) -> dict[str, Any]:
         raise NotFoundError()
     held = suspensions.suspension_of(uid) if user.status is Status.SUSPENDED else None
     return {"status": user.status.value} | ({"reason": held.reason, "until": held.until} if held else {})
+
+
+@transactional
+def resume_deleted(actor: int | None, phone: str) -> None:
+    """Lift the suspension that the number (E.164) of a deleted account has kept. Raises NotFoundError."""
+    deleted_numbers.lift_suspension(phone)
+    # The log names no number, and the digest is what the number is kept by.
+    digest = deleted_numbers.digest_of(phone)
+    record(actor, Action.RESUME, digest, {"status": Status.SUSPENDED}, {"status": Status.ACTIVE})
 
 
 @transactional

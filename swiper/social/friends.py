@@ -13,6 +13,7 @@ from swiper.errors import NotFoundError
 from swiper.extensions import db
 from swiper.schemas import page_of
 from swiper.signals import account_deleted, account_exporting
+from swiper.social.ended_matches import forget_ended_matches
 from swiper.social.models import ENDED, MATCHED, Friend, LikeIn, Pair, Swipe
 from swiper.social.pairs import befriend, lock_pair, set_mask
 from swiper.social.ranking import POINTS, add_all, drop_from_ranking
@@ -148,6 +149,7 @@ def forget_user(uid: int) -> None:
     """
     while _forget_some(uid):
         continue
+    forget_ended_matches(uid)
     drop_from_ranking(uid)
 
 

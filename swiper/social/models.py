@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger
+from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from swiper.dialect import UtcDateTime, enum_type, now
@@ -101,3 +101,15 @@ class Friend(Model):
     uid1: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     uid2: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     matched_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class EndedMatch(Model):
+    """An ended match of a deleted account with `uid`, kept by the digest of the number; see `ended_matches`."""
+
+    __tablename__ = "ended_matches"
+    __table_args__ = (Index(None, "uid"), Index(None, "deleted_at"), TABLE_OPTIONS)
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    ended_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    deleted_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 from celery import shared_task
 
+from swiper.auth import deleted_numbers
 from swiper.auth.accounts import drop_tombstone, old_tombstones, remove_owned
 from swiper.dialect import now
-from swiper.social import answers, friends, ranking
+from swiper.social import answers, ended_matches, friends, ranking
 from swiper.tasking import only_one, sweep
 
 # Long enough for any request that was under way when the account was deleted.
@@ -46,6 +47,14 @@ def _finish_deletion(uid: int) -> None:
     remove_owned(uid)
     friends.forget_user(uid)
     drop_tombstone(uid)
+
+
+@shared_task(name="social.purge_deleted_numbers")
+def purge_deleted_numbers() -> None:
+    """Forget what the numbers of accounts have kept that were deleted long ago."""
+    with only_one("purge_deleted_numbers", REBUILD_LEASE_SECONDS) as turn:
+        while turn and (ended_matches.purge() or deleted_numbers.purge()):
+            continue
 
 
 @shared_task(name="social.answer_as_robots", ignore_result=True)

@@ -180,7 +180,9 @@ def test_a_suspended_account_is_refused_as_banned(app: Flask, people: People) ->
     client = app.test_client()
     answer = log_in_with(client, people_after_a_minute(people), "13800138000")
     assert (answer.status_code, answer.json["code"]) == (403, 1010)
-    assert not is_logged_in(client)
+    # The session is for what suspended people may still do.
+    assert client.get("/api/user/profile").json["code"] == 1010
+    assert client.get("/api/user/sessions").status_code == 200
 
 
 def people_after_a_minute(people: People) -> People:
