@@ -12,7 +12,7 @@ from flask_caching.backends.filesystemcache import FileSystemCache
 from flask_caching.backends.rediscache import RedisCache
 from flask_caching.backends.simplecache import SimpleCache
 
-# Other bytes, such as the pickled values of the releases before, are no value: they are never read any further.
+# Bytes without it, such as pickled values of older releases, are ignored and never unpickled.
 PREFIX = b"mp1:"
 # KEYS: a key. ARGV: what it must hold.
 DELETE_IF_EQUAL = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"

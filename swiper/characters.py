@@ -49,7 +49,7 @@ COLOURED = "\u203c\u2049\u3030\u2139"
 KEYCAP = "\u20e3"
 # Format characters that one sees, before the digits that they belong to.
 VISIBLE_FORMATS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
-# They are empty to the eye, whatever their category says: braille, a note without a head, hieroglyphs, Khitan.
+# They look empty, whatever their category says: in braille, music, hieroglyphs, Khitan.
 BLANKS = re.compile("[\u2800\U0001d159\U00013441\U00013442\U00016fe4]")
 # Behind one letter. UTS 39 advises four; Hebrew with vowels and accents has five. More would reach over other lines.
 MAX_MARKS = 5
@@ -68,7 +68,7 @@ def clean_text(text: str, *, is_multiline: bool = False) -> str:
     if not text.isascii():
         text = _without_invisible(text)
     kept = "".join(c for c in text if c == "\n" or unicodedata.category(c) != "Cc")
-    # What stood between a letter and its mark is gone: only now they can become one.
+    # Invisible characters between a letter and its mark are removed now, so the two can be composed.
     kept = unicodedata.normalize("NFC", kept)
     if not kept.isascii():
         kept = _without_piled_marks(kept)

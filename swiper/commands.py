@@ -1,4 +1,4 @@
-"""What all commands of the operator share: whatever is refused or away is told in one sentence, with an exit code of 1.
+"""What all commands of the operator share: an error becomes one sentence and an exit code of 1.
 
 A fault of ours keeps its traceback.
 """

@@ -125,7 +125,7 @@ SIGNATURE = {
     "name": "X-Signature",
     "in": "header",
     "required": True,
-    "description": "Hexadecimal HMAC-SHA256 of the body under PAYMENT_SECRET.",
+    "description": "Hexadecimal HMAC-SHA256 of `swiper-notice`, a line feed and the body, under PAYMENT_SECRET.",
     "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
 }
 

@@ -192,7 +192,7 @@ def _leave_moved_server(engine: Engine) -> None:
     def leave(context: Any) -> None:
         if is_server_moved(context.original_exception):
             context.is_disconnect = True
-            # As at its end: whatever else leads to this server hears of it.
+            # The event `engine_disposed` closes those of the quick lane.
             engine.dispose()
 
 

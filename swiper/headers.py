@@ -32,7 +32,7 @@ SHARED_HEADERS = {"Cross-Origin-Resource-Policy": "cross-origin"}
 def _strict_headers(is_tls: bool, is_private: bool, is_shared: bool, names: tuple[str, ...]) -> list[tuple[str, str]]:
     """Those that an answer lacks that has `names`.
 
-    `is_private`: it may know its caller. `is_shared`: pages of other origins may show it.
+    `is_private`: it may hold data of its caller. `is_shared`: pages of other origins may show it.
     """
     strict = SECURITY_HEADERS | (TLS_HEADERS if is_tls else {}) | (PRIVATE_HEADERS if is_private else {})
     strict |= SHARED_HEADERS if is_shared else {}
@@ -41,7 +41,7 @@ def _strict_headers(is_tls: bool, is_private: bool, is_shared: bool, names: tupl
 
 
 class StrictHeaders:
-    """Adds the strict headers to every answer; nobody keeps any that may know its caller, unless the view says so.
+    """Adds the strict headers to every answer. Personal answers get `no-store` unless the view says otherwise.
 
     Here they are a few tuples more in a list; as an after_request hook they cost as much as a view.
     """

@@ -1,4 +1,4 @@
-"""Dropping what is cached when the database changes: at once where the cache lets us, and once more when it is sure.
+"""Removes cached values when the database changes: at once if the cache is available, and once more some seconds later.
 
 Whoever changes something calls `invalidate` in the same transaction. See `pending` for how all processes know.
 """

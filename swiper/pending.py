@@ -1,4 +1,4 @@
-"""What is cached and out of date: noted in the database with each change, and known to every process in time.
+"""Which cached values are out of date: each change notes that in the database, and every process reads the notes.
 
 A cache may refuse to drop a value, or come back from a restart with one that it had dropped. So the transaction that
 changes what is cached adds a row here. While the row stands nobody uses what is cached: it is read from the database

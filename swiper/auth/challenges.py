@@ -46,7 +46,7 @@ class Delivery(StrEnum):
     SENT = "sent"
     # The number's owner has it on their phone already, and the asker may type it in.
     SENT_BEFORE = "sent_before"
-    # The rest of the day's budget: whether this number has an account must not be read from the answer.
+    # The reserve of the day: the answer must not tell whether this number has an account.
     ACCOUNTS_ONLY = "accounts_only"
 
 

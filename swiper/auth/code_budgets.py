@@ -31,7 +31,7 @@ if used >= tonumber(ARGV[1]) then return math.min(-1, -redis.call('PTTL', KEYS[1
 if redis.call('INCR', KEYS[1]) == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return used
 """
-# KEYS: counter. ARGV: how many. A counter that ran out meanwhile would come to life again without an end.
+# KEYS: counter. ARGV: how many. A counter that has expired is left alone: a new one would never expire.
 UNCOUNT = """
 local left = tonumber(redis.call('GET', KEYS[1]) or '0') - tonumber(ARGV[1])
 if left == 0 then redis.call('DEL', KEYS[1]) end

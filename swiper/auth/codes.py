@@ -133,7 +133,7 @@ def restore_code(phone: str, code: str, rest_ms: int, *, purpose: str = "login")
 
 
 def _put_into_outbox(phone: str, code: str, purpose: str, is_for_nobody: bool) -> int:
-    """Store what the sender needs. A row `is_for_nobody` is claimed to its end: it costs the same time, and no SMS."""
+    """Store what the sender needs. A row `is_for_nobody` is never sent, and takes the same time."""
     moment, lifetime = now(), timedelta(seconds=this_app().config["CODE_TTL_SECONDS"])
     row: dict[str, Any] = {
         "id": new_id(),

@@ -5,9 +5,9 @@ import re
 
 from swiper.bans.services import parse_address
 
-# A User-Agent has any length and content; what is read of it is the beginning.
+# A User-Agent has any length and content; only its beginning is read.
 MAX_USER_AGENT = 400
-# The first that is found counts: most browsers name those that they descend from as well.
+# The first one found counts: most browsers also name the browsers that they are based on.
 APPS = {
     "MicroMessenger": "WeChat",
     "AlipayClient": "Alipay",
@@ -64,7 +64,7 @@ def _first(names: dict[str, str], found: list[str]) -> str:
 
 
 def shorten_address(remote_addr: str) -> str:
-    """The network of an address, /24 of IPv4 or /48 of IPv6: enough for a provider and a region, not for a house."""
+    """The network of an address, /24 of IPv4 or /48 of IPv6: it tells the provider and the region, not the house."""
     address = parse_address(remote_addr)
     if address is None:
         return ""

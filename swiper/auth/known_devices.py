@@ -10,9 +10,9 @@ import time
 from swiper.auth.phones import keyed_digest
 
 VALID_SECONDS = 180 * 86_400
-# A younger mark is not written anew at each login.
+# A mark younger than this is kept at a login.
 FRESH_SECONDS = 30 * 86_400
-# So many numbers may have been logged in to by one browser.
+# The cookie remembers this many numbers of one browser.
 MOST_NUMBERS = 3
 MARK = re.compile(r"([0-9]{1,12})\.([0-9a-f]{32})", re.ASCII)
 

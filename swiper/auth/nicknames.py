@@ -62,7 +62,7 @@ def _visible(text: str) -> str:
 
 
 def skeleton(text: str) -> str:
-    """What all texts share that one could take for `text`, whatever scripts their letters come from (UTS 39)."""
+    """A form that is equal for texts that look alike, whatever scripts their letters come from (UTS 39)."""
     decomposed = unicodedata.normalize("NFKD", _visible(text))
     folded = "".join(map(_prototype, decomposed)).casefold()
     # The table makes l of I and of 1, O of 0, and rn of m: the other case of each belongs to them.
@@ -81,7 +81,7 @@ def _prototype(character: str) -> str:
 
 @functools.cache
 def _confusables() -> dict[str, str]:
-    """By character: what it may be taken for.
+    """By character: the character that it looks like.
 
     The package's own module would keep 17 MB in each process, so only its table is read, when a name is first changed.
     The table leads both ways: who has many look-alikes is their prototype, and of two it is the earlier one.

@@ -159,7 +159,7 @@ class SessionInterface(RedisSessionInterface):
             response.delete_cookie(self.get_cookie_name(app), secure=self.get_cookie_secure(app), httponly=True)
 
     def _upsert_session(self, session_lifetime: timedelta, session: ServerSideSession, store_id: str) -> None:
-        """Nothing: `start_session` has stored it, and an answer that cannot keep what it says is none of ours."""
+        """Nothing: `start_session` has stored it before the answer, which may then say that the login succeeded."""
 
 
 def init_app(app: Flask) -> None:
@@ -240,7 +240,7 @@ def end_all_sessions(uid: int, current: Any = None) -> None:
 
 
 def end_session_by_id(uid: int, session_id: str) -> None:
-    """End one session of a user from outside: a request under way in it changes nothing of that."""
+    """End one session of a user; a request under way in that session cannot bring it back."""
     _drop(uid, [session_id])
 
 
@@ -281,7 +281,7 @@ def unpack(stored: bytes | None) -> dict[str, Any] | None:
 
 
 def _replace(key: str, stored: bytes, found: dict[str, Any]) -> None:
-    """Write back a session that was read as `stored`. The request that asks for it can do without."""
+    """Write back a session that was read as `stored`. Where Redis fails, the request goes on without it."""
     try:
         redis.client.eval(REPLACE, 1, key, stored, _encode(found))
     except RedisError as error:

@@ -58,7 +58,7 @@ def address_of(secret: str, nickname: str) -> str:
 
 @transactional
 def confirm(uid: int, code: str) -> list[str]:
-    """Make the secret count, since its authenticator shows `code`; ten recovery codes are returned, this once.
+    """Activate the secret, since its authenticator shows `code`; returns ten recovery codes, which are shown once.
 
     Raises CodeError for a wrong code, NotFoundError where there is no secret to confirm.
     """
