@@ -24,6 +24,7 @@ APPS = {
     "FxiOS": "Firefox",
     "Firefox": "Firefox",
     "CriOS": "Chrome",
+    "HeadlessChrome": "Chrome",
     "Chromium": "Chromium",
     "Chrome": "Chrome",
     "Safari": "Safari",

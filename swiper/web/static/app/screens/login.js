@@ -119,7 +119,7 @@ function CodeStep({ state, onState, onBack }) {
   const type = (event) => setCode(digitsOf(event.target.value).slice(0, CODE_LENGTH));
   const lead = { sent_before: t("login.sent_before", { phone: state.phone }), accounts_only: t("login.accounts_only") };
   return html`<form class="stack" onSubmit=${submit}>
-    <p class="lead">${lead[state.delivery] ?? t("login.sent_to", { phone: state.phone })}
+    <p class="lead">${lead[state.delivery] ?? t("login.sent_to", { phone: state.phone })}${" "}
       <button type="button" class="link" onClick=${onBack}>${t("login.change_phone")}</button>
     </p>
     <${Field} label=${t("login.code")} errors=${errors} className="code-field">
