@@ -27,7 +27,10 @@ GOOD: dict[str, str] = {
     "level": "1",
     "price": "5",
     "stock": "1",
+    "sex": "female",
 }
+# Left out they leave nothing to do.
+NEEDED = {"sex"}
 WORDS = [
     "",
     " ",
@@ -53,7 +56,7 @@ def arguments(command: click.Command, changed: str = "", value: str = "") -> lis
     for param in command.params:
         name = str(param.name)
         given = value if name == changed else GOOD.get(name)
-        if given is None or (not param.required and name != changed):
+        if given is None or (not param.required and name not in {changed, *NEEDED}):
             continue
         if isinstance(param, click.Option):
             options += [f"{param.opts[0]}={given}"]
