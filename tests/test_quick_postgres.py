@@ -506,7 +506,8 @@ def test_the_end_of_the_engines_pool_closes_those_that_nobody_uses(app: Flask, m
 
 @pytest.mark.usefixtures("context")
 def test_a_login_whose_account_is_gone_again_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accounts, "assemble", lambda *_: None)
+    for way in ("assemble", "load_account"):
+        monkeypatch.setattr(accounts, way, lambda *_: None)
     with pytest.raises(LoginError):
         accounts.find_or_create("+8613800138000")
 
