@@ -130,10 +130,11 @@ def ban_network(text: str, reason: str = "", expires_at: datetime | None = None)
 def unban_network(text: str) -> bool:
     """Lift a ban; False when there was none for exactly this network."""
     found = db.session.get(IpBan, str(parse_network(text)))
-    if found:
-        db.session.delete(found)
+    if found is None:
+        return False
+    db.session.delete(found)
     invalidate_shared(CACHE_KEY)
-    return found is not None
+    return True
 
 
 def list_bans() -> list[IpBan]:
