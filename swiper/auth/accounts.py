@@ -194,12 +194,10 @@ def set_status(uid: int, status: Status) -> None:
 
 
 def suspension_error(uid: int) -> BannedError:
-    """What a suspended person is told: why, and until when; null where nobody has said so, or for good."""
+    """What a suspended person is told: until when, null for good. The reason is the operators' own note."""
     held = db.session.get(Suspension, uid, populate_existing=True)
-    reason, until = (held.reason, held.until) if held else ("", None)
-    return BannedError(
-        "Your account is suspended.", data={"reason": reason or None, "until": until.isoformat() if until else None}
-    )
+    until = held.until.isoformat() if held and held.until else None
+    return BannedError("Your account is suspended.", data={"until": until})
 
 
 def delete_account(uid: int) -> None:
