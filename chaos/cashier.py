@@ -98,7 +98,9 @@ def granted_months(site: Site, uid: int) -> int:
     """How many months a member was granted in all; whoever has paid nothing has none."""
     with site.looking() as session:
         began = session.scalar(select(func.min(Order.paid_at)).where(Order.uid == uid))
-        ends = session.scalar(select(Membership.expires_at).where(Membership.uid == uid))
+        # Whoever has ordered has a row of level 0, which their orders take turns at.
+        held = Membership.uid == uid, Membership.level > 0
+        ends = session.scalar(select(Membership.expires_at).where(*held))
     if ends is None:
         return 0
     assert began is not None, f"{uid} is a member without a payment"

@@ -339,7 +339,10 @@ def test_parallel_uploads_do_not_overfill_the_album(person: Person, people: Peop
     assert len(files_in(media)) == 9
 
 
-def test_parallel_avatars_leave_one(app: Flask, person: Person, people: People) -> None:
+def test_parallel_avatars_leave_one(
+    app: Flask, person: Person, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "UPLOADS_AT_ONCE", 4)
     start = threading.Barrier(4)
 
     def upload() -> None:

@@ -499,7 +499,9 @@ def test_redis_keeps_a_number_under_its_owner_s_id_alone(traces: Traces) -> None
             if found_in(value, person.secrets()):
                 found.setdefault(key, set()).add(person.name)
     # The account that each of its owner's requests needs; the own view shows number and birthday.
-    assert found == {f"cache2:{account_key(person.id)}": {person.name} for person in traces.life.all}
+    # Right after a change it is not cached at all.
+    own = {f"cache2:{account_key(person.id)}": {person.name} for person in traces.life.all}
+    assert found.items() <= own.items()
     longest = traces.wire.app.config["USER_CACHE_SECONDS"]
     assert all(0 < traces.before.seconds[key] <= longest for key in found)
 
