@@ -159,7 +159,7 @@ def test_second_start_on_the_same_folder_is_refused(start: Callable[..., Copy], 
     assert answers_at(first.base)
 
 
-@pytest.mark.parametrize("text", ["Redis is starting", "robots move in", "Starting gunicorn"])
+@pytest.mark.parametrize("text", ["Context impl", "robots move in", "Starting gunicorn"])
 def test_stop_before_it_serves_leaves_nothing(start: Callable[..., Copy], text: str) -> None:
     copy = start()
     copy.program.wait_for_line(text)

@@ -375,8 +375,10 @@ def stored_values(app: Flask) -> Iterator[tuple[str, str]]:
                 b"set": lambda key=key: client.smembers(key),
                 b"zset": lambda key=key: client.zrange(key, 0, -1, withscores=True),
             }
-            value = readers[client.type(key)]()
-            yield key.decode(), unpacked(value)
+            kind = client.type(key)
+            # Some live for seconds, and end meanwhile.
+            if kind != b"none":
+                yield key.decode(), unpacked(readers[kind]())
 
 
 def unpacked(value: Any) -> str:
