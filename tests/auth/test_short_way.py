@@ -10,7 +10,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from swiper.auth import accounts, profiles
-from swiper.auth.accounts import find_or_create, rows_of, set_status
+from swiper.auth.accounts import find_or_create, set_status
+from swiper.auth.exports import rows_of
 from swiper.auth.models import DatingSex, Nickname, Phone, Preferences, Status, Upload, UploadKind, User
 from swiper.auth.nicknames import first_nickname
 from swiper.auth.profiles import cards_of, load_account
@@ -87,8 +88,8 @@ def made_for(phone: str) -> dict[str, Any]:
     account = find_or_create(phone)
     uid = account.id
     assert find_or_create(phone) == account == load_account(uid), "a second login finds the first one's account"
-    own = {model: rows_of(select(model).where(model.uid == uid))[0] for model in (Preferences, Phone, Nickname)}
-    (user,) = rows_of(select(User).where(User.id == uid))
+    own = {model: next(rows_of(select(model).where(model.uid == uid)))[0] for model in (Preferences, Phone, Nickname)}
+    (user,) = next(rows_of(select(User).where(User.id == uid)))
     assert user.pop("nickname") == own[Nickname].pop("folded") == first_nickname(uid)
     assert user.pop("phone") == own[Phone].pop("phone") == phone
     assert {str(user.pop("id")), *(str(row.pop("uid")) for row in own.values())} == {str(uid)}
