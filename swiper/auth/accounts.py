@@ -69,21 +69,31 @@ def log_in(phonenum: str, code: str, open_session: Callable[[Account], R], chall
     this moment. When the login fails after the code was consumed, the code becomes valid again; where that is not
     certain, the UnavailableError says so.
     """
-    phone, digits = parse_phone(phonenum), parse_code(code)
+
+    def enter() -> tuple[R, BannedError | None]:
+        account = find_or_create(phone)
+        answer = open_session(account)
+        return answer, suspension_error(account.id) if account.status is Status.SUSPENDED else None
+
+    phone = parse_phone(phonenum)
+    answer, refusal = _spend_code(phone, code, challenge, enter)
+    if refusal:
+        raise refusal
+    return answer
+
+
+def _spend_code(phone: str, code: str, challenge: str, act: Callable[[], R]) -> R:
+    """What `act` answers, once the code is consumed; when it fails, the code becomes valid again."""
+    digits = parse_code(code)
     if digits is None:
         # What can be no code costs no guess.
         raise CodeError()
     rest_ms = _redeem(phone, digits, challenge)
     try:
-        account = find_or_create(phone)
-        answer = open_session(account)
-        refusal = suspension_error(account.id) if account.status is Status.SUSPENDED else None
+        return act()
     except Exception:
         _restore(phone, digits, rest_ms)
         raise
-    if refusal:
-        raise refusal
-    return answer
 
 
 def _redeem(phone: str, code: str, challenge: str) -> int:
@@ -114,15 +124,7 @@ def confirm(phone: str, code: str, act: Callable[[], R], challenge: str = "") ->
     """
     if not code:
         raise ConfirmError()
-    digits = parse_code(code)
-    if digits is None:
-        raise CodeError()
-    rest_ms = _redeem(phone, digits, challenge)
-    try:
-        return act()
-    except Exception:
-        _restore(phone, digits, rest_ms)
-        raise
+    return _spend_code(phone, code, challenge, act)
 
 
 def find_or_create(phone: str) -> Account:
