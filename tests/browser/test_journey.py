@@ -50,7 +50,7 @@ def introduce(guest: Guest) -> str:
     """What a deck needs to know; the chosen nickname is returned."""
     nickname = f"新人{new_phone()[-6:]}"
     guest.field("profile.nickname").fill(nickname)
-    guest.page.get_by_role("radio", name=guest.text("profile.male"), exact=True).check(force=True)
+    guest.page.locator("label", has_text=re.compile(f"^{guest.text('profile.male')}$")).click()
     guest.field("profile.birthday").fill("1995-05-20")
     guest.field("profile.city").fill("上海")
     guest.button("onboarding.start").click()
@@ -81,7 +81,9 @@ def buy_top_level(guest: Guest) -> None:
     expect(guest.page.get_by_role("columnheader")).to_have_count(5)
     own = guest.page.get_by_role("region", name=re.compile("3"))
     expect(own).to_have_count(0)
-    guest.page.locator("input[name=level][value='3']").check(force=True)
+    level = guest.page.locator("label", has=guest.page.locator("input[name=level][value='3']"))
+    level.click()
+    expect(level.get_by_role("radio")).to_be_checked()
     guest.page.get_by_role("button", name=guest.pattern("vip.order")).click()
     guest.page.get_by_role("button", name=guest.pattern("vip.pay")).click()
     expect(guest.page.get_by_text(guest.text("vip.paid"))).to_be_visible()

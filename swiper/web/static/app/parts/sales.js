@@ -8,7 +8,6 @@ import { useLoaded, useStore } from "../store.js";
 import { keepTicket, ticketOf, withOwnPlaces } from "../tickets.js";
 import { tellRefusal, wordsOf } from "../tidings.js";
 import { useCountdown } from "./clock.js";
-import { Loaded } from "./states.js";
 
 const REFRESH_MS = 10_000;
 // How often a ticket is looked at: one that waits is served any moment, one with an order may lose its place unpaid.
@@ -86,23 +85,19 @@ function Offer({ sale, level, onOrder }) {
   </li>`;
 }
 
-export function Sales({ levels, onOrder }) {
-  const loaded = useLoaded(() => api.get("/api/vip/sales"));
+export function Sales({ first, levels, onOrder }) {
+  const [offered, setOffered] = useState(first);
   useEffect(() => {
-    const refresh = () => api.get("/api/vip/sales").then(loaded.setData, tellRefusal);
+    const refresh = () => api.get("/api/vip/sales").then(setOffered, tellRefusal);
     const timer = setInterval(() => document.visibilityState === "visible" && refresh(), REFRESH_MS);
     return () => clearInterval(timer);
   }, []);
   const levelOf = (sale) => levels.find((one) => one.level === sale.level) ?? { level: sale.level, name: String(sale.level) };
+  const sales = withOwnPlaces(offered);
   return html`<section class="panel" aria-labelledby="sales">
     <h2 id="sales">${t("sale.title")}</h2>
-    <${Loaded} loaded=${loaded} rows=${1}>
-      ${(offered) => {
-        const sales = withOwnPlaces(offered);
-        return sales.length
-          ? html`<ul class="sales">${sales.map((sale) => html`<${Offer} key=${sale.id} sale=${sale} level=${levelOf(sale)} onOrder=${onOrder} />`)}</ul>`
-          : html`<p class="note">${t("sale.none")}</p>`;
-      }}
-    <//>
+    ${sales.length
+      ? html`<ul class="sales">${sales.map((sale) => html`<${Offer} key=${sale.id} sale=${sale} level=${levelOf(sale)} onOrder=${onOrder} />`)}</ul>`
+      : html`<p class="note">${t("sale.none")}</p>`}
   </section>`;
 }

@@ -88,7 +88,11 @@ function Grid({ levels, own }) {
 
 export default function Vip() {
   const { vip } = useStore(session);
-  const levels = useLoaded(() => api.get("/api/vip/levels"));
+  // Both at once: sales that came later would push the choice of a level away from under a finger.
+  const offers = useLoaded(async () => {
+    const [levels, sales] = await Promise.all([api.get("/api/vip/levels"), api.get("/api/vip/sales")]);
+    return { levels, sales };
+  });
   const [order, setOrder] = useState(null);
   useEffect(() => {
     reloadVip().catch(tellRefusal);
@@ -96,11 +100,11 @@ export default function Vip() {
   return html`<h1 class="page-title">${t("nav.vip")}</h1>
     <div class="columns">
       <${Standing} vip=${vip} />
-      <${Loaded} loaded=${levels}>
-        ${(all) => html`<${Sales} levels=${all} onOrder=${setOrder} />
-          <${Buy} levels=${all.filter((level) => level.price)} own=${vip.level} onOrder=${setOrder} />
-          <${Grid} levels=${all} own=${vip.level} />`}
+      <${Loaded} loaded=${offers}>
+        ${({ levels, sales }) => html`<${Sales} first=${sales} levels=${levels} onOrder=${setOrder} />
+          <${Buy} levels=${levels.filter((level) => level.price)} own=${vip.level} onOrder=${setOrder} />
+          <${Grid} levels=${levels} own=${vip.level} />`}
       <//>
     </div>
-    ${order && html`<${Checkout} order=${order} levels=${levels.data} onClose=${() => setOrder(null)} />`}`;
+    ${order && html`<${Checkout} order=${order} levels=${offers.data.levels} onClose=${() => setOrder(null)} />`}`;
 }
