@@ -23,9 +23,11 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIn
 
 from swiper import create_app
 from swiper.auth.models import DatingSex, Discovery, Sex
-from swiper.dialect import bulk_insert, now, transactional
+from swiper.clock import now
+from swiper.db.transactions import transactional
+from swiper.db.upsert import bulk_insert
 from swiper.extensions import db
-from swiper.robots import CITIES
+from swiper.robots.seeding import CITIES
 from swiper.social.models import (
     FIRST_LIKES,
     FIRST_SWIPED,

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from bench.crowd import read_city
 from config.settings import ROOT, with_driver
 from swiper.auth.models import User
-from swiper.robots import CITIES
+from swiper.robots.seeding import CITIES
 from swiper.social.models import Swipe
 
 # The tables that a person is in, with the column that has the id.

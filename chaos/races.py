@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 
 from chaos.consistency import POINTS_SECONDS
 from chaos.site import Member, Site
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from swiper.social.ranking import KEY
 from swiper.vip.quotas import Quota

@@ -7,7 +7,7 @@ from config.settings import ROOT
 from swiper import create_app
 from swiper.auth.models import User
 from swiper.extensions import db
-from swiper.robots import seed_robots
+from swiper.robots.seeding import seed_robots
 from swiper.vip.levels import seed_levels
 
 FIRST_ROBOTS = 200

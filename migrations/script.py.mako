@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import swiper.dialect
+import swiper.db.types
 ${imports if imports else ""}
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

@@ -13,18 +13,20 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from config.logging import logging_config
 from config.settings import Settings
-from swiper import celery, cli, document, engines, hooks, responses, sms, storage
+from swiper import cli, extensions, sms, storage
+from swiper.admin import metrics_buffer
+from swiper.admin import tasks as desk_tasks
+from swiper.admin.routes import blueprint as desk_blueprint
 from swiper.auth import sessions
 from swiper.auth.routes import blueprint as auth_blueprint
 from swiper.bans import tasks as bans_tasks
-from swiper.desk import gathering
-from swiper.desk import tasks as desk_tasks
-from swiper.desk.routes import blueprint as desk_blueprint
-from swiper.dispatch import QuickFlask
-from swiper.extensions import cache, db, limiter, migrate, redis
+from swiper.db import engines
+from swiper.fastpath.dispatch import QuickFlask
+from swiper.http import hooks, openapi, responses
+from swiper.http.schemas import EnvelopeOut
 from swiper.ids import MAX_ID
-from swiper.schemas import EnvelopeOut
 from swiper.social.routes import blueprint as social_blueprint
+from swiper.tasks import celery
 from swiper.vip import payments
 from swiper.vip.routes import blueprint as vip_blueprint
 from swiper.web.routes import blueprint as web_blueprint
@@ -34,10 +36,10 @@ __all__ = ["bans_tasks", "create_app", "desk_tasks"]
 VERSION = "1.0.0"
 CACHE_CLASSES = {
     "null": "NullCache",
-    "simple": "swiper.cache_backends.PackedSimpleCache",
-    "file": "swiper.cache_backends.PackedFileCache",
-    "redis": "swiper.cache_backends.SharedRedisCache",
-    "memcached": "swiper.memcached.QuickMemcachedCache",
+    "simple": "swiper.cache.backends.PackedSimpleCache",
+    "file": "swiper.cache.backends.PackedFileCache",
+    "redis": "swiper.cache.backends.SharedRedisCache",
+    "memcached": "swiper.cache.memcached.QuickMemcachedCache",
 }
 
 
@@ -82,15 +84,15 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _init_parts(app: QuickFlask) -> None:
-    db.init_app(app)
+    extensions.db.init_app(app)
     engines.init_app(app)
-    migrate.init_app(app, db, compare_type=True, render_as_batch=True)
-    redis.init_app(app)
-    cache.init_app(app)
+    extensions.migrate.init_app(app, extensions.db, compare_type=True, render_as_batch=True)
+    extensions.redis.init_app(app)
+    extensions.cache.init_app(app)
     # Decorated views look at their limits themselves; the hooks that this spares would run around every other view.
-    app.extensions["limiter"] = {limiter}
-    limiter.init_app(app)
-    for part in (sessions, responses, sms, storage, payments, hooks, document, cli, celery, gathering):
+    app.extensions["limiter"] = {extensions.limiter}
+    extensions.limiter.init_app(app)
+    for part in (sessions, responses, sms, storage, payments, hooks, openapi, cli, celery, metrics_buffer):
         part.init_app(app)
     for blueprint in (auth_blueprint, social_blueprint, vip_blueprint, web_blueprint, desk_blueprint):
         app.register_blueprint(blueprint)

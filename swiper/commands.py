@@ -20,7 +20,7 @@ from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 from config.settings import ROOT
 from swiper.errors import ApiError
 from swiper.extensions import db
-from swiper.responses import is_outage
+from swiper.http.responses import is_outage
 
 AWAY = "{} does not answer; try again later."
 OUT_OF_RANGE = "An argument is out of range."

@@ -16,7 +16,7 @@ from flask_sqlalchemy.session import Session as BoundSession
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
-from swiper.quick_redis import QuickPool, QuickRedis
+from swiper.fastpath.quick_redis import QuickPool, QuickRedis
 
 # The objects behind Flask's proxies: what is asked on each request pays once for the look, not for each attribute.
 this_app: Callable[[], Flask] = current_app._get_current_object  # type: ignore[attr-defined]

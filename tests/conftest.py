@@ -16,8 +16,8 @@ from config.settings import ROOT, Environment, Settings
 from deploy.embedded_redis import answers, redis_command
 from deploy.processes import wait_until
 from swiper import create_app
+from swiper.cache.pending import SHARED
 from swiper.extensions import cache, db, limiter, redis
-from swiper.pending import SHARED
 from swiper.vip.levels import seed_levels
 from tests import services
 from tests.factories import People, trust_the_cache

@@ -21,9 +21,9 @@ from swiper.auth.models import DatingSex, Sex
 from swiper.auth.profile_changes import change_profile
 from swiper.auth.profiles import load_account
 from swiper.auth.sessions import key_of, new_session, new_sid
+from swiper.cache.pending import Invalidation
+from swiper.cache.values import forget
 from swiper.extensions import db
-from swiper.memo import forget
-from swiper.pending import Invalidation
 from swiper.vip.levels import LEVELS_KEY, LEVELS_PAGE_KEY, grant, standing_of
 
 T = TypeVar("T")
@@ -174,7 +174,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
         self.moment = moment
-        monkeypatch.setattr("swiper.dialect.datetime", self)
+        monkeypatch.setattr("swiper.clock.datetime", self)
 
     def now(self, zone: tzinfo) -> datetime:
         """Stands in for `datetime.now`."""

@@ -13,7 +13,7 @@ from gevent import Greenlet
 
 from deploy.processes import wait_until
 from swiper.extensions import redis
-from swiper.quick_postgres import QuickLane, Statement
+from swiper.fastpath.quick_postgres import QuickLane, Statement
 from tests.patched import application
 
 SLEEP = Statement("SELECT pg_sleep(60)::text", str)

@@ -22,11 +22,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from deploy.processes import wait_until
 from swiper.extensions import db
-from swiper.lines import Line
-from swiper.postgres_line import SharingLane
-from swiper.quick_postgres import BEGIN, COMMIT, QuickConnection, Statement, Step
-from swiper.quick_redis import QuickPool, QuickRedis
-from swiper.responses import is_outage
+from swiper.fastpath.lines import Line
+from swiper.fastpath.postgres_line import SharingLane
+from swiper.fastpath.quick_postgres import BEGIN, COMMIT, QuickConnection, Statement, Step
+from swiper.fastpath.quick_redis import QuickPool, QuickRedis
+from swiper.http.responses import is_outage
 from tests.patched import application
 from tests.proxy import FreezableProxy
 

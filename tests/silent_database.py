@@ -18,7 +18,9 @@ from sqlalchemy.exc import OperationalError
 from config.settings import Settings
 from swiper import create_app
 from swiper.auth.models import Tombstone
-from swiper.dialect import insert_if_absent, now, transactional
+from swiper.clock import now
+from swiper.db.transactions import transactional
+from swiper.db.upsert import insert_if_absent
 from swiper.extensions import db
 from tests.proxy import FreezableProxy
 

@@ -14,7 +14,7 @@ from bench.data import Filled, fill
 from chaos.consistency import half_written, ranking_drift
 from config.settings import Settings
 from swiper.auth.models import Discovery, User
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.extensions import db
 from swiper.social import ranking
 from swiper.social.models import Friend, LikeIn, Pair, Swipe

@@ -10,8 +10,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from swiper.http.responses import as_api_error
 from swiper.outages import is_broker_outage, is_cache_away, is_redis_outage
-from swiper.responses import as_api_error
 
 PASSING = [
     "READONLY You can't write against a read only replica.",

@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 
 from chaos.volley import Shot, volley
 from config.settings import Settings
-from swiper.engines import SharedTlsConnection
+from swiper.db.engines import SharedTlsConnection
 from swiper.extensions import db
 from swiper.social.models import MATCHED, Friend, LikeIn, Pair, Swipe
 from swiper.vip.quotas import Quota

@@ -7,7 +7,7 @@ from bench.lab import DATABASE, Caller, Lab
 from bench.load import Contender, Figures, Round, get, repeated
 from bench.report import Row
 from chaos.volley import Shot, volley
-from swiper.memo import forget
+from swiper.cache.values import forget
 from swiper.social.ranking import PAGE_KEY
 
 PROFILE, DECK, LEVELS, HOT = "/api/user/profile", "/api/social/users", "/api/vip/levels", "/api/social/hot"

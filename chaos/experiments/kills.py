@@ -14,7 +14,7 @@ from chaos.report import Finding
 from chaos.shop import Asked, Deliveries, Shop, new_numbers, shop_on
 from chaos.site import Member
 from chaos.volley import PATIENCE_SECONDS
-from swiper.celery import CODES_QUEUE
+from swiper.tasks.celery import CODES_QUEUE
 from tests.processes import Program
 
 THREADS = 8

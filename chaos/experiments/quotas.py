@@ -12,7 +12,7 @@ from chaos.lab import DATABASES, POSTGRES, SQLITE, Lab
 from chaos.report import Finding
 from chaos.site import Member, Site
 from chaos.volley import Answer, Shot
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.social.models import LikeIn, Pair, Swipe
 from swiper.social.ranking import KEY
 from swiper.vip.quotas import Quota

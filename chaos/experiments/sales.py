@@ -16,7 +16,7 @@ from chaos.report import Finding
 from chaos.shop import Shop, shop_on
 from chaos.site import Member, Site
 from chaos.volley import Answer
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.vip.models import FlashSale, Order, OrderState, Ticket, TicketState
 from swiper.vip.sales import add_sale
 from tests.processes import Program

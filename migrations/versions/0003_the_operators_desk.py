@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import swiper.dialect
+import swiper.db.types
 
 revision = "0003"
 down_revision = "0002"
@@ -17,7 +17,7 @@ def upgrade() -> None:
     op.create_table(
         "operators",
         sa.Column("uid", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("granted_at", swiper.dialect.UtcDateTime(), nullable=False),
+        sa.Column("granted_at", swiper.db.types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("uid", name=op.f("pk_operators")),
         **OPTIONS,
     )
@@ -25,7 +25,7 @@ def upgrade() -> None:
         "suspensions",
         sa.Column("uid", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("reason", sa.String(200), nullable=False),
-        sa.Column("until", swiper.dialect.UtcDateTime(), nullable=True),
+        sa.Column("until", swiper.db.types.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(["uid"], ["users.id"], name=op.f("fk_suspensions_uid"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("uid", name=op.f("pk_suspensions")),
         **OPTIONS,
@@ -34,7 +34,7 @@ def upgrade() -> None:
     op.create_table(
         "operator_actions",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("at", swiper.dialect.UtcDateTime(), nullable=False),
+        sa.Column("at", swiper.db.types.UtcDateTime(), nullable=False),
         sa.Column("uid", sa.BigInteger(), nullable=True),
         sa.Column("action", sa.String(32), nullable=False),
         sa.Column("target", sa.String(64), nullable=False),

@@ -6,7 +6,7 @@ Nothing is filled in: a membership without such rows is credited by list price, 
 import sqlalchemy as sa
 from alembic import op
 
-import swiper.dialect
+import swiper.db.types
 
 revision = "0006"
 down_revision = "0005"
@@ -19,8 +19,8 @@ def upgrade() -> None:
         "paid_periods",
         sa.Column("uid", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("starts_at", swiper.dialect.UtcDateTime(), nullable=False),
-        sa.Column("ends_at", swiper.dialect.UtcDateTime(), nullable=False),
+        sa.Column("starts_at", swiper.db.types.UtcDateTime(), nullable=False),
+        sa.Column("ends_at", swiper.db.types.UtcDateTime(), nullable=False),
         sa.Column("paid_cents", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("uid", "id", name=op.f("pk_paid_periods")),
         mysql_charset="utf8mb4",

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import swiper.dialect
+import swiper.db.types
 
 revision = "0007"
 down_revision = "0006"
@@ -26,7 +26,7 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.Column("changed_at", swiper.dialect.UtcDateTime(), nullable=False),
+        sa.Column("changed_at", swiper.db.types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("uid", "id", name=op.f("pk_profile_changes")),
         **OPTIONS,
     )

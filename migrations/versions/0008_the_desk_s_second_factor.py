@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import swiper.dialect
+import swiper.db.types
 
 revision = "0008"
 down_revision = "0007"
@@ -18,7 +18,7 @@ def upgrade() -> None:
         "second_factors",
         sa.Column("uid", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("sealed_secret", sa.String(255), nullable=False),
-        sa.Column("confirmed_at", swiper.dialect.UtcDateTime(), nullable=True),
+        sa.Column("confirmed_at", swiper.db.types.UtcDateTime(), nullable=True),
         sa.Column("last_step", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("uid", name=op.f("pk_second_factors")),
         **OPTIONS,

@@ -6,7 +6,7 @@ The release before adds no rows: while its workers still run, what they change i
 import sqlalchemy as sa
 from alembic import op
 
-import swiper.dialect
+import swiper.db.types
 
 revision = "0009"
 down_revision = "0008"
@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("uid", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("created_at", swiper.dialect.UtcDateTime(), nullable=False),
+        sa.Column("created_at", swiper.db.types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("uid", "id", name=op.f("pk_invalidations")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",

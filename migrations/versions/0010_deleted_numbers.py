@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-import swiper.dialect
+import swiper.db.types
 
 revision = "0010"
 down_revision = "0009"
@@ -17,10 +17,10 @@ def upgrade() -> None:
     op.create_table(
         "deleted_numbers",
         sa.Column("digest", sa.String(64), nullable=False),
-        sa.Column("deleted_at", swiper.dialect.UtcDateTime(), nullable=False),
+        sa.Column("deleted_at", swiper.db.types.UtcDateTime(), nullable=False),
         sa.Column("is_suspended", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.String(200), nullable=False),
-        sa.Column("until", swiper.dialect.UtcDateTime(), nullable=True),
+        sa.Column("until", swiper.db.types.UtcDateTime(), nullable=True),
         sa.Column("kept", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_deleted_numbers")),
         **OPTIONS,
@@ -30,8 +30,8 @@ def upgrade() -> None:
         "ended_matches",
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("uid", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("ended_at", swiper.dialect.UtcDateTime(), nullable=False),
-        sa.Column("deleted_at", swiper.dialect.UtcDateTime(), nullable=False),
+        sa.Column("ended_at", swiper.db.types.UtcDateTime(), nullable=False),
+        sa.Column("deleted_at", swiper.db.types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("digest", "uid", name=op.f("pk_ended_matches")),
         **OPTIONS,
     )

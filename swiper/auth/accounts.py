@@ -29,7 +29,10 @@ from swiper.auth.models import (
 from swiper.auth.nicknames import first_nickname
 from swiper.auth.phones import parse_code, parse_phone
 from swiper.auth.profiles import Account, assemble, load_account, own_account
-from swiper.dialect import again_on_conflict, insert_if_absent, now, quick_lane, transactional
+from swiper.cache.invalidations import ACCOUNT, SESSIONS, invalidate
+from swiper.clock import now
+from swiper.db.transactions import again_on_conflict, quick_lane, transactional
+from swiper.db.upsert import insert_if_absent
 from swiper.errors import (
     BannedError,
     CodeError,
@@ -40,11 +43,10 @@ from swiper.errors import (
     UnavailableError,
 )
 from swiper.extensions import db
+from swiper.fastpath.quick_postgres import QuickLane
+from swiper.http.responses import is_outage
 from swiper.ids import new_id
-from swiper.invalidations import ACCOUNT, SESSIONS, invalidate
 from swiper.outages import is_redis_away
-from swiper.quick_postgres import QuickLane
-from swiper.responses import is_outage
 from swiper.signals import account_deleted, status_changed
 from swiper.vip.models import Membership, Order, PaidPeriod, Ticket
 from swiper.vip.orders import release_orders_of

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from swiper.auth.deleted_numbers import COMPARED, differing_from_former
 from swiper.auth.models import CountedField, ProfileChange, User
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.errors import ProfileError, RateLimitedError
 from swiper.extensions import db, this_app
 from swiper.ids import first_id_at, new_id

@@ -34,7 +34,9 @@ from swiper.auth.known_devices import is_known_device
 from swiper.auth.models import Phone, SmsOutbox
 from swiper.auth.phones import parse_phone
 from swiper.auth.vault import seal, unseal
-from swiper.dialect import again_on_conflict, insert_if_absent, now, quick_lane, transactional
+from swiper.clock import now
+from swiper.db.transactions import again_on_conflict, quick_lane, transactional
+from swiper.db.upsert import insert_if_absent
 from swiper.errors import ParamError
 from swiper.extensions import db, this_app
 from swiper.ids import new_id

@@ -15,7 +15,9 @@ from sqlalchemy import delete, select
 
 from swiper.auth.models import CountedField, DeletedNumber, ProfileChange, Status, Suspension, User
 from swiper.auth.phones import keyed_digest
-from swiper.dialect import now, transactional, upsert
+from swiper.clock import now
+from swiper.db.transactions import transactional
+from swiper.db.upsert import upsert
 from swiper.errors import NotFoundError
 from swiper.extensions import db, this_app
 from swiper.ids import new_id

@@ -17,12 +17,12 @@ from sqlalchemy import select, tuple_
 from swiper.auth.models import Operator, Preferences, ProfileChange, Upload, User
 from swiper.auth.schemas import ExportOut
 from swiper.auth.session_list import list_sessions
-from swiper.blueprints import compile_schema
 from swiper.errors import RateLimitedError
 from swiper.extensions import db, redis
-from swiper.responses import explain
+from swiper.http.blueprints import compile_schema
+from swiper.http.responses import explain
 from swiper.signals import account_exporting
-from swiper.tasking import GIVE_BACK, RENEW
+from swiper.tasks.queue import GIVE_BACK, RENEW
 from swiper.vip.models import Membership, Order, PaidPeriod, Ticket
 from swiper.vip.quotas import Quota
 

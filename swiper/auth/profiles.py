@@ -20,13 +20,13 @@ from swiper.auth.models import (
     UploadKind,
     User,
 )
-from swiper.dialect import quick_lane
+from swiper.cache.invalidations import ACCOUNT, invalidate, remover
+from swiper.cache.pending import is_pending
+from swiper.cache.values import forget, recall, take_offered
+from swiper.db.transactions import quick_lane
 from swiper.errors import LoginError
 from swiper.extensions import db
-from swiper.invalidations import ACCOUNT, invalidate, remover
-from swiper.memo import forget, recall, take_offered
-from swiper.pending import is_pending
-from swiper.quick_postgres import QuickLane, Row
+from swiper.fastpath.quick_postgres import QuickLane, Row
 from swiper.signals import vip_changed
 from swiper.vip.levels import Standing, standing, standings_of
 from swiper.vip.models import Membership, Permission

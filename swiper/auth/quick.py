@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 
 from swiper.auth.models import DatingSex, Sex, Status
-from swiper.quick_postgres import Statement
+from swiper.fastpath.quick_postgres import Statement
 
 
 def _moment(text: str) -> datetime:

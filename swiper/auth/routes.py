@@ -26,13 +26,13 @@ from swiper.auth.devices import describe_device
 from swiper.auth.known_devices import VALID_SECONDS, remember_device
 from swiper.auth.models import UploadKind
 from swiper.auth.phones import describe_number
-from swiper.blueprints import FORM, JSON, Blueprint, compile_schema, quick_match
 from swiper.errors import ApiError, BannedError, CodeError, FileMissingError, NotFoundError, RateLimitedError
 from swiper.extensions import limiter
-from swiper.responses import ok
-from swiper.schemas import PageIn, load_json_or_form, page_of, page_schema
-from swiper.security_log import SecurityEvent, record_event, refusals_recorded
-from swiper.tasking import enqueue, enqueue_soon
+from swiper.http.blueprints import FORM, JSON, Blueprint, compile_schema, quick_match
+from swiper.http.responses import ok
+from swiper.http.schemas import PageIn, load_json_or_form, page_of, page_schema
+from swiper.http.security_log import SecurityEvent, record_event, refusals_recorded
+from swiper.tasks.queue import enqueue, enqueue_soon
 from swiper.vip.levels import Standing
 from swiper.vip.quotas import today
 

@@ -12,7 +12,7 @@ from swiper.auth.challenges import Delivery
 from swiper.auth.models import DatingSex, Sex
 from swiper.auth.profiles import NO_ADULT, OLDEST, YOUNGEST, is_adult
 from swiper.errors import FileMissingError, ProfileError
-from swiper.schemas import Flag, Id, InputSchema, Text, WholeNumber, in_range
+from swiper.http.schemas import Flag, Id, InputSchema, Text, WholeNumber, in_range
 from swiper.vip.schemas import VipOut
 
 SEXES = [sex.value for sex in Sex]

@@ -19,11 +19,11 @@ from flask_session.base import ServerSideSession
 from flask_session.redis.redis import RedisSessionInterface
 from redis.exceptions import RedisError
 
-from swiper import memo
 from swiper.auth.devices import shorten_address
 from swiper.auth.profiles import account_key
+from swiper.cache import values
+from swiper.cache.invalidations import SESSIONS, remover
 from swiper.extensions import redis, this_app, this_g
-from swiper.invalidations import SESSIONS, remover
 from swiper.outages import is_redis_away, is_redis_outage
 
 log = logging.getLogger(__name__)
@@ -104,9 +104,9 @@ class SessionInterface(RedisSessionInterface):
             if not is_redis_outage(error):
                 raise
             log.warning("sessions are away: %s", type(error).__name__)
-            if memo.is_in_redis() and is_redis_away(error):
+            if values.is_in_redis() and is_redis_away(error):
                 # The same Redis: a request that is refused in the end should not wait for it again and again.
-                memo.leave_alone()
+                values.leave_alone()
             return UnreachableSession(sid="", permanent=self.permanent)
         found = unpack(stored)
         if stored is None or found is None:
@@ -124,11 +124,11 @@ class SessionInterface(RedisSessionInterface):
     def _read(self, uid: int, sid: str, also: Callable[[int], str] | None) -> bytes | None:
         """The stored session; the Account goes to `memo`, and what `also` names to `taken_along`."""
         name = account_key(uid)
-        account = memo.shared_key(name)
+        account = values.shared_key(name)
         keys = [key_of(sid), *([account] if account else []), *([also(uid)] if also else [])]
         stored, *rest = self.client.execute_command("MGET", *keys)
         if account and (found := rest.pop(0)):
-            memo.offer(name, found)
+            values.offer(name, found)
         if also and stored is not None:
             this_g().taken_along = rest
         return cast(bytes | None, stored)

@@ -6,7 +6,9 @@ from sqlalchemy import delete, select
 
 from swiper.auth.accounts import set_status
 from swiper.auth.models import Status, Suspension, User
-from swiper.dialect import now, transactional, upsert
+from swiper.clock import now
+from swiper.db.transactions import transactional
+from swiper.db.upsert import upsert
 from swiper.extensions import db
 
 # What one turn admits at most; the next one goes on.

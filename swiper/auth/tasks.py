@@ -5,11 +5,11 @@ from threading import BoundedSemaphore
 
 from celery import Task, shared_task
 
-from swiper import invalidations, pending
 from swiper.auth import codes, suspensions, uploads
+from swiper.cache import invalidations, pending
 from swiper.sms import SmsError
 from swiper.storage import StorageError
-from swiper.tasking import enqueue_each, only_one, sweep
+from swiper.tasks.queue import enqueue_each, only_one, sweep
 
 log = logging.getLogger(__name__)
 

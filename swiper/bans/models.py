@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from swiper.dialect import UtcDateTime, now
+from swiper.clock import now
+from swiper.db.types import UtcDateTime
 from swiper.extensions import TABLE_OPTIONS, Model
 
 

@@ -9,11 +9,13 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, delete, or_, select
 
 from swiper.bans.models import IpBan
-from swiper.dialect import now, transactional, upsert
+from swiper.cache.invalidations import invalidate_shared
+from swiper.cache.values import recall_for_all
+from swiper.clock import now
+from swiper.db.transactions import transactional
+from swiper.db.upsert import upsert
 from swiper.errors import ParamError
 from swiper.extensions import db, this_app
-from swiper.invalidations import invalidate_shared
-from swiper.memo import recall_for_all
 
 CACHE_KEY = "bans"
 CACHE_SECONDS = 60

@@ -26,8 +26,8 @@ from sqlalchemy import select
 from swiper.auth.cards import KeptCard, complete
 from swiper.auth.models import DatingSex, Discovery
 from swiper.auth.profiles import Account
+from swiper.cache.invalidations import invalidate, remover
 from swiper.extensions import db, redis
-from swiper.invalidations import invalidate, remover
 from swiper.outages import is_redis_outage
 from swiper.signals import rewound, status_changed
 from swiper.social.walks import MAX_CHUNK, Place, fitting_cards, look_again, still_fitting, unseen, unseen_rest

@@ -8,7 +8,9 @@ from sqlalchemy import delete, select
 
 from swiper.auth.deleted_numbers import oldest_kept
 from swiper.auth.models import User
-from swiper.dialect import after_commit, insert_if_absent, now, transactional
+from swiper.clock import now
+from swiper.db.transactions import after_commit, transactional
+from swiper.db.upsert import insert_if_absent
 from swiper.extensions import db, this_app
 from swiper.signals import account_deleting, account_returning
 from swiper.social.models import ENDED, MATCHED, EndedMatch, Pair, Swipe, SwipeKind

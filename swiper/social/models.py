@@ -6,7 +6,8 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from swiper.dialect import UtcDateTime, enum_type, now
+from swiper.clock import now
+from swiper.db.types import UtcDateTime, enum_type
 from swiper.extensions import TABLE_OPTIONS, Model
 
 # Bits of `Pair.mask`.

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, select, update
 
-from swiper.dialect import insert_if_absent, now, upsert
+from swiper.clock import now
+from swiper.db.upsert import insert_if_absent, upsert
 from swiper.extensions import db
 from swiper.social.models import ENDED, FIRST_LIKES, FIRST_SWIPED, MATCHED, SECOND_LIKES, SECOND_SWIPED, Friend, Pair
 

@@ -23,9 +23,9 @@ from sqlalchemy import case, func, select
 
 from swiper.auth.models import User
 from swiper.auth.profiles import cards_of
-from swiper.dialect import replica_reads
+from swiper.cache.invalidations import invalidate_shared
+from swiper.db.replicas import replica_reads
 from swiper.extensions import db, redis, this_app
-from swiper.invalidations import invalidate_shared
 from swiper.outages import is_redis_outage
 from swiper.signals import status_changed
 from swiper.social.models import Pair, Swipe, SwipeKind

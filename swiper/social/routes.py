@@ -7,16 +7,16 @@ from flask import g
 
 from swiper.auth import sessions
 from swiper.auth.profiles import cards_of
-from swiper.blueprints import FORM, JSON, Blueprint, quick_match
 from swiper.errors import NotFoundError
 from swiper.extensions import this_app, this_g, this_request
+from swiper.http.blueprints import FORM, JSON, Blueprint, quick_match
+from swiper.http.page_cache import cached_page
+from swiper.http.responses import ok
+from swiper.http.schemas import PageIn, page_schema
 from swiper.ids import MAX_ID
-from swiper.pages import cached_page
-from swiper.responses import ok
-from swiper.schemas import PageIn, page_schema
 from swiper.social import answers, deck, friends, ranking, schemas, swipes, tasks
 from swiper.social.models import SwipeKind
-from swiper.tasking import enqueue
+from swiper.tasks.queue import enqueue
 from swiper.vip.models import Permission
 from swiper.vip.permissions import permission_required
 

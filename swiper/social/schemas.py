@@ -4,7 +4,7 @@ from apiflask import Schema
 from marshmallow import fields, validate
 
 from swiper.auth.schemas import CardOut
-from swiper.schemas import Id, InputSchema, WholeNumber, in_range
+from swiper.http.schemas import Id, InputSchema, WholeNumber, in_range
 from swiper.social.deck import LAST_GROUP
 from swiper.social.models import SwipeKind
 

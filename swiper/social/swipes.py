@@ -10,10 +10,12 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 
 from swiper.auth.models import Status, User
-from swiper.dialect import after_commit, again_on_conflict, insert_if_absent, now, quick_lane, transactional
+from swiper.clock import now
+from swiper.db.transactions import after_commit, again_on_conflict, quick_lane, transactional
+from swiper.db.upsert import insert_if_absent
 from swiper.errors import AlreadySwipedError, NotFoundError, NothingToRewindError, ParamError
 from swiper.extensions import db
-from swiper.quick_postgres import BEGIN, COMMIT, QuickLane
+from swiper.fastpath.quick_postgres import BEGIN, COMMIT, QuickLane
 from swiper.signals import matched, rewound, swiped
 from swiper.social import quick
 from swiper.social.models import LikeIn, Swipe, SwipeKind

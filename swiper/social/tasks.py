@@ -7,9 +7,9 @@ from celery import shared_task
 
 from swiper.auth import deleted_numbers
 from swiper.auth.accounts import drop_tombstone, old_tombstones, remove_owned
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.social import answers, ended_matches, friends, ranking
-from swiper.tasking import only_one, sweep
+from swiper.tasks.queue import only_one, sweep
 
 # Long enough for any request that was under way when the account was deleted.
 SWEEP_AFTER = timedelta(minutes=2)

@@ -9,7 +9,8 @@ from sqlalchemy import Select, and_, or_, select
 from swiper.auth.cards import KeptCard
 from swiper.auth.models import DatingSex, Discovery, Sex
 from swiper.auth.profiles import age_on
-from swiper.dialect import now, quick_lane
+from swiper.clock import now
+from swiper.db.transactions import quick_lane
 from swiper.extensions import db
 from swiper.social import quick
 from swiper.social.models import LikeIn, Swipe

@@ -12,8 +12,8 @@ from sqlalchemy.orm import aliased
 from swiper.auth.models import DatingSex, Discovery, Sex
 from swiper.auth.profiles import Account, latest_birthday
 from swiper.errors import ProfileError
+from swiper.fastpath.quick_postgres import Texts, texts_of
 from swiper.ids import moment_of
-from swiper.quick_postgres import Texts, texts_of
 from swiper.social.models import LikeIn
 from swiper.vip.levels import Standing
 from swiper.vip.quotas import today

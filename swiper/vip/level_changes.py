@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from swiper.dialect import transactional
+from swiper.db.transactions import transactional
 from swiper.errors import NotFoundError, ParamError
 from swiper.extensions import db
 from swiper.vip.levels import invalidate_levels

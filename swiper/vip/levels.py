@@ -9,12 +9,14 @@ import msgspec
 from flask import current_app
 from sqlalchemy import delete, func, select
 
-from swiper.dialect import insert_if_absent, now, transactional
+from swiper.cache.invalidations import invalidate_shared
+from swiper.cache.values import recall_for_all
+from swiper.clock import now
+from swiper.db.transactions import transactional
+from swiper.db.upsert import insert_if_absent
 from swiper.errors import PermissionDeniedError
 from swiper.extensions import db
 from swiper.ids import new_id
-from swiper.invalidations import invalidate_shared
-from swiper.memo import recall_for_all
 from swiper.signals import vip_changed
 from swiper.vip.credit import Extension, MembershipLimitError, Paid, add_months, extend, price_of
 from swiper.vip.models import (

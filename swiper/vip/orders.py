@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from flask import current_app
 from sqlalchemy import delete, select, update
 
-from swiper.dialect import now, transactional
+from swiper.clock import now
+from swiper.db.transactions import transactional
 from swiper.errors import NotFoundError, ParamError, PaymentError, RateLimitedError
 from swiper.extensions import db
 from swiper.ids import new_id

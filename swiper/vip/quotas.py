@@ -13,7 +13,9 @@ from flask import current_app
 from sqlalchemy import BigInteger, Date, case, false, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from swiper.dialect import changed_a_row, enum_type, insert_if_absent, now
+from swiper.clock import now
+from swiper.db.types import enum_type
+from swiper.db.upsert import changed_a_row, insert_if_absent
 from swiper.errors import RateLimitedError
 from swiper.extensions import Model, db, this_app
 from swiper.vip.levels import Standing

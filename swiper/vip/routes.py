@@ -4,11 +4,11 @@ from typing import Any
 
 from flask import g, request
 
-from swiper.blueprints import Blueprint
 from swiper.errors import NotFoundError
-from swiper.pages import cached_page
-from swiper.responses import ok
-from swiper.tasking import enqueue
+from swiper.http.blueprints import Blueprint
+from swiper.http.page_cache import cached_page
+from swiper.http.responses import ok
+from swiper.tasks.queue import enqueue
 from swiper.vip import levels, orders, payments, quotas, sales, schemas, tasks
 from swiper.vip.models import Order
 from swiper.vip.payments.sandbox import SandboxProvider

@@ -6,11 +6,13 @@ from flask import current_app
 from marshmallow import ValidationError
 from sqlalchemy import Select, select
 
-from swiper.dialect import insert_if_absent, now, transactional
+from swiper.clock import now
+from swiper.db.transactions import transactional
+from swiper.db.upsert import insert_if_absent
 from swiper.errors import NotFoundError, ParamError, SoldOutError
 from swiper.extensions import db
+from swiper.http.schemas import Text
 from swiper.ids import new_id
-from swiper.schemas import Text
 from swiper.vip.levels import extension_of
 from swiper.vip.models import FlashSale, Membership, Ticket, TicketState
 from swiper.vip.money import MAX_CENTS

@@ -5,7 +5,7 @@ from typing import Any
 from apiflask import Schema
 from marshmallow import fields, validate
 
-from swiper.schemas import Id, InputSchema, WholeNumber, in_range
+from swiper.http.schemas import Id, InputSchema, WholeNumber, in_range
 from swiper.vip.models import Order, OrderState, TicketState
 
 

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from swiper.tasking import only_one, sweep
+from swiper.tasks.queue import only_one, sweep
 from swiper.vip.levels import expire_memberships
 from swiper.vip.orders import purge_orders, release_order, unpaid_orders
 from swiper.vip.sales import lost_tickets, serve_ticket

@@ -15,10 +15,11 @@ from sqlalchemy.exc import OperationalError
 from swiper.auth.accounts import delete_account, set_status
 from swiper.auth.models import FileRemoval, Status, Tombstone, User
 from swiper.auth.profiles import account_key
-from swiper.dialect import is_in_transaction, now
+from swiper.cache.pending import Invalidation
+from swiper.clock import now
+from swiper.db.transactions import is_in_transaction
 from swiper.errors import NotFoundError
 from swiper.extensions import db, redis
-from swiper.pending import Invalidation
 from swiper.signals import account_deleted, status_changed
 from swiper.social import friends
 from swiper.vip.models import FlashSale

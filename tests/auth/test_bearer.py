@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from swiper.desk.opening import open_desk
+from swiper.admin.opening import open_desk
 from tests.factories import SESSION_COOKIE, People, Person, client_holding, sid_of
 
 pytestmark = pytest.mark.usefixtures("app")

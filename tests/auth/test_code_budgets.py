@@ -14,7 +14,7 @@ from sqlalchemy import select
 from swiper.auth.code_budgets import count_used
 from swiper.auth.codes import deliver_code, purge_outbox, redeem_code, restore_code, unsent_codes
 from swiper.auth.models import SmsOutbox
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.extensions import db, redis
 from tests.factories import People
 

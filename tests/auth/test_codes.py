@@ -20,12 +20,12 @@ from swiper.auth import accounts, codes
 from swiper.auth.challenges import live_codes
 from swiper.auth.codes import claim_seconds, deliver_code, issue_code, purge_outbox, unsent_codes
 from swiper.auth.models import SmsOutbox, User
-from swiper.celery import CODES_QUEUE
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.extensions import db, redis
 from swiper.signals import code_issued
 from swiper.sms import SmsError, SmsProvider
 from swiper.sms.console import ConsoleProvider
+from swiper.tasks.celery import CODES_QUEUE
 from tests.factories import People
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from swiper.auth.models import User
 from swiper.auth.profiles import forget_account
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.extensions import db
 from swiper.vip.models import Membership
 from tests.factories import People, Person

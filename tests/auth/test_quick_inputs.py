@@ -6,7 +6,7 @@ import pytest
 from flask import Flask, request
 
 from swiper.auth import routes, schemas
-from swiper.schemas import load_json_or_form
+from swiper.http.schemas import load_json_or_form
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 USUAL_PHONES = [

@@ -15,7 +15,7 @@ from swiper.auth.exports import rows_of
 from swiper.auth.models import DatingSex, Nickname, Phone, Preferences, Status, Upload, UploadKind, User
 from swiper.auth.nicknames import first_nickname
 from swiper.auth.profiles import cards_of, load_account
-from swiper.dialect import transactional
+from swiper.db.transactions import transactional
 from swiper.extensions import db
 from tests.factories import People, Person
 

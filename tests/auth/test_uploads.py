@@ -23,7 +23,7 @@ from config.settings import ROOT, Settings
 from swiper.auth import uploads
 from swiper.auth.models import FileRemoval, Upload
 from swiper.auth.uploads import LOST_AFTER_SECONDS
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.extensions import db
 from swiper.storage import ObjectStore, StorageError
 from tests.auth.dying_upload import FolderStore

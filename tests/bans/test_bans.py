@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from swiper.bans.models import IpBan
 from swiper.bans.services import ban_network, client_network, is_banned, list_bans, purge_bans, unban_network
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.errors import ParamError
 from swiper.extensions import db
 from tests.factories import People

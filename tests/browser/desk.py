@@ -5,7 +5,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, expect
 
-from swiper.desk.messages import say
+from swiper.admin.messages import say
 from tests.browser.guests import Guest
 
 # How many points of each chart's picture have exactly this colour of the theme.

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from config.settings import Settings
-from swiper.desk.figures import MICRO, Figure
+from swiper.admin.metrics import MICRO, Figure
 from tests.browser.site import Site
 
 DAYS = 30

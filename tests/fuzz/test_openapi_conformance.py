@@ -29,7 +29,7 @@ from werkzeug.exceptions import HTTPException
 
 from swiper.auth.profiles import load_account
 from swiper.auth.sessions import key_of
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.extensions import db, redis
 from swiper.ids import MAX_ID
 from swiper.vip.sales import add_sale

@@ -24,12 +24,12 @@ from swiper.bans.models import IpBan
 from swiper.bans.services import client_network, parse_address, parse_network
 from swiper.errors import ParamError
 from swiper.extensions import db
-from swiper.hooks import REQUEST_ID
+from swiper.http.hooks import REQUEST_ID
 from swiper.ids import MAX_ID
 from swiper.social.deck import LAST_GROUP
 from swiper.vip.models import Order
 from tests.factories import People, Person
-from tests.test_bad_input import BODIES, FORM, ID_PATHS, JSON, state_of
+from tests.http.test_bad_input import BODIES, FORM, ID_PATHS, JSON, state_of
 
 EXAMPLES = max(80, int(os.environ.get("FUZZ_EXAMPLES", "0")))
 SEED = int(os.environ.get("FUZZ_SEED", "20240229"))

@@ -16,15 +16,15 @@ from marshmallow import fields
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from swiper.admin.opening import open_desk
 from swiper.auth.accounts import set_status
 from swiper.auth.models import Operator, Preferences, Status, Upload, User
 from swiper.auth.operators import grant_role
 from swiper.bans.services import ban_network
-from swiper.desk.opening import open_desk
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.extensions import db, redis
+from swiper.http.schemas import Id
 from swiper.ids import MAX_ID
-from swiper.schemas import Id
 from swiper.social.models import Friend, Swipe
 from swiper.vip.models import Membership, Order, Ticket
 from swiper.vip.quotas import Quota, QuotaKind, today
@@ -448,7 +448,7 @@ def test_somebody_else_s_is_as_absent_as_what_never_was(world: World, role: str)
     take_role(world, role)
     seen = []
     for row in ROWS:
-        # That there is a desk at all is nobody's business; tests/desk looks at its bytes.
+        # That there is a desk at all is nobody's business; tests/admin looks at its bytes.
         if row.expected[role] != "1009" or row.rule.startswith("/admin"):
             continue
         theirs = world.ask(row.method, world.path(row.rule), **world.body(row))

@@ -148,7 +148,7 @@ OVERRIDES: list[dict[str, Any]] = [
 
 def test_a_get_stays_a_get(app: Flask, me: Person, other: Person) -> None:
     before = snapshot(app)
-    # tests/desk asks the operator's desk, whose pages have the addresses of its changes.
+    # tests/admin asks the operator's desk, whose pages have the addresses of its changes.
     api = {path for _, path, _ in changing_routes(app) if path.startswith("/api/")}
     # These two have a GET of their own.
     paths = api - {"/api/user/verify", "/api/user/export"}

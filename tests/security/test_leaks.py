@@ -25,8 +25,8 @@ from config.logging import LINE
 from swiper.auth.codes import deliver_code, restore_code, unsent_codes
 from swiper.auth.models import User
 from swiper.auth.profiles import account_key
-from swiper.cache_backends import PREFIX, PackedSerializer
-from swiper.dialect import now
+from swiper.cache.backends import PREFIX, PackedSerializer
+from swiper.clock import now
 from swiper.extensions import db, redis
 from swiper.logs import MaskingFormatter
 from swiper.social.friends import forget_user

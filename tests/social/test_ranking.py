@@ -16,12 +16,12 @@ from sqlalchemy import event, select
 from config.settings import Settings
 from swiper.auth.accounts import delete_account, set_status
 from swiper.auth.models import Status
+from swiper.cache.values import forget
 from swiper.extensions import cache, db, redis
-from swiper.memo import forget
 from swiper.signals import account_deleted
 from swiper.social import friends, ranking, swipes
 from swiper.social.models import Swipe
-from swiper.tasking import only_one
+from swiper.tasks.queue import only_one
 from tests.factories import People, Person, at_once
 from tests.processes import Program, environment_of
 from tests.social.test_races import points

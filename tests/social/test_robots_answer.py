@@ -9,7 +9,7 @@ from sqlalchemy import select
 from config.settings import Environment, Settings
 from swiper.auth.models import Sex, User
 from swiper.extensions import db
-from swiper.robots import seed_robots
+from swiper.robots.seeding import seed_robots
 from swiper.social.answers import answer_as_robots, answer_delay, answer_like
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import rewind, swipe

@@ -78,7 +78,7 @@ def test_a_granted_level_is_known_although_its_process_died_before_telling(
     assert man.get("/api/vip/me").json["data"]["level"] == 0
     with monkeypatch.context() as killed:
         # As when the process is killed between its commit and what follows it.
-        killed.setattr("swiper.dialect._run_consequences", lambda consequences: None)
+        killed.setattr("swiper.db.transactions._run_consequences", lambda consequences: None)
         assert send(app, body).status_code == 200
     assert man.get("/api/vip/me").json["data"]["level"] == 2
 

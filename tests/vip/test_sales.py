@@ -13,10 +13,10 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
 from swiper.auth.accounts import delete_account
-from swiper.dialect import now
+from swiper.clock import now
 from swiper.errors import ParamError
 from swiper.extensions import db
-from swiper.tasking import only_one
+from swiper.tasks.queue import only_one
 from swiper.vip import tasks
 from swiper.vip.models import FlashSale, Membership, Order, OrderState, Ticket, TicketState
 from swiper.vip.orders import unpaid_orders
@@ -282,7 +282,7 @@ def test_a_sweep_runs_alone_and_not_for_ever(
     with app.app_context(), only_one(name):
         task()
     with monkeypatch.context() as over:
-        over.setattr("swiper.tasking.SWEEP_SECONDS", -1)
+        over.setattr("swiper.tasks.queue.SWEEP_SECONDS", -1)
         task()
     assert left() == before
     task()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from swiper.robots import CITIES
+from swiper.robots.seeding import CITIES
 from swiper.web.regions import PATH, regions_text
 from swiper.web.shell import LANGUAGES, STATIC, catalogue
 

@@ -1,0 +1,204 @@
+"""Everything that an operator changes, each with its line in the log in one transaction."""
+
+from datetime import date, datetime
+from typing import Any
+
+from swiper.admin import second_factor
+from swiper.admin.audit import Action, record
+from swiper.auth import deleted_numbers, operators, profile_changes, suspensions
+from swiper.auth.accounts import find_by_phone
+from swiper.auth.models import Sex, Status, User
+from swiper.auth.phones import parse_phone
+from swiper.bans import services as bans
+from swiper.bans.models import IpBan
+from swiper.db.transactions import transactional
+from swiper.errors import NotFoundError, ParamError
+from swiper.extensions import db
+from swiper.vip import level_changes, sales
+from swiper.vip.levels import find_level
+from swiper.vip.models import FlashSale
+
+# The target of a search that found nobody: who tries many numbers can be seen, the numbers cannot.
+NOBODY = "nobody"
+
+
+@transactional
+def grant_role(actor: int | None, phone: str) -> bool:
+    """Give the role to whoever has this number; False where they have it. Raises ParamError, NotFoundError."""
+    uid = find_by_phone(parse_phone(phone))
+    is_new = operators.grant_role(uid)
+    if is_new:
+        record(actor, Action.GRANT_ROLE, uid, {"operator": False}, {"operator": True})
+    return is_new
+
+
+@transactional
+def revoke_role(actor: int | None, phone: str) -> bool:
+    """Take the role from whoever has this number; False where they had none. Raises ParamError, NotFoundError."""
+    uid = find_by_phone(parse_phone(phone))
+    was_held = operators.revoke_role(uid)
+    if was_held:
+        second_factor.reset(uid)
+        record(actor, Action.REVOKE_ROLE, uid, {"operator": True}, {"operator": False})
+    return was_held
+
+
+@transactional
+def reset_second_factor(actor: int | None, phone: str) -> bool:
+    """Let the operator with this number set up a new authenticator; False where they had none. Raises as above."""
+    uid = find_by_phone(parse_phone(phone))
+    was_set = second_factor.reset(uid)
+    if was_set:
+        record(actor, Action.RESET_SECOND_FACTOR, uid)
+    return was_set
+
+
+@transactional
+def set_second_factor(actor: int, code: str) -> list[str]:
+    """Make an operator's new authenticator count; their recovery codes are returned. See `second_factor.confirm`."""
+    recovery_codes = second_factor.confirm(actor, code)
+    record(actor, Action.SET_SECOND_FACTOR, actor)
+    return recovery_codes
+
+
+@transactional
+def open_desk(actor: int, code: str) -> None:
+    """Take an operator's second factor. Raises CodeError."""
+    record(actor, Action.OPEN_DESK, actor, after={"by": second_factor.check(actor, code)})
+
+
+@transactional
+def open_person(actor: int, uid: int) -> None:
+    """Write down that an operator looks at somebody."""
+    record(actor, Action.OPEN_PERSON, uid)
+
+
+@transactional
+def suspend(actor: int | None, uid: int, reason: str, until: datetime | None) -> None:
+    """Suspend somebody `until` a moment, or for good. Raises NotFoundError, ParamError for oneself."""
+    if uid == actor:
+        raise ParamError("You cannot suspend yourself.")
+    before = _standing_of(uid)
+    suspensions.suspend(uid, reason, until)
+    record(actor, Action.SUSPEND, uid, before, _standing_of(uid))
+
+
+@transactional
+def resume(actor: int | None, uid: int) -> None:
+    """Admit somebody again. Raises NotFoundError."""
+    before = _standing_of(uid)
+    suspensions.resume(uid)
+    record(actor, Action.RESUME, uid, before, _standing_of(uid))
+
+
+def _standing_of(uid: int) -> dict[str, Any]:
+    # Whoever changes somebody's status locks their row first.
+    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise NotFoundError()
+    held = suspensions.suspension_of(uid) if user.status is Status.SUSPENDED else None
+    return {"status": user.status.value} | ({"reason": held.reason, "until": held.until} if held else {})
+
+
+@transactional
+def resume_deleted(actor: int | None, phone: str) -> None:
+    """Lift the suspension that the number (E.164) of a deleted account has kept. Raises NotFoundError."""
+    deleted_numbers.lift_suspension(phone)
+    # The log names no number, and the digest is what the number is kept by.
+    digest = deleted_numbers.digest_of(phone)
+    record(actor, Action.RESUME, digest, {"status": Status.SUSPENDED}, {"status": Status.ACTIVE})
+
+
+@transactional
+def correct_profile(actor: int | None, uid: int, sex: Sex | None, birthday: date | None) -> None:
+    """Set somebody's sex and birthday. Raises NotFoundError, ProfileError for no adult."""
+    before = _matched_by(uid)
+    profile_changes.correct_profile(uid, sex=sex, birthday=birthday)
+    record(actor, Action.CORRECT_PROFILE, uid, before, _matched_by(uid))
+
+
+def _matched_by(uid: int) -> dict[str, Any]:
+    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+    if user is None:
+        raise NotFoundError()
+    return {"sex": user.sex, "birthday": user.birthday, "deck_from": user.deck_from}
+
+
+@transactional
+def reveal_phone(actor: int, uid: int) -> str:
+    """Somebody's phone number in full. Raises NotFoundError."""
+    user = db.session.get(User, uid, populate_existing=True)
+    if user is None:
+        raise NotFoundError()
+    record(actor, Action.SHOW_PHONE, uid)
+    return user.phone
+
+
+@transactional
+def find_person_by_phone(actor: int, phone: str) -> int | None:
+    """The id of whoever has this number, as stored; None where nobody has it, which is logged as well."""
+    try:
+        uid = find_by_phone(phone)
+    except NotFoundError:
+        record(actor, Action.FIND_BY_PHONE, NOBODY)
+        return None
+    record(actor, Action.FIND_BY_PHONE, uid)
+    return uid
+
+
+@transactional
+def ban(actor: int | None, text: str, reason: str, expires_at: datetime | None, own_address: str = "") -> str:
+    """Ban an address or network, unless it covers the operator's `own_address`. Raises ParamError."""
+    network, own = bans.parse_network(text), bans.parse_address(own_address)
+    if own is not None and own.version == network.version and own in network:
+        raise ParamError("This ban would lock you out.")
+    before = _ban_of(str(network))
+    bans.ban_network(text, reason, expires_at)
+    record(actor, Action.BAN, network, before, _ban_of(str(network)))
+    return str(network)
+
+
+@transactional
+def lift_ban(actor: int | None, text: str) -> bool:
+    """Lift the ban of exactly this network; False where there was none. Raises ParamError."""
+    network = str(bans.parse_network(text))
+    before = _ban_of(network)
+    was_banned = bans.unban_network(network)
+    if was_banned:
+        record(actor, Action.LIFT_BAN, network, before)
+    return was_banned
+
+
+def _ban_of(network: str) -> dict[str, Any] | None:
+    held = db.session.get(IpBan, network, with_for_update=True, populate_existing=True)
+    return {"reason": held.reason, "expires_at": held.expires_at} if held else None
+
+
+@transactional
+def change_level(actor: int | None, number: int, name: str, price_cents: int, permissions: list[str]) -> None:
+    """Replace name, price and permissions of a level. Raises NotFoundError, ParamError."""
+    before, after = level_changes.change_level(number, name, price_cents, permissions)
+    record(actor, Action.CHANGE_LEVEL, number, before, after)
+
+
+@transactional
+def add_sale(actor: int | None, name: str, **wanted: Any) -> FlashSale:
+    """Set up a flash sale of an existing level. Raises ParamError where it makes no sense."""
+    if not find_level(wanted["level"]).name:
+        raise ParamError(errors={"level": ["Not one of the choices."]})
+    sale = sales.add_sale(name, **wanted)
+    db.session.flush()
+    record(actor, Action.ADD_SALE, sale.id, None, {"name": sale.name} | wanted)
+    return sale
+
+
+@transactional
+def close_sale(actor: int | None, sale_id: int) -> None:
+    """End a sale now. Raises NotFoundError, ParamError where it is over."""
+    sale = db.session.get(FlashSale, sale_id, with_for_update=True, populate_existing=True)
+    before = _window_of(sale) if sale else None
+    record(actor, Action.CLOSE_SALE, sale_id, before, _window_of(sales.close_sale(sale_id)))
+
+
+def _window_of(sale: FlashSale) -> dict[str, Any]:
+    return {"starts_at": sale.starts_at, "ends_at": sale.ends_at, "sold": sale.sold, "stock": sale.stock}

@@ -1,0 +1,61 @@
+"""How many tasks wait at the broker, now and during the last day."""
+
+import time
+from typing import Any, cast
+
+from flask import current_app
+from kombu.exceptions import ChannelError
+
+from swiper.admin.metrics import Figure
+from swiper.admin.metrics_buffer import KEPT_SECONDS, counts_key
+from swiper.extensions import redis
+from swiper.vip.quotas import today
+
+SAMPLES_KEY = "{figures}:queue"
+DAY_SECONDS = 86_400
+# KEYS: counts. ARGV: name, value, seconds to keep. A hash has no command for the larger of two.
+RAISE = """
+if tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0') < tonumber(ARGV[2]) then
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+  redis.call('EXPIRE', KEYS[1], ARGV[3])
+end
+return 0
+"""
+
+
+def queue_lengths() -> dict[str, int]:
+    """By queue: how many tasks no worker has taken yet, as the broker itself counts them.
+
+    Declaring passively asks any of kombu's brokers: RabbitMQ has a word for it, on Redis it is the length of a list.
+    """
+    celery = current_app.extensions["celery"]
+    with celery.connection_for_read() as connection:
+        return {queue.name: _length(connection, queue.name) for queue in celery.conf.task_queues}
+
+
+def _length(connection: Any, name: str) -> int:
+    # A queue that is not there is an error, which ends its channel.
+    with connection.channel() as channel:
+        try:
+            return int(channel.queue_declare(queue=name, passive=True).message_count)
+        except (ChannelError, *connection.channel_errors):
+            # On Redis an empty queue is none.
+            return 0
+
+
+def sample_queue() -> int:
+    """Note how many tasks wait; the samples of a day are kept, and the day's peak."""
+    length, moment = sum(queue_lengths().values()), int(time.time())
+    redis.client.zadd(SAMPLES_KEY, {f"{moment}:{length}": moment})
+    redis.client.zremrangebyscore(SAMPLES_KEY, 0, moment - DAY_SECONDS)
+    redis.client.expire(SAMPLES_KEY, KEPT_SECONDS)
+    redis.client.eval(RAISE, 1, counts_key(today()), Figure.QUEUE_PEAK.value, length, KEPT_SECONDS)
+    return length
+
+
+def queue_samples() -> dict[str, list[int]]:
+    """The samples of the last day, oldest first: `times` in seconds since 1970, and `lengths`."""
+    since = int(time.time()) - DAY_SECONDS
+    found = cast(list[bytes], redis.client.zrangebyscore(SAMPLES_KEY, since, "+inf"))
+    pairs = [tuple(map(int, member.decode().split(":"))) for member in found]
+    return {"times": [moment for moment, _ in pairs], "lengths": [length for _, length in pairs]}

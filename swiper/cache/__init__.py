@@ -1,0 +1,1 @@
+"""Values that belong to a user, kept beside the database."""

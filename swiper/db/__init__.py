@@ -1,0 +1,1 @@
+"""The database: types, upserts, transactions, engines."""

@@ -1,0 +1,90 @@
+"""The connection to Redis that the greenlets of a worker share; see `lines`."""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from hiredis import PushNotification, Reader, pack_command
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from swiper.fastpath.lines import Call, Line
+
+READ_SIZE = 65_536
+INCOMPLETE = object()
+
+
+class RedisLine(Line):
+    """Asked with packed commands; one that Redis refuses is answered by its ResponseError."""
+
+    def __init__(self, connection: Any, release: Callable[[Any], None]) -> None:
+        """`connection` is one of redis-py's; closed, it goes to `release`. Raises RedisError if it cannot connect."""
+        connection.connect()
+        self.connection, self.release = connection, release
+        self.socket: socket.socket = connection._sock
+        self.socket.settimeout(0)
+        self.reader = Reader(InvalidResponse, connection._parser.parse_error, notEnoughData=INCOMPLETE)
+        self.unsent: list[bytes] = []
+        super().__init__(self.socket.fileno(), connection.socket_timeout)
+
+    def ask(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """The answer to each command. Raises ConnectionError where the connection is lost, TimeoutError in time."""
+        return self.call(([piece for command in commands for piece in self.pack(command)], len(commands)))
+
+    def pack(self, command: tuple[Any, ...]) -> list[bytes]:
+        """A command as Redis reads it. Raises DataError for a value that it cannot have."""
+        try:
+            if " " not in command[0]:
+                return [pack_command(command)]
+        except TypeError:
+            # redis-py knows of more kinds of values, and says what is wrong with others.
+            pass
+        packed: list[bytes] = self.connection.pack_command(*command)
+        return packed
+
+    def put(self, call: Call) -> None:
+        """See `Line`."""
+        packed, _ = call.question
+        self.unsent += packed
+
+    def lost(self, why: str) -> Exception:
+        """See `Line`."""
+        return RedisConnectionError(f"The connection to Redis is lost: {why}")
+
+    def late(self) -> Exception:
+        """See `Line`."""
+        return RedisTimeoutError("Timeout reading from socket")
+
+    def hang_up(self) -> None:
+        """See `Line`."""
+        self.connection.disconnect()
+        self.release(self.connection)
+
+    def _flush(self) -> bool:
+        data = b"".join(self.unsent)
+        try:
+            sent = self.socket.send(data) if data else 0
+        except BlockingIOError:
+            sent = 0
+        self.unsent = [data[sent:]] if sent < len(data) else []
+        return sent == len(data)
+
+    def _read(self) -> None:
+        try:
+            data = self.socket.recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        if not data:
+            raise ConnectionError("closed by the server")
+        self.reader.feed(data)
+        while not self.has_ended and (answer := self.reader.gets()) is not INCOMPLETE:
+            if not isinstance(answer, PushNotification):
+                self._hand_over(answer)
+
+    def _hand_over(self, answer: Any) -> None:
+        call = self.calls[0]
+        call.answers.append(answer)
+        if len(call.answers) == call.question[1]:
+            self.calls.popleft()
+            self._answer(call)

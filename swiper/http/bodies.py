@@ -1,0 +1,168 @@
+"""Request bodies: how many bytes and fields are read, which kinds there are, and what is said of broken ones.
+
+Werkzeug reads a body that it cannot parse as an empty form, cuts a chunked one off at the limit, and replaces bytes
+that are no UTF-8. Here each of these is refused.
+"""
+
+import functools
+import io
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from flask import Request
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
+from werkzeug.wsgi import get_content_length
+
+from swiper.errors import ParamError, UnsupportedBodyError
+from swiper.http.languages import choose_language
+from swiper.http.multipart import PartsParser
+
+JSON, FORM, MULTIPART = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
+TEXT_KINDS = (JSON, FORM, MULTIPART)
+UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+# Our largest form has some twenty fields.
+MAX_FIELDS = 64
+
+
+class BodyStream(io.RawIOBase):
+    """The body of a request, from the server's stream.
+
+    Raises RequestEntityTooLarge beyond `most` bytes, ClientDisconnected where fewer than `length` arrive, and
+    ParamError for chunks that are none.
+    """
+
+    def __init__(self, source: Any, length: int | None, most: int) -> None:
+        super().__init__()
+        self.source = source
+        self.length = length
+        self.most = most
+        self.seen = 0
+
+    def readable(self) -> bool:
+        """See io.RawIOBase."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """See io.RawIOBase."""
+        # One byte beyond the limit tells that the body is too long.
+        end = self.most + 1 if self.length is None else self.length
+        wanted = min(len(buffer), end - self.seen)
+        piece = self._read(wanted) if wanted > 0 else b""
+        self.seen += len(piece)
+        if self.seen > self.most:
+            raise RequestEntityTooLarge()
+        if not piece and self.length is not None and self.seen < self.length and len(buffer):
+            raise ClientDisconnected()
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def _read(self, size: int) -> bytes:
+        try:
+            piece: bytes = self.source.read(size)
+        except ParseException as error:
+            raise ParamError("The chunks of the request body are malformed.", status=400) from error
+        except OSError as error:
+            raise ClientDisconnected() from error
+        return piece
+
+
+class FormParser(FormDataParser):
+    """Werkzeug's parser of forms, which says what is wrong instead of finding nothing in a form."""
+
+    file_fields: frozenset[str] = frozenset()
+
+    def _parse_multipart(self, stream: Any, mimetype: str, content_length: int | None, options: dict[str, str]) -> Any:
+        boundary = options.get("boundary", "")
+        if not boundary or not boundary.isascii():
+            raise UnsupportedBodyError("The multipart body has no boundary in its Content-Type.")
+        parser = PartsParser(
+            stream_factory=self.stream_factory,
+            max_form_memory_size=self.max_form_memory_size,
+            max_form_parts=MAX_FIELDS,
+            cls=self.cls,
+        )
+        parser.file_fields = self.file_fields
+        return stream, *parser.parse(stream, boundary.encode(), content_length)
+
+    def _parse_urlencoded(self, stream: Any, mimetype: str, content_length: int | None, options: dict[str, str]) -> Any:
+        body = stream.read()
+        check_count(body.count(b"&") + 1)
+        try:
+            pairs = [_pair(part) for part in body.split(b"&") if part]
+        except UnicodeDecodeError as error:
+            # Werkzeug would read such a form as an empty one, or escaped bytes as signs that nobody has typed.
+            raise ParamError("Text must be sent as UTF-8.", status=400) from error
+        return stream, self.cls(pairs), self.cls()
+
+
+def _pair(part: bytes) -> tuple[str, str]:
+    """Name and value of one field of a form. Raises UnicodeDecodeError."""
+    name, _, value = part.replace(b"+", b" ").partition(b"=")
+    return unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()
+
+
+class ApiRequest(Request):
+    """A request that knows its language, and whose body is read by the classes above."""
+
+    file_fields: frozenset[str] = frozenset()
+
+    @functools.cached_property
+    def language(self) -> str:
+        """`zh` or `en`."""
+        return choose_language(self.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+
+    @functools.cached_property
+    def stream(self) -> Any:
+        """See Werkzeug."""
+        length = get_content_length(self.environ)
+        most = self.max_content_length or 0
+        if length is not None and length > most:
+            raise RequestEntityTooLarge()
+        if length is None and not self.environ.get("wsgi.input_terminated"):
+            # A server that ends no body by itself has none without a length.
+            return io.BytesIO()
+        return BodyStream(self.environ["wsgi.input"], length, most)
+
+    def make_form_data_parser(self) -> FormDataParser:
+        """See Werkzeug."""
+        parser = FormParser(
+            self._get_file_stream,
+            max_form_memory_size=self.max_form_memory_size,
+            max_content_length=self.max_content_length,
+            cls=self.parameter_storage_class,
+            silent=False,
+        )
+        parser.file_fields = self.file_fields
+        return parser
+
+
+def check_count(fields: int) -> None:
+    """Refuse a body or query of more fields than anything of ours takes, before they are looked at one by one."""
+    if fields > MAX_FIELDS:
+        raise ParamError("There are too many fields.")
+
+
+def has_body(request: Request) -> bool:
+    """True where a body was announced; a chunked one may turn out to be empty."""
+    length = request.environ.get("CONTENT_LENGTH")
+    return length.strip("0 ") != "" if length else "HTTP_TRANSFER_ENCODING" in request.environ
+
+
+def check_kind(request: Request, kinds: tuple[str, ...]) -> str:
+    """Which of `kinds` the body of `request` is; empty where there is no body. Raises UnsupportedBodyError."""
+    if not has_body(request):
+        return ""
+    kind = JSON if request.is_json else request.mimetype
+    if kind not in kinds:
+        if not request.content_length and not request.stream.read(1):
+            return ""
+        raise UnsupportedBodyError(headers={"Accept": ", ".join(kinds)})
+    if request.environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in ("", "identity"):
+        raise UnsupportedBodyError(
+            "A compressed request body is not supported.", headers={"Accept-Encoding": "identity"}
+        )
+    if request.mimetype_params.get("charset", "utf-8").strip().lower() not in UTF_8:
+        raise UnsupportedBodyError("Text must be sent as UTF-8.")
+    return kind

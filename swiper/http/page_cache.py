@@ -1,0 +1,116 @@
+"""Whole pages that are the same for everyone: rendered once, served from the cache with an ETag."""
+
+import functools
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, current_app, make_response, request
+
+from swiper.cache.pending import SHARED, is_pending
+from swiper.cache.values import keep_copy, own_copy, read_cached, recall, try_lock, unlock
+from swiper.fastpath.dispatch import ReadyResponse
+
+LOCK_SECONDS = 5
+WAIT_SECONDS = 2.0
+
+CONDITIONS = frozenset(
+    {"HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_RANGE"}
+)
+
+Page = tuple[bytes, str]
+_locks: dict[str, threading.Lock] = {}
+
+
+class NotAPageError(Exception):
+    """A view has answered with something that must not be kept."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status)
+        self.response = response
+
+
+def cached_page(
+    key: str, seconds_setting: str, *, is_public: bool
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Cache a GET view without parameters for as many seconds as the named setting says.
+
+    Flask-Caching's own `cached` keys on the path alone, replays Set-Cookie, keeps errors, and lets every simultaneous
+    miss run the view; here only the body of a 200 is kept, and a miss runs the view once while the others wait.
+    `is_public` lets shared caches such as nginx keep the page as well.
+    """
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(view)
+        def serve(*args: Any, **kwargs: Any) -> Response:
+            seconds: int = current_app.config[seconds_setting]
+            page = own_copy(key)
+            if page is None:
+                try:
+                    page = keep_copy(key, _find(key, seconds, functools.partial(view, *args, **kwargs)))
+                except NotAPageError as error:
+                    return error.response
+            return _answer(page, seconds if is_public else 0)
+
+        return serve
+
+    return decorate
+
+
+def _find(key: str, seconds: int, view: Callable[[], Any]) -> Page:
+    """The cached page, or a new one. Raises NotAPageError for a response that is no 200."""
+    if is_pending(SHARED, key):
+        # Nobody stores it, so there is nothing to wait for but this process's own copy.
+        with _locks.setdefault(key, threading.Lock()):
+            page: Page | None = own_copy(key)
+            return _render(view) if page is None else page
+    page = read_cached(key, Page)
+    return _render_once(key, seconds, view) if page is None else page
+
+
+def _render_once(key: str, seconds: int, view: Callable[[], Any]) -> Page:
+    """The page that somebody else renders just now, or our own. Raises NotAPageError for a response that is no 200."""
+    with _locks.setdefault(key, threading.Lock()):
+        lock = f"{key}:lock"
+        token = try_lock(lock, LOCK_SECONDS)
+        page = _wait_for(key) if token is None else None
+        if page is not None:
+            return page
+        try:
+            return recall(key, lambda: _render(view), seconds, Page)
+        finally:
+            if token is not None:
+                unlock(lock, token)
+
+
+def _render(view: Callable[[], Any]) -> Page:
+    # The page outlives this process's own copies by far, so none that another process has outdated goes into it.
+    current_app.extensions.get("memo", {}).clear()
+    response = make_response(view())
+    if response.status_code != 200:
+        raise NotAPageError(response)
+    body = response.get_data()
+    return body, hashlib.sha256(body).hexdigest()[:32]
+
+
+def _wait_for(key: str) -> Page | None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        page: Page | None = read_cached(key, Page)
+        if page is not None:
+            return page
+        time.sleep(0.02)
+    return None
+
+
+def _answer(page: Page, shared_seconds: int) -> Response:
+    body, tag = page
+    keeping = f"public, max-age={min(shared_seconds, 60)}" if shared_seconds else "private, no-cache"
+    headers = [("ETag", f'"{tag}"'), ("Cache-Control", keeping)]
+    if CONDITIONS.isdisjoint(request.environ):
+        return ReadyResponse(body, headers=headers)
+    response = Response(body, headers=headers, content_type="application/json")
+    response.make_conditional(request)
+    return response

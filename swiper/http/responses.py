@@ -1,0 +1,144 @@
+"""The envelope of every answer: `{"code", "data"}`, and for an error also `message` and perhaps `errors`."""
+
+import logging
+import time
+from typing import Any, cast
+
+from apiflask.exceptions import HTTPError
+from flask import Flask, Response, current_app, jsonify, request
+from flask_limiter import RateLimitExceeded
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError, RequestEntityTooLarge
+
+from swiper.errors import (
+    ApiError,
+    InternalError,
+    NotFoundError,
+    ParamError,
+    RateLimitedError,
+    UnavailableError,
+)
+from swiper.extensions import limiter, this_request
+from swiper.http.bodies import ApiRequest
+from swiper.http.messages import translate
+from swiper.outages import is_database_outage, is_redis_outage
+
+log = logging.getLogger(__name__)
+
+# At one field: a list of things gives a reason for each of them.
+MAX_REASONS = 10
+
+
+def ok(data: Any = None) -> dict[str, Any]:
+    """The envelope of a success around `data`."""
+    return {"code": 0, "data": data}
+
+
+def language() -> str:
+    """`zh` or `en`, whichever the request's Accept-Language likes better; English when it says nothing."""
+    return cast(ApiRequest, this_request()).language
+
+
+def error_response(error: ApiError) -> Response:
+    """The envelope, status and headers for `error`, worded in the caller's language."""
+    body: dict[str, Any] = {
+        "code": error.code,
+        "data": error.data,
+        "message": translate(error.message, language()),
+    }
+    if error.errors:
+        # An unknown field is called as the client called it, which need not be valid Unicode.
+        body["errors"] = {
+            str(field).encode(errors="replace").decode(): _reasons(reasons)[:MAX_REASONS]
+            for field, reasons in error.errors.items()
+        }
+    response = jsonify(body)
+    response.status_code = error.status
+    response.headers.update(error.headers)
+    return response
+
+
+def _reasons(reasons: Any) -> list[str]:
+    """Flatten what marshmallow nests below a field into a list of translated sentences."""
+    if isinstance(reasons, dict):
+        return [text for part in reasons.values() for text in _reasons(part)]
+    if isinstance(reasons, list):
+        return [text for part in reasons for text in _reasons(part)]
+    return [translate(str(reasons), language())]
+
+
+def as_api_error(error: BaseException) -> ApiError:
+    """Any exception in the words of the envelope; what we did not foresee becomes `InternalError`."""
+    if isinstance(error, InternalServerError) and error.original_exception is not None:
+        error = error.original_exception
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, RateLimitExceeded):
+        return _rate_limited()
+    if isinstance(error, HTTPError | HTTPException):
+        return _http_error(error)
+    if is_outage(error):
+        return UnavailableError()
+    return InternalError()
+
+
+def is_outage(error: BaseException) -> bool:
+    """True where the database or Redis cannot be used now, as opposed to having refused what we sent."""
+    if isinstance(error, PoolTimeoutError) or is_redis_outage(error):
+        return True
+    if isinstance(error, DBAPIError):
+        is_unusable = error.connection_invalidated or is_database_outage(error.orig)
+        return is_unusable or isinstance(error, OperationalError | InterfaceError)
+    return isinstance(error, ConnectionError | TimeoutError)
+
+
+def in_short(error: BaseException) -> str:
+    """What kind of error this is, with the database driver's own number, and nothing that quotes data."""
+    original = getattr(error, "orig", None)
+    number = getattr(original, "sqlstate", None) or next(iter(getattr(original, "args", ())), None)
+    # PyMySQL's first argument is a number; other drivers' is the whole message.
+    is_number = isinstance(number, int) or number == getattr(original, "sqlstate", "")
+    return f"{type(error).__name__} {number}" if is_number and number else type(error).__name__
+
+
+def _rate_limited() -> RateLimitedError:
+    window = limiter.current_limit
+    return RateLimitedError(window.reset_at - time.time() if window else 60)
+
+
+def _http_error(error: Any) -> ApiError:
+    status = getattr(error, "status_code", None) or error.code
+    if isinstance(error, RequestEntityTooLarge):
+        return ParamError("The body is too large.", status=413)
+    if isinstance(error, ClientDisconnected):
+        return ParamError("The request body ended early.", status=400)
+    if status == 404:
+        return NotFoundError()
+    if status == 405:
+        allow = getattr(error, "valid_methods", None) or []
+        headers = {"Allow": ", ".join(sorted(allow))} if allow else None
+        return NotFoundError("This method is not allowed here.", status=405, headers=headers)
+    return ParamError(status=status)
+
+
+def explain(error: Exception) -> ApiError:
+    """Any exception in the words of the envelope, logged where it is a fault of ours."""
+    known = as_api_error(error)
+    cause = getattr(error, "original_exception", None) or error
+    if known.status == 503:
+        log.warning("unavailable: %s", in_short(cause), exc_info=cause if current_app.debug else None)
+    elif known.status >= 500:
+        log.error("unexpected error in %s %s", request.method, request.path, exc_info=cause)
+    return known
+
+
+def init_app(app: Flask) -> None:
+    """Register the one handler through which every exception becomes an answer."""
+
+    def handle(error: Exception) -> Response:
+        return error_response(explain(error))
+
+    # APIFlask registers handlers for these two subclasses; ours replaces them.
+    for kind in (Exception, HTTPError, HTTPException):
+        app.register_error_handler(kind, handle)

@@ -1,0 +1,245 @@
+"""What all schemas share: refusing unknown fields, ids, phone-safe text, paging and the envelope's document."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from apiflask import Schema
+from apiflask.fields import File
+from apiflask.schema_adapters.marshmallow import parser
+from marshmallow import RAISE, ValidationError, fields, pre_load, validate
+from webargs.multidictproxy import MultiDictProxy
+from werkzeug.datastructures import MultiDict
+
+from swiper.characters import clean_text, is_showable
+from swiper.errors import ApiError, ParamError
+from swiper.http.bodies import JSON, MULTIPART, TEXT_KINDS, check_count, check_kind
+from swiper.ids import MAX_ID
+
+MAX_PAGE = 100_000
+# Of fields that we do not know, in an error.
+MAX_UNKNOWN_NAMES = 10
+MAX_NAME_CHARACTERS = 64
+# What the OpenAPI document says of our own kinds of fields.
+ID_DOCUMENT = {"type": "string", "format": "int64", "pattern": "^[1-9][0-9]{0,18}$"}
+TEXT_FORMAT = "plain-text"
+# Space around a text, and signs that normal form C joins into one.
+SPARE_CHARACTERS = 1000
+
+
+@parser.location_loader("json_or_form")
+def load_json_or_form(request: Any, schema: Any) -> Any:
+    """The fields in the body of `request`. Raises ParamError or UnsupportedBodyError for what cannot be read."""
+    kind = check_kind(request, TEXT_KINDS)
+    if kind == JSON:
+        return _load_json(request.get_data())
+    return parser.load_form(request, schema) if kind else {}
+
+
+@parser.location_loader("files")
+def load_files(request: Any, schema: Any) -> Any:
+    """The files and fields of an upload. Raises as above, also for JSON and plain forms, which hold no file."""
+    if not check_kind(request, (MULTIPART,)):
+        return {}
+    request.file_fields = frozenset(name for name, field in schema.fields.items() if isinstance(field, File))
+    given = MultiDict(request.files)
+    given.update(request.form)
+    return MultiDictProxy(given, schema)
+
+
+def refuse_fields(request: Any) -> None:
+    """Refuse whatever the body of `request` holds, for a view that takes nothing."""
+    _NOTHING.load(load_json_or_form(request, _NOTHING))
+
+
+def _load_json(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode(), object_pairs_hook=_object) if body else {}
+    except (RecursionError, ValueError) as error:
+        # Too deep, or with numbers too long, for Python's own parser is no JSON for us either.
+        raise ParamError("The request body is not valid JSON.", status=400) from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Any:
+    check_count(len(pairs))
+    found = dict(pairs)
+    # With a name in it twice it goes on as a form does, and is refused like one.
+    return found if len(found) == len(pairs) else MultiDict(pairs)
+
+
+class InputSchema(Schema):
+    """Base of everything that a client sends. A failure is raised as `error_class` with the reasons by field."""
+
+    error_class: type[ApiError] = ParamError
+
+    class Meta:
+        """Unknown fields are refused."""
+
+        unknown = RAISE
+
+    error_messages = {"unknown": "Unknown field.", "type": "Invalid input type."}
+
+    def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> NoReturn:
+        """Raise the failure in the service's own words."""
+        raise self.error_class(errors=self._shown(error.normalized_messages()))
+
+    def _shown(self, messages: dict[str, Any]) -> dict[str, Any]:
+        """The reasons by field, with no more names of a client's own making than a person would read."""
+        unknown = [name for name in messages if name not in self.fields]
+        named = {_short(name): messages[name] for name in unknown[:MAX_UNKNOWN_NAMES]}
+        return {name: reasons for name, reasons in messages.items() if name in self.fields} | named
+
+    @pre_load
+    def refuse_repeats(self, data: Any, **kwargs: Any) -> Any:
+        """A body may carry a field twice; which one counts would be anybody's guess."""
+        if is_text(data):
+            repeated = {name: ["Invalid input type."] for name in data if len(data.getlist(name)) > 1}
+            if repeated:
+                raise ValidationError(repeated)
+            return _with_nulls(data, [name for name, field in self.fields.items() if field.allow_none])
+        return data
+
+
+_NOTHING = InputSchema()
+
+
+def _short(name: Any) -> str:
+    text = str(name)
+    return text if len(text) <= MAX_NAME_CHARACTERS else f"{text[:MAX_NAME_CHARACTERS]}…"
+
+
+def _with_nulls(data: Any, nullable: list[str]) -> Any:
+    """A form or a query, in which an empty text is how a field that may be null says so."""
+    empty = [name for name in nullable if data.get(name) == ""]
+    if not empty:
+        return data
+    left = MultiDict(data)
+    for name in empty:
+        left[name] = None
+    return left
+
+
+def is_text(data: Any) -> bool:
+    """True for a form or a query, which know no types; JSON has to say a number as a number."""
+    return hasattr(data, "getlist")
+
+
+class Id(fields.Field[int]):
+    """A 64-bit id: a decimal string in JSON, since JavaScript's numbers end at 53 bits; whole numbers are read too."""
+
+    default_error_messages = {"invalid": "Not a valid id."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"metadata": ID_DOCUMENT} | kwargs)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else str(value)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise self.make_error("invalid")
+        text = str(value)
+        if not re.fullmatch(r"[0-9]{1,19}", text, re.ASCII) or not 0 < int(text) <= MAX_ID:
+            raise self.make_error("invalid")
+        return int(text)
+
+
+class WholeNumber(fields.Integer):
+    """An integer given as a number or, in a form or a query, as plain decimal digits."""
+
+    default_error_messages = {"invalid": "Not a valid integer."}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if is_text(data) and isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+            return int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.make_error("invalid")
+        return value
+
+
+class Flag(fields.Boolean):
+    """A boolean given as true or false or, in a form or a query, in any of the usual words and digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not is_text(data) and not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Text(fields.String):
+    """Unicode text in normal form C, without surrounding space and without what nobody sees. See `clean_text`.
+
+    `is_multiline` admits line breaks; `shortest` and `longest` count characters after the clean-up.
+    """
+
+    def __init__(self, *, shortest: int = 0, longest: int, is_multiline: bool = False, **kwargs: Any) -> None:
+        self.is_multiline = is_multiline
+        self.shortest = shortest
+        self.longest = longest
+        document = {"format": TEXT_FORMAT, "minLength": shortest, "maxLength": longest}
+        kwargs["metadata"] = document | kwargs.get("metadata", {})
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if len(text) > 4 * self.longest + SPARE_CHARACTERS:
+            # To normalise marks in the wrong order takes the square of their number.
+            raise ValidationError("Wrong length.")
+        text = clean_text(text, is_multiline=self.is_multiline)
+        if not all(map(is_showable, text)):
+            raise ValidationError("It holds characters that cannot be shown.")
+        if not self.shortest <= len(text) <= self.longest:
+            raise ValidationError("Wrong length.")
+        return text
+
+
+def in_range(least: int | None, most: int | None) -> validate.Range:
+    """A bound with a message that the catalogue knows."""
+    return validate.Range(min=least, max=most, error="Out of range.")
+
+
+class PageIn(InputSchema):
+    """`page` from 1 and `per_page` up to 100, as every paged list takes them."""
+
+    page = WholeNumber(load_default=1, validate=in_range(1, MAX_PAGE))
+    per_page = WholeNumber(load_default=20, validate=in_range(1, 100))
+
+
+class EnvelopeOut(Schema):
+    """The envelope of a success; APIFlask puts each answer's own schema in the place of `data`."""
+
+    code = fields.Integer(required=True)
+    data = fields.Raw(required=True)
+
+
+def page_schema(name: str, item: type[Schema]) -> Schema:
+    """The schema of one page of `item`."""
+    return Schema.from_dict(
+        {
+            "items": fields.List(fields.Nested(item), required=True),
+            "total": fields.Integer(required=True),
+            "page": fields.Integer(required=True),
+            "pages": fields.Integer(required=True),
+            "has_prev": fields.Boolean(required=True),
+            "has_next": fields.Boolean(required=True),
+            "prev_num": fields.Integer(required=True, allow_none=True),
+            "next_num": fields.Integer(required=True, allow_none=True),
+        },
+        name=name,
+    )()  # type: ignore[return-value]
+
+
+def page_of(items: list[Any], total: int, page: int, per_page: int) -> dict[str, Any]:
+    """One page of a list of `total` items in the form that every paged answer has."""
+    pages = -(-total // per_page)
+    return {
+        "items": items,
+        "total": total,
+        "page": page,
+        "pages": pages,
+        "has_prev": page > 1,
+        "has_next": page < pages,
+        "prev_num": page - 1 if page > 1 else None,
+        "next_num": page + 1 if page < pages else None,
+    }

@@ -1,0 +1,1 @@
+"""People of the demo: made by a command, and answering by themselves."""

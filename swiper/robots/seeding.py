@@ -1,0 +1,204 @@
+"""Robots: invented people who fill the decks of a new installation."""
+
+import itertools
+import logging
+import random
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from swiper.auth.cards import card_text, shuffle_of
+from swiper.auth.models import DatingSex, Discovery, Nickname, Phone, Preferences, Sex, User
+from swiper.auth.nicknames import fold_nickname
+from swiper.auth.profiles import Face
+from swiper.clock import now
+from swiper.db.transactions import transactional
+from swiper.db.upsert import bulk_insert
+from swiper.extensions import db
+from swiper.ids import new_id
+from swiper.vip.models import Membership
+
+log = logging.getLogger(__name__)
+
+SURNAMES = (
+    "李王张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕"
+    "苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史"
+    "顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖龚文"
+)
+MALE_NAMES = "伟强磊洋勇军杰涛超明刚平辉鹏华飞鑫波斌宇浩凯健俊帆帅旭宁龙林翔松"
+FEMALE_NAMES = "芳娜敏静丽艳娟霞秀燕玲桂玉萍红梅莹雪琳晶倩婷颖佳慧悦欣怡璐瑶蕾薇"
+CITIES = ("北京", "上海", "深圳", "广州", "西安", "成都", "沈阳", "武汉")
+FIRST_PHONE = 21_000_000_000
+LAST_PHONE = 21_900_000_000
+OLDEST = date(1980, 1, 1)
+YOUNGEST = date(2000, 12, 31)
+BATCH = 5_000
+# The levels with a badge. In each city every fifth woman and every fifth man has one of them.
+BADGED_LEVELS = (1, 3)
+BADGE_EVERY = 5
+BADGE_TIME = timedelta(days=3650)
+BIOS = (
+    "周末喜欢爬山和咖啡，晴天不在家。",
+    "养了两只猫，会做饭，洗碗交给你。",
+    "爱看电影，也爱旅行，下一站想去冰岛。",
+    "跑步十公里，正在学吉他，邻居很有耐心。",
+    "想找一个能一起吃火锅的人，锅底听你的。",
+    "喜欢摄影和安静的书店。",
+    "建筑师，画图到深夜，幸好楼下有馄饨摊。",
+    "小学老师，每天回答一百个为什么。",
+    "周二打羽毛球，周四游泳，周日躺平。",
+    "会三种语言，点菜只用一句：这个，谢谢。",
+    "烘焙新手，面包有点硬，心很软。",
+    "程序员，没有格子衬衫。",
+    "爱听黑胶唱片，也爱逛菜市场。",
+    "护士，见过凌晨四点的城市，想有人一起看日出。",
+    "骑车上班，风雨无阻；下雨天也想有人送伞。",
+    "有一只柯基，它负责可爱，我负责遛。",
+    "读诗，也读说明书。",
+    "喜欢博物馆和展览，看完能聊一路。",
+    "做播客，声音比照片好听。",
+    "植物活得比我好，阳台快成森林了。",
+    "滑雪入门三年，摔跤已经很专业。",
+    "周末露营，会生火，会看星星。",
+    "脱口秀爱好者，笑点很低。",
+    "学了陶艺，杯子都有自己的想法。",
+    "爱喝茶，也能陪你喝奶茶。",
+    "桌游老手，剧本杀新人，求带。",
+    "在学潜水，想去看海龟。",
+    "早睡早起，咖啡只喝手冲。",
+    "走过一半的省，另一半想和你一起。",
+    "慢热，熟了话很多。",
+    "",
+)
+
+WANTED = {sex: DatingSex(sex.other) for sex in Sex}
+
+
+class Robot(NamedTuple):
+    """What is made up for each; the fields are columns of `users`."""
+
+    id: int
+    phone: str
+    nickname: str
+    sex: Sex
+    birthday: date
+    location: str
+    bio: str
+    avatar: str
+
+    @property
+    def card(self) -> str:
+        """See `Discovery`."""
+        return card_text(Face(self.id, *self[2:]), [])
+
+
+def seed_robots(count: int, seed: int | None = None, progress: Callable[[int], None] = lambda _: None) -> None:
+    """Add `count` robots in batches, each in one transaction; `progress` is told the size of each batch.
+
+    The same seed and the same number of robots already there give the same people. Phones follow each other from the
+    last one used, so running it again adds more. Raises ValueError when the range of phones would run out.
+    """
+    first = _robots_so_far()
+    if FIRST_PHONE + first + count - 1 > LAST_PHONE:
+        raise ValueError(f"there are phones for {LAST_PHONE - FIRST_PHONE + 1} robots in all")
+    pick = random.Random(f"{seed}:{first}") if seed is not None else random.Random()
+    people = _people(first, count, pick)
+    while batch := list(itertools.islice(people, BATCH)):
+        _store(batch)
+        progress(len(batch))
+
+
+def is_robot_phone(phone: str) -> bool:
+    """True for a number of the robots' range."""
+    return phone.isascii() and phone.isdigit() and FIRST_PHONE <= int(phone[:12]) <= LAST_PHONE
+
+
+def _robots_so_far() -> int:
+    """How many phones of the robots' range are taken, counted from its start to the last one."""
+    last = db.session.scalar(
+        select(func.max(Phone.phone)).where(Phone.phone >= str(FIRST_PHONE), Phone.phone <= str(LAST_PHONE))
+    )
+    return int(last) - FIRST_PHONE + 1 if last else 0
+
+
+def _people(first: int, count: int, pick: random.Random) -> Iterator[Robot]:
+    """The robots from number `first` on."""
+    pools = {
+        Sex.MALE: [a + b for a in SURNAMES for b in MALE_NAMES],
+        Sex.FEMALE: [a + b for a in SURNAMES for b in FEMALE_NAMES],
+    }
+    birthdays = [OLDEST + timedelta(days=day) for day in range((YOUNGEST - OLDEST).days + 1)]
+    # Dealt out evenly, so that a newcomer finds somebody in every city, however few robots there are.
+    places = [(city, sex) for city in CITIES for sex in (Sex.MALE, Sex.FEMALE)]
+    for number in range(first, first + count):
+        city, sex = places[number % len(places)]
+        phone = str(FIRST_PHONE + number)
+        yield Robot(
+            new_id(),
+            phone,
+            _nickname(pools[sex], number),
+            sex,
+            pick.choice(birthdays),
+            city,
+            pick.choice(BIOS),
+            f"/portraits/{sex}/{phone}.svg",
+        )
+
+
+def _nickname(pool: list[str], number: int) -> str:
+    """The pool's names, each once, in a mixed order; from then on with a number that makes them new."""
+    # 1223 shares no factor with the pool's 3,200 names, so the steps visit all of them.
+    name = pool[number * 1223 % len(pool)]
+    turn = number // len(pool)
+    return f"{name}{turn}" if turn else name
+
+
+def _store(people: list[Robot]) -> None:
+    """Insert one batch; where somebody real has a robot's name, the phone number makes the robot's new."""
+    try:
+        _insert(people, has_free_names=True)
+    except IntegrityError:
+        # Looked for only now: it would take a third of all the time, and such people are rare.
+        _insert(people, has_free_names=False)
+
+
+@transactional
+def _insert(people: list[Robot], has_free_names: bool) -> None:
+    """Insert one batch into all the tables that a person is in; the names first, since they may be taken."""
+    if not has_free_names:
+        people = _renamed(people)
+    bulk_insert(Nickname, ("folded", "uid"), ((fold_nickname(robot.nickname), robot.id) for robot in people))
+    bulk_insert(User, (*Robot._fields, "is_robot"), ((*robot, True) for robot in people))
+    bulk_insert(Phone, ("phone", "uid"), ((robot.phone, robot.id) for robot in people))
+    bulk_insert(Preferences, ("uid",), ((robot.id,) for robot in people))
+    bulk_insert(
+        Discovery,
+        ("location", "uid", "sex", "dating_sex", "birthday", "shuffle", "card"),
+        (
+            (robot.location, robot.id, robot.sex, WANTED[robot.sex], robot.birthday, shuffle_of(robot.id), robot.card)
+            for robot in people
+        ),
+    )
+    bulk_insert(Membership, ("uid", "level", "expires_at"), _badges(people))
+
+
+def _badges(people: list[Robot]) -> Iterator[tuple[int, int, datetime]]:
+    """Memberships for those of a batch who shall have a badge; their numbers follow each other."""
+    until, turn = now() + BADGE_TIME, len(CITIES) * len(Sex)
+    for number, robot in enumerate(people, int(people[0].phone) - FIRST_PHONE):
+        # Cities and sexes take turns, so it is the turn that counts.
+        place, rest = divmod(number // turn, BADGE_EVERY)
+        if rest == 0:
+            yield robot.id, BADGED_LEVELS[place % len(BADGED_LEVELS)], until
+
+
+def _renamed(people: list[Robot]) -> list[Robot]:
+    folded = {robot.id: fold_nickname(robot.nickname) for robot in people}
+    taken = set(db.session.scalars(select(Nickname.folded).where(Nickname.folded.in_(folded.values()))))
+    return [
+        robot._replace(nickname=robot.nickname + robot.phone[-9:]) if folded[robot.id] in taken else robot
+        for robot in people
+    ]

@@ -1,0 +1,70 @@
+"""An operator with a browser: the desk's forms carry the token that a page of the same session showed."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from swiper.admin.opening import open_desk
+from swiper.auth.operators import grant_role
+from swiper.extensions import db
+from tests.factories import People, Person, sid_of
+
+TOKEN = re.compile('name="form_token" value="([^"]+)"')
+
+
+class Desk:
+    """What an operator does."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        self.id = person.id
+        self.client: FlaskClient = person.client
+
+    def get(self, path: str, **query: Any) -> TestResponse:
+        return self.client.get(path, query_string=query or None)
+
+    def read(self, path: str, **query: Any) -> str:
+        """A page's text."""
+        answer = self.get(path, **query)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def token(self) -> str:
+        found = TOKEN.search(self.read("/admin/people"))
+        assert found
+        return found[1]
+
+    def post(self, path: str, **form: Any) -> TestResponse:
+        return self.client.post(path, data=form | {"form_token": self.token()})
+
+    def change(self, path: str, **form: Any) -> str:
+        """Send a form that is taken; the page that follows."""
+        answer = self.post(path, **form)
+        assert answer.status_code == 303, answer.text
+        return self.read(answer.headers["Location"])
+
+
+@pytest.fixture
+def hire(app: Flask, people: People) -> Callable[..., Desk]:
+    """Makes somebody an operator."""
+
+    def make(*, is_open: bool = True, **profile: Any) -> Desk:
+        person = people.add(**profile)
+        with app.app_context():
+            grant_role(person.id)
+            if is_open:
+                open_desk(person.id, sid_of(person.client))
+            db.session.remove()
+        return Desk(person)
+
+    return make
+
+
+@pytest.fixture
+def desk(hire: Callable[..., Desk]) -> Desk:
+    return hire()

@@ -1,0 +1,311 @@
+"""Finding, looking at, suspending and admitting people."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from swiper.admin import changes
+from swiper.admin.models import OperatorAction
+from swiper.admin.people import people_called
+from swiper.auth.models import Nickname, Status, Suspension, User
+from swiper.auth.suspensions import lift_if_over, over_suspensions, resume
+from swiper.auth.tasks import lift_suspensions
+from swiper.clock import now
+from swiper.extensions import db
+from swiper.robots.seeding import seed_robots
+from tests.admin.conftest import Desk
+from tests.factories import Clock, People, Person
+
+IDS = re.compile(r'href="/admin/people/(\d+)"')
+NEXT = re.compile(r'class="button" href="(/admin/people\?[^"]+)"')
+
+
+def shown(page: str) -> list[int]:
+    return [int(uid) for uid in IDS.findall(page.partition("<main")[2])]
+
+
+def actions(app: Flask) -> list[tuple[str, str]]:
+    with app.app_context():
+        rows = db.session.scalars(db.select(OperatorAction).order_by(OperatorAction.id))
+        return [(row.action, row.target) for row in rows]
+
+
+def test_the_list_goes_through_everybody_once_the_newest_first(app: Flask, people: People, desk: Desk) -> None:
+    made = [people.add(is_complete=False).id for _ in range(60)]
+    found, page = [], desk.read("/admin/people")
+    while True:
+        found += shown(page)
+        link = NEXT.search(page)
+        if not link:
+            break
+        page = desk.read(link[1].replace("&amp;", "&"))
+    assert found == sorted([*made, desk.id], reverse=True)
+
+
+def test_a_search_by_id_goes_to_that_person(people: People, desk: Desk) -> None:
+    person = people.add()
+    answer = desk.post("/admin/people/search", wanted=str(person.id))
+    assert answer.headers["Location"] == f"/admin/people/{person.id}"
+    assert desk.post("/admin/people/search", wanted="9" * 19).status_code == 404
+
+
+def test_a_search_by_phone_is_exact_stays_out_of_addresses_and_is_logged(
+    app: Flask, people: People, desk: Desk
+) -> None:
+    person = people.add()
+    spelt = person.phone.removeprefix("+86")
+    answer = desk.post("/admin/people/search", wanted=f"{spelt[:3]} {spelt[3:7]} {spelt[7:]}")
+    assert answer.headers["Location"] == f"/admin/people/{person.id}"
+    assert actions(app) == [("find_by_phone", str(person.id))]
+    pasted = desk.post("/admin/people/search", wanted=f"tel:+86\u2013{spelt}\u202c")
+    assert pasted.headers["Location"] == f"/admin/people/{person.id}"
+    answer = desk.post("/admin/people/search", wanted="13999999999")
+    assert "13999999999" not in answer.headers["Location"]
+    assert "Nobody has this number." in desk.read(answer.headers["Location"])
+    # Whoever tries number after number leaves a trace, and no numbers in it.
+    assert actions(app)[2:] == [("find_by_phone", "nobody")]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "1390000000",
+        "139-0000 000",
+        "+86 1390000000",
+        "139000000001",
+        "１３９０００００",
+        "tel:139000000001",
+        "(+86)139\u2013000",
+    ],
+)
+def test_what_is_nearly_a_phone_number_stays_out_of_addresses_too(desk: Desk, wanted: str) -> None:
+    answer = desk.post("/admin/people/search", wanted=wanted)
+    assert answer.headers["Location"] == "/admin/people"
+    assert "Nobody has this number." in desk.read("/admin/people")
+
+
+def test_a_robot_is_found_by_its_number(app: Flask, desk: Desk) -> None:
+    with app.app_context():
+        seed_robots(1, 7)
+        robot = db.session.scalars(db.select(User).where(User.is_robot)).one()
+        phone, uid = robot.phone, robot.id
+        db.session.remove()
+    answer = desk.post("/admin/people/search", wanted=phone)
+    assert answer.headers["Location"] == f"/admin/people/{uid}"
+
+
+def test_nicknames_are_found_by_their_beginning_as_they_are_folded(people: People, desk: Desk) -> None:
+    names = ["Ánna", "ánnabel", "ANNA", "李雷", "李梅", "a%b", "a_b", "axb", "Straße", "🦊fox"]
+    ids = {name: people.add(nickname=name).id for name in names}
+
+    def found(prefix: str) -> set[str]:
+        answer = desk.post("/admin/people/search", wanted=prefix)
+        uids = set(shown(desk.read(answer.headers["Location"])))
+        return {name for name, uid in ids.items() if uid in uids}
+
+    assert found("án") == {"Ánna", "ánnabel"}
+    assert found("ÁNNA") == {"Ánna", "ánnabel"}
+    assert found("李") == {"李雷", "李梅"}
+    # Neither sign stands for anything else.
+    assert found("a%") == {"a%b"}
+    assert found("a_") == {"a_b"}
+    assert found("STRASS") == {"Straße"}
+    assert found("🦊") == {"🦊fox"}
+    assert found("nobody") == set()
+
+
+def test_pages_of_a_prefix_neither_repeat_nor_skip(app: Flask, people: People, desk: Desk) -> None:
+    names = {f"page{number:02d}": people.add(nickname=f"Page{number:02d}", is_complete=False).id for number in range(9)}
+    with app.app_context():
+        found, after = [], ""
+        while batch := people_called("PAGE", 4, after):
+            found += [user.id for user, _ in batch]
+            after = batch[-1][1]
+    assert found == [names[name] for name in sorted(names)]
+
+
+def test_nicknames_are_in_the_order_of_their_characters_on_every_database(app: Flask, people: People) -> None:
+    """Under another collation a prefix is no range of the key."""
+    names = ["b", "ab", "a-c", "ac", "äb", "李", "\U0001f98a"]
+    for name in names:
+        people.add(nickname=name, is_complete=False)
+    with app.app_context():
+        query = db.select(Nickname.folded).where(Nickname.folded.in_(names)).order_by(Nickname.folded)
+        assert list(db.session.scalars(query)) == sorted(names)
+
+
+def test_the_phone_is_masked_until_an_operator_asks_which_is_logged(app: Flask, people: People, desk: Desk) -> None:
+    person = people.add()
+    path = f"/admin/people/{person.id}"
+    for page in (desk.read(path), desk.read("/admin/people")):
+        assert person.phone not in page
+        assert person.phone[-8:] not in page
+    answer = desk.post(f"{path}/phone")
+    assert person.phone in answer.text
+    assert actions(app) == [("open_person", str(person.id)), ("show_phone", str(person.id))]
+    assert person.phone not in desk.read(path)
+    assert person.phone not in desk.read("/admin/actions")
+
+
+def test_the_page_of_a_person_shows_what_there_is(people: People, desk: Desk) -> None:
+    person = people.add(vip=3, bio="first line\nsecond line")
+    women = [people.woman() for _ in range(3)]
+    for woman in women:
+        person.like(woman)
+    women[0].like(person)
+    person.post("/api/vip/orders", level=1, months=1)
+    page = desk.read(f"/admin/people/{person.id}")
+    numbers = dict(re.findall(r"<dt>([a-z ]+)</dt><dd>(\d+)</dd>", page))
+    assert numbers == {"swipes": "3", "likes received": "1", "matches": "1", "orders": "1", "open sessions": "1"}
+    assert "会员-3" in page
+    assert "first line\nsecond line" in page
+
+
+def test_what_people_write_does_not_run_on_the_desk(people: People, desk: Desk) -> None:
+    evil = "<script>x</script>"
+    person = people.add(nickname=evil, bio='"><img src=x onerror=alert(1)>{{ 7*7 }}')
+    desk.change(f"/admin/people/{person.id}/suspend", reason="</td><script>y</script>")
+    for page in (
+        desk.read(f"/admin/people/{person.id}"),
+        desk.read("/admin/people"),
+        desk.read("/admin/people", nickname=evil),
+        desk.read("/admin/actions"),
+    ):
+        assert "<script>x" not in page
+        assert "<script>y" not in page
+        assert "<img src=x" not in page
+        assert "49" not in page.partition("Bio")[2][:200]
+
+
+# --- suspensions ---
+
+
+def test_a_suspension_ends_all_access_at_once_and_hides_the_person(people: People, desk: Desk) -> None:
+    person, viewer = people.add(), people.woman()
+    assert viewer.deck() == [person.id, desk.id] or viewer.deck() == [desk.id, person.id]
+    second = people.client_of(person.id)
+    page = desk.change(f"/admin/people/{person.id}/suspend", reason="spam")
+    assert "The account is suspended." in page
+    assert "for good" in page
+    for client in (person.client, second):
+        assert client.get("/api/user/profile").status_code == 401
+    assert people.client_of(person.id).get("/api/user/profile").json["code"] == 1010
+    assert viewer.deck() == [desk.id]
+    page = desk.change(f"/admin/people/{person.id}/resume")
+    assert "The account is active." in page
+    assert people.client_of(person.id).get("/api/user/profile").status_code == 200
+    assert set(viewer.deck()) == {person.id, desk.id}
+
+
+def local(moment: datetime) -> str:
+    """As the form's input writes it."""
+    return moment.astimezone(ZoneInfo("Asia/Shanghai")).strftime("%Y-%m-%dT%H:%M")
+
+
+def test_a_suspension_until_a_moment_is_lifted_after_it(
+    app: Flask, people: People, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, datetime(2026, 3, 10, 4, tzinfo=UTC))
+    person, forever = people.add(), people.add()
+    desk.change(
+        f"/admin/people/{person.id}/suspend", reason="cool down", until=local(clock.moment + timedelta(hours=2))
+    )
+    desk.change(f"/admin/people/{forever.id}/suspend", reason="for good")
+    for hours, code in ((1, 1010), (2, 0)):
+        clock.advance(hours=hours)
+        with app.app_context():
+            lift_suspensions()
+            db.session.remove()
+        assert people.client_of(person.id).get("/api/user/profile").json["code"] == code
+        assert people.client_of(forever.id).get("/api/user/profile").json["code"] == 1010
+    with app.app_context():
+        assert db.session.get(Suspension, person.id) is None
+
+
+def test_a_suspension_that_was_made_longer_meanwhile_is_not_lifted(
+    app: Flask, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, datetime(2026, 3, 10, 4, tzinfo=UTC))
+    person = people.add()
+    with app.app_context():
+        changes.suspend(None, person.id, "", now() + timedelta(hours=1))
+        clock.advance(hours=2)
+        assert over_suspensions() == [person.id]
+        changes.suspend(None, person.id, "worse than we thought", None)
+        assert not lift_if_over(person.id)
+        assert db.session.get_one(User, person.id).status is Status.SUSPENDED
+        resume(person.id)
+        assert not lift_if_over(person.id)
+        db.session.remove()
+
+
+@pytest.mark.parametrize(
+    ("form", "complaint"),
+    [
+        ({}, "reason"),
+        ({"reason": ""}, "reason"),
+        ({"reason": "x" * 201}, "reason"),
+        ({"reason": "x", "until": "2020-01-01T00:00"}, "The end must be in the future."),
+        ({"reason": "x", "until": "tomorrow"}, "Not a valid date and time."),
+        ({"reason": "x", "until": "0001-01-01T00:00"}, "Not a valid date and time."),
+        ({"reason": "x", "until": "2030-01-01T00:00+00:00"}, "Not a valid date and time."),
+        ({"reason": "x", "more": "y"}, "Unknown field."),
+    ],
+)
+def test_a_wrong_form_is_told_in_words_and_changes_nothing(
+    app: Flask, people: People, desk: Desk, form: dict[str, str], complaint: str
+) -> None:
+    person = people.add()
+    answer = desk.post(f"/admin/people/{person.id}/suspend", **form)
+    assert answer.status_code == 422
+    assert complaint in answer.text
+    assert person.get("/api/user/profile").status_code == 200
+    assert actions(app) == []
+
+
+def test_operators_cannot_suspend_themselves_but_each_other(hire: Callable[..., Desk]) -> None:
+    one, other = hire(), hire()
+    assert one.post(f"/admin/people/{one.id}/suspend", reason="x").status_code == 422
+    assert "suspend yourself" in one.post(f"/admin/people/{one.id}/suspend", reason="x").text
+    one.change(f"/admin/people/{other.id}/suspend", reason="x")
+    assert other.get("/admin").status_code == 302
+
+
+def test_nobody_is_suspended_who_is_not_there(app: Flask, desk: Desk) -> None:
+    for path in ("suspend", "resume", "phone"):
+        assert (
+            desk.post(f"/admin/people/{'9' * 18}/{path}", **({"reason": "x"} if path == "suspend" else {})).status_code
+            == 404
+        )
+    assert actions(app) == []
+
+
+def test_a_person_s_own_view_does_not_tell_the_reason(people: People, desk: Desk) -> None:
+    person: Person = people.add()
+    desk.change(f"/admin/people/{person.id}/suspend", reason="internal note")
+    client: FlaskClient = people.client_of(person.id)
+    assert "internal note" not in client.get("/api/user/profile").text
+
+
+def test_sex_and_birthday_are_corrected_at_the_desk(app: Flask, people: People, desk: Desk) -> None:
+    person = people.add()
+    page = desk.read(f"/admin/people/{person.id}")
+    assert f'action="/admin/people/{person.id}/correct"' in page
+    desk.change(f"/admin/people/{person.id}/correct", sex="female", birthday="1990-01-02")
+    profile = person.get("/api/user/profile").json["data"]
+    assert (profile["sex"], profile["birthday"]) == ("female", "1990-01-02")
+    desk.change(f"/admin/people/{person.id}/correct", sex="", birthday="1991-01-02")
+    assert person.get("/api/user/profile").json["data"] == profile | {
+        "birthday": "1991-01-02",
+        "age": profile["age"] - 1,
+    }
+    changed = [line for line in actions(app) if line[0] != "open_person"]
+    assert changed == [("correct_profile", str(person.id))] * 2
+    for wrong in ({"sex": "any"}, {"birthday": "2024-01-01"}, {"birthday": "soon"}):
+        assert desk.post(f"/admin/people/{person.id}/correct", **wrong).status_code == 422
+    assert [line for line in actions(app) if line[0] != "open_person"] == changed

@@ -1,0 +1,120 @@
+"""Memoized values: kept, forgotten by the write that changes them, never outliving it, never in the way."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from swiper.auth.profiles import account_key
+from swiper.cache.values import forget, recall, recall_for_all
+from swiper.extensions import cache
+from tests.factories import People
+
+
+class Source:
+    """A value in the database that counts how often it is read."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.reads = 0
+
+    def load(self) -> Any:
+        self.reads += 1
+        return self.value
+
+
+@pytest.mark.usefixtures("context")
+def test_a_value_is_read_once_until_it_is_forgotten() -> None:
+    source = Source("first")
+    assert [recall("k", source.load, 60) for _ in range(3)] == ["first"] * 3
+    reads = source.reads
+    source.value = "second"
+    assert recall("k", source.load, 60) == "first"
+    assert source.reads == reads
+    forget("k")
+    assert recall("k", source.load, 60) == "second"
+    assert recall("k", source.load, 60) == "second"
+
+
+@pytest.mark.usefixtures("context")
+def test_forgetting_drops_the_named_keys_alone() -> None:
+    for key in ("a", "b", "c"):
+        recall(key, Source(key).load, 60)
+    forget("a", "b")
+    assert [cache.get(key) for key in ("a", "b", "c")] == [None, None, "c"]
+
+
+@pytest.mark.usefixtures("context")
+def test_nothing_is_not_kept() -> None:
+    source = Source(None)
+    assert recall("k", source.load, 60) is None
+    source.value = "made meanwhile"
+    assert recall("k", source.load, 60) == "made meanwhile"
+
+
+@pytest.mark.usefixtures("context")
+def test_what_is_empty_is_kept() -> None:
+    for key, value in (("a", []), ("b", 0), ("c", "")):
+        source = Source(value)
+        recall(key, source.load, 60)
+        reads = source.reads
+        assert recall(key, source.load, 60) == value
+        assert source.reads == reads
+
+
+@pytest.mark.usefixtures("context")
+def test_a_reader_overtaken_by_a_write_leaves_nothing_old_behind() -> None:
+    source = Source("old")
+
+    def load_slowly() -> Any:
+        value = source.load()
+        if source.value == "old":
+            # The write commits and forgets after this reader has read and before it stores.
+            source.value = "new"
+            forget("k")
+        return value
+
+    recall("k", load_slowly, 60)
+    assert recall("k", source.load, 60) == "new"
+    assert recall("k", source.load, 60) == "new"
+
+
+@pytest.mark.usefixtures("context")
+def test_a_process_keeps_its_own_copy_for_a_moment(app: Flask) -> None:
+    source = Source("first")
+    app.config["LOCAL_REFRESH_SECONDS"] = 60
+    try:
+        assert recall_for_all("k", source.load, 60) == "first"
+        cache.delete("k")
+        source.value = "second"
+        assert recall_for_all("k", source.load, 60) == "first"
+        forget("k")
+        assert recall_for_all("k", source.load, 60) == "second"
+    finally:
+        app.config["LOCAL_REFRESH_SECONDS"] = 0
+    source.value = "third"
+    cache.delete("k")
+    assert recall_for_all("k", source.load, 60) == "third"
+
+
+def test_a_cache_that_is_away_costs_no_answer(make_app: Callable[..., Flask]) -> None:
+    with make_app(redis_url="unix:///nonexistent.sock").app_context():
+        source = Source("value")
+        assert [recall("k", source.load, 60) for _ in range(2)] == ["value"] * 2
+        assert source.reads >= 2
+        forget("k")
+
+
+@pytest.mark.parametrize("cache_type", ["null", "simple", "file", "redis"])
+def test_a_change_is_seen_at_once_with_every_cache(app: Flask, make_app: Callable[..., Flask], cache_type: str) -> None:
+    made = make_app(cache_type=cache_type)
+    person = People(made).add()
+    for number in range(3):
+        assert person.get("/api/user/profile").status_code == 200
+        person.post("/api/user/profile/modify", bio=f"bio {number}")
+        assert person.get("/api/user/profile").json["data"]["bio"] == f"bio {number}"
+
+
+def test_users_do_not_share_a_key() -> None:
+    assert account_key(1) != account_key(11)

@@ -1,0 +1,110 @@
+"""A compiled schema answers what marshmallow itself answers."""
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from apiflask import Schema
+from flask import Flask
+from marshmallow import fields
+
+from swiper.auth import schemas as auth
+from swiper.http.blueprints import Blueprint, compile_schema
+from swiper.http.schemas import Id
+from swiper.social import schemas as social
+from swiper.vip import schemas as vip
+
+MOMENT = datetime(2026, 2, 28, 23, 59, 59, 123456, tzinfo=UTC)
+SCHEMAS = sorted(
+    {
+        kind
+        for module in (auth, social, vip)
+        for name, kind in vars(module).items()
+        if name.endswith("Out") and isinstance(kind, type) and issubclass(kind, Schema)
+    },
+    key=lambda kind: kind.__name__,
+)
+
+
+def sample(field: Any) -> Any:
+    """A value as services hand it over."""
+    if isinstance(field, fields.Nested):
+        return [filled(field.schema)] * 2 if field.schema.many else filled(field.schema)
+    if isinstance(field, fields.List):
+        return [sample(field.inner), sample(field.inner)]
+    known = {Id: 2**62, fields.AwareDateTime: MOMENT, fields.Date: date(2000, 2, 29), fields.Boolean: True}
+    found = [value for kind, value in known.items() if isinstance(field, kind)]
+    return found[0] if found else 1250 if isinstance(field, fields.Integer | fields.Float) else '<小明>\u2028"\\'
+
+
+def filled(schema: Schema, *, is_null: bool = False) -> dict[str, Any]:
+    return {
+        field.attribute or name: None if is_null and field.allow_none else sample(field)
+        for name, field in schema.dump_fields.items()
+    }
+
+
+@pytest.mark.parametrize("is_null", [False, True])
+@pytest.mark.parametrize("kind", SCHEMAS, ids=lambda kind: kind.__name__)
+def test_the_same_as_marshmallow(kind: type[Schema], is_null: bool) -> None:
+    value = filled(kind(), is_null=is_null)
+    expected = json.loads(json.dumps(kind().dump(value)))
+    assert json.loads(msgspec.json.encode(compile_schema(kind)(value))) == expected
+    assert json.loads(msgspec.json.encode(compile_schema(kind(many=True))([value, value]))) == [expected] * 2
+
+
+def test_objects_are_read_like_mappings() -> None:
+    class Thing:
+        id, name = 7, "seven"
+
+    class ThingOut(Schema):
+        id = Id(required=True)
+        name = fields.String(required=True)
+        more = fields.String()
+
+    assert compile_schema(ThingOut)(Thing()) == {"id": "7", "name": "seven"}
+    with pytest.raises(KeyError):
+        compile_schema(ThingOut)({"id": 7})
+
+
+def test_what_is_json_already_goes_into_the_answer_as_it_is() -> None:
+    class PlaceOut(Schema):
+        name = fields.String(required=True)
+
+    class WayOut(Schema):
+        start = fields.Nested(PlaceOut, required=True)
+        places = fields.List(fields.Nested(PlaceOut), required=True)
+
+    start, places = msgspec.Raw(b'{"name":"home"}'), msgspec.Raw(b'[{"name":"here"},{"name":"there"}]')
+    made = compile_schema(WayOut)({"start": start, "places": places})
+    expected = {"start": {"name": "home"}, "places": [{"name": "here"}, {"name": "there"}]}
+    assert json.loads(msgspec.json.encode(made)) == expected
+    assert json.loads(msgspec.json.encode(compile_schema(WayOut)({"start": start, "places": [start]})))["places"]
+
+
+def test_a_field_without_a_rule_is_refused_at_once() -> None:
+    class Odd(Schema):
+        when = fields.TimeDelta()
+
+    with pytest.raises(TypeError, match="TimeDelta"):
+        compile_schema(Odd)
+
+
+def test_answers_are_compact_and_indented_in_debug_alone() -> None:
+    app, blueprint = Flask("x"), Blueprint("b", "x", enable_openapi=False)
+
+    @blueprint.get("/")
+    @blueprint.output({}, status_code=201)
+    def view() -> dict[str, Any]:
+        return {"code": 0, "data": {"b": "小", "a": 1}}
+
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.register_blueprint(blueprint)
+    answer = app.test_client().get("/")
+    assert (answer.status_code, answer.data) == (201, '{"code":0,"data":{"b":"小","a":1}}\n'.encode())
+    app.debug = True
+    answer = app.test_client().get("/")
+    assert answer.status_code == 201
+    assert '\n  "data": {\n    "a": 1,\n    "b": "小"\n' in answer.text
