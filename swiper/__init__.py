@@ -4,6 +4,7 @@ import logging.config
 from datetime import timedelta
 from typing import Any
 
+from apiflask import APIFlask
 from flask import Flask
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -21,7 +22,6 @@ from swiper.auth import sessions
 from swiper.auth.routes import blueprint as auth_blueprint
 from swiper.bans import tasks as bans_tasks
 from swiper.db import engines
-from swiper.fastpath.dispatch import QuickFlask
 from swiper.http import hooks, openapi, responses
 from swiper.http.schemas import EnvelopeOut
 from swiper.ids import MAX_ID
@@ -60,7 +60,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Build the application from `settings`, by default those of the environment. Nothing connects to a server yet."""
     settings = settings or Settings()
     logging.config.dictConfig(logging_config(settings.log_dir, settings.log_level))
-    app = QuickFlask(
+    app = APIFlask(
         "swiper",
         title="Swiper",
         version=VERSION,
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _init_parts(app: QuickFlask) -> None:
+def _init_parts(app: APIFlask) -> None:
     extensions.db.init_app(app)
     engines.init_app(app)
     extensions.migrate.init_app(app, extensions.db, compare_type=True, render_as_batch=True)

@@ -72,7 +72,9 @@ def trips(lab: Lab) -> Iterator[Row]:
     """
     callers = len(lab.callers())
     pairs = list(islice(lab.fresh_pairs, callers + REQUESTS))
-    profiles = [Shot("GET", PROFILE, sid=caller.sid) for caller in lab.callers()[:1]] * (REQUESTS + 5)
+    profiles = [
+        Shot("GET", PROFILE, headers={"Cookie": f"__Host-swiper_session={caller.sid}"}) for caller in lab.callers()[:1]
+    ] * (REQUESTS + 5)
     with lab.counted() as counted:
         _count(counted, [*profiles[:5], *map(_like, pairs[:REQUESTS])])
         profile = _count(counted, profiles[5:])

@@ -15,7 +15,7 @@ from swiper.auth.models import DatingSex, Discovery, Preferences, Status, User
 from swiper.auth.profiles import Album, Face, lasting_card, photos_of
 from swiper.auth.schemas import CardOut
 from swiper.extensions import db
-from swiper.http.blueprints import compile_schema
+from swiper.http.serialization import compile_schema
 from swiper.vip.levels import find_level, list_levels
 
 # Somebody's id, the lasting part of their card as JSON, their age, and the level of the membership that runs at this

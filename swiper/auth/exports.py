@@ -19,8 +19,8 @@ from swiper.auth.schemas import ExportOut
 from swiper.auth.session_list import list_sessions
 from swiper.errors import RateLimitedError
 from swiper.extensions import db, redis
-from swiper.http.blueprints import compile_schema
 from swiper.http.responses import explain
+from swiper.http.serialization import compile_schema
 from swiper.signals import account_exporting
 from swiper.tasks.queue import GIVE_BACK, RENEW
 from swiper.vip.models import Membership, Order, PaidPeriod, Ticket

@@ -1,7 +1,6 @@
 """The `auth` blueprint: login by code, the own profile, uploads, export and deletion."""
 
 import functools
-import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -28,10 +27,11 @@ from swiper.auth.models import UploadKind
 from swiper.auth.phones import describe_number
 from swiper.errors import ApiError, BannedError, CodeError, FileMissingError, NotFoundError, RateLimitedError
 from swiper.extensions import limiter
-from swiper.http.blueprints import FORM, JSON, Blueprint, compile_schema, quick_match
+from swiper.http.blueprints import Blueprint
 from swiper.http.responses import ok
 from swiper.http.schemas import PageIn, load_json_or_form, page_of, page_schema
 from swiper.http.security_log import SecurityEvent, record_event, refusals_recorded
+from swiper.http.serialization import compile_schema
 from swiper.tasks.queue import enqueue, enqueue_soon
 from swiper.vip.levels import Standing
 from swiper.vip.quotas import today
@@ -50,29 +50,6 @@ SUSPENDED_WHITELIST = frozenset(
     {"logout", "show_sessions", "end_session", "export", "export_by_post", "delete_account"}
 )
 CHALLENGE_COOKIE, DEVICE_COOKIE, COOKIE_PATH = "swiper_challenge", "swiper_device", "/api/user"
-# What nearly all clients send; anything else is read by the schemas.
-PHONE_IN = {
-    JSON: re.compile(rb'\{"phonenum": ?"(\+?[0-9]{5,32})"\}'),
-    FORM: re.compile(rb"phonenum=((?:%2B)?[0-9]{5,32})"),
-}
-LOGIN_IN = {
-    JSON: re.compile(rb'\{"phonenum": ?"(\+?[0-9]{5,32})", ?"vcode": ?"([0-9]{1,12})"\}'),
-    FORM: re.compile(rb"phonenum=((?:%2B)?[0-9]{5,32})&vcode=([0-9]{1,12})"),
-}
-
-
-def _quick_phone() -> dict[str, str] | None:
-    found = quick_match(request, PHONE_IN)
-    return {"phonenum": _plus(found[1])} if found else None
-
-
-def _quick_login() -> dict[str, Any] | None:
-    found = quick_match(request, LOGIN_IN)
-    return {"phonenum": _plus(found[1]), "vcode": found[2].decode(), "bearer": False} if found else None
-
-
-def _plus(number: bytes) -> str:
-    return number.decode().replace("%2B", "+")
 
 
 _dump_own = compile_schema(schemas.OwnOut)
@@ -133,7 +110,7 @@ def _remember_device(phone: str) -> None:
 
 
 @blueprint.post("/verify")
-@blueprint.input(schemas.VerifyIn, location="json_or_form", arg_name="wanted", quick=_quick_phone)
+@blueprint.input(schemas.VerifyIn, location="json_or_form", arg_name="wanted")
 @blueprint.output(schemas.VerifyOut)
 def verify(wanted: dict[str, str]) -> dict[str, Any]:
     """Send a 6-digit login code to a phone; the answer does not wait for the SMS."""
@@ -164,7 +141,7 @@ def verify_by_get(wanted: dict[str, str]) -> dict[str, Any]:
 
 
 @blueprint.post("/login")
-@blueprint.input(schemas.LoginIn, location="json_or_form", arg_name="given", quick=_quick_login)
+@blueprint.input(schemas.LoginIn, location="json_or_form", arg_name="given")
 @blueprint.output(schemas.LoginOut)
 def login(given: dict[str, Any]) -> dict[str, Any]:
     """Log in with the code; the first login makes the account.
@@ -238,7 +215,7 @@ def show_profile() -> dict[str, Any]:
 
 
 @blueprint.post("/profile/modify")
-@blueprint.input(schemas.ProfileIn, location="json_or_form", arg_name="changes", quick=_read_changes)
+@blueprint.input(schemas.ProfileIn, location="json_or_form", arg_name="changes", read=_read_changes)
 @blueprint.output(schemas.OwnOut)
 def modify_profile(changes: dict[str, Any]) -> dict[str, Any]:
     """Change any of the profile and preference fields."""
@@ -305,7 +282,7 @@ def _export(code: str) -> Any:
     pieces = _confirmed(code, lambda: exports.begin_export(g.uid))
     if current_app.debug:
         return jsonify(msgspec.json.decode(b"".join(pieces)))
-    return Response(stream_with_context(pieces), content_type=JSON)
+    return Response(stream_with_context(pieces), mimetype="application/json")
 
 
 @blueprint.get("/export")

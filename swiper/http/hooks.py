@@ -13,7 +13,7 @@ import functools
 import random
 import re
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Flask, Request, Response, current_app, request
@@ -27,7 +27,6 @@ from swiper.auth.sessions import UnreachableSession, bearer_token
 from swiper.bans.services import is_banned
 from swiper.errors import BannedError, CrossSiteError, LoginError, UnavailableError
 from swiper.extensions import db, this_app, this_context, this_g, this_request
-from swiper.fastpath.dispatch import QuickFlask
 from swiper.http.bodies import ApiRequest, check_count, has_body
 from swiper.http.headers import SECURITY_HEADERS, StrictHeaders, UnquotedForwarding
 from swiper.http.schemas import refuse_fields
@@ -60,7 +59,7 @@ def open_request() -> None:
     this_g().request_id = request_id
     request_id_var.set(request_id)
     address_var.set(own.remote_addr or "-")
-    if own.endpoint not in cast(QuickFlask, this_app()).upload_endpoints:
+    if not getattr(this_app().view_functions.get(own.endpoint or ""), "reads_files", False):
         own.max_content_length = SMALL_BODY_BYTES
     check_count(environ.get("QUERY_STRING", "").count("&") + 1)
 

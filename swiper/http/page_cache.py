@@ -11,7 +11,6 @@ from flask import Response, current_app, make_response, request
 
 from swiper.cache.pending import SHARED, is_pending
 from swiper.cache.values import keep_copy, own_copy, read_cached, recall, try_lock, unlock
-from swiper.fastpath.dispatch import ReadyResponse
 
 LOCK_SECONDS = 5
 WAIT_SECONDS = 2.0
@@ -109,8 +108,7 @@ def _answer(page: Page, shared_seconds: int) -> Response:
     body, tag = page
     keeping = f"public, max-age={min(shared_seconds, 60)}" if shared_seconds else "private, no-cache"
     headers = [("ETag", f'"{tag}"'), ("Cache-Control", keeping)]
-    if CONDITIONS.isdisjoint(request.environ):
-        return ReadyResponse(body, headers=headers)
-    response = Response(body, headers=headers, content_type="application/json")
-    response.make_conditional(request)
+    response = Response(body, headers=headers, mimetype="application/json")
+    if not CONDITIONS.isdisjoint(request.environ):
+        response.make_conditional(request)
     return response

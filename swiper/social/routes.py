@@ -1,6 +1,5 @@
 """The `social` blueprint: deck, swipes, friends, likers, ranking, and other people's cards."""
 
-import re
 from typing import Any
 
 from flask import g
@@ -8,12 +7,11 @@ from flask import g
 from swiper.auth import sessions
 from swiper.auth.profiles import cards_of
 from swiper.errors import NotFoundError
-from swiper.extensions import this_app, this_g, this_request
-from swiper.http.blueprints import FORM, JSON, Blueprint, quick_match
+from swiper.extensions import this_app, this_g
+from swiper.http.blueprints import Blueprint
 from swiper.http.page_cache import cached_page
 from swiper.http.responses import ok
 from swiper.http.schemas import PageIn, page_schema
-from swiper.ids import MAX_ID
 from swiper.social import answers, deck, friends, ranking, schemas, swipes, tasks
 from swiper.social.models import SwipeKind
 from swiper.tasks.queue import enqueue
@@ -24,23 +22,6 @@ blueprint = Blueprint("social", __name__, url_prefix="/api", tag="Social")
 
 LOGIN_WHITELIST: frozenset[str] = frozenset()
 sessions.READ_ALONG["/api/social/users"] = deck.pass_key
-# What nearly all clients send; anything else is read by the schemas.
-GROUP = re.compile(rb"(?:group_num=(0|[1-9][0-9]{0,3}))?")
-SID_IN = {
-    JSON: re.compile(rb'\{"sid": ?"([1-9][0-9]{0,18})"\}'),
-    FORM: re.compile(rb"sid=([1-9][0-9]{0,18})"),
-}
-
-
-def _quick_group() -> dict[str, int] | None:
-    found = GROUP.fullmatch(this_request().query_string)
-    number = int(found[1] or 0) if found else None
-    return {"group_num": number} if number is not None and number <= deck.LAST_GROUP else None
-
-
-def _quick_sid() -> dict[str, int] | None:
-    found = quick_match(this_request(), SID_IN)
-    return {"sid": int(found[1])} if found and int(found[1]) <= MAX_ID else None
 
 
 @blueprint.get("/user/<id:user_id>")
@@ -54,7 +35,7 @@ def show_card(user_id: int) -> dict[str, Any]:
 
 
 @blueprint.get("/social/users")
-@blueprint.input(schemas.DeckIn, location="query", arg_name="wanted", quick=_quick_group, unknown=None)
+@blueprint.input(schemas.DeckIn, location="query", arg_name="wanted", unknown=None)
 @blueprint.output(schemas.DeckOut)
 def show_deck(wanted: dict[str, int]) -> dict[str, Any]:
     """Five people of the deck; group 0 starts from the top."""
@@ -75,7 +56,7 @@ def _swipe(sid: int, kind: SwipeKind) -> dict[str, Any]:
 
 
 @blueprint.post("/social/like")
-@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given", quick=_quick_sid)
+@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
 @blueprint.output(schemas.SwipeOut)
 def like(given: dict[str, int]) -> dict[str, Any]:
     """Like somebody; both become friends when the other has liked as well."""
@@ -84,7 +65,7 @@ def like(given: dict[str, int]) -> dict[str, Any]:
 
 @blueprint.post("/social/superlike")
 @permission_required(Permission.SUPERLIKE)
-@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given", quick=_quick_sid)
+@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
 @blueprint.output(schemas.SwipeOut)
 def superlike(given: dict[str, int]) -> dict[str, Any]:
     """Like somebody and stand at the head of their deck."""
@@ -92,7 +73,7 @@ def superlike(given: dict[str, int]) -> dict[str, Any]:
 
 
 @blueprint.post("/social/dislike")
-@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given", quick=_quick_sid)
+@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
 @blueprint.output(schemas.SwipeOut)
 def dislike(given: dict[str, int]) -> dict[str, Any]:
     """Pass somebody by."""
@@ -117,7 +98,7 @@ def show_friends(wanted: dict[str, int]) -> dict[str, Any]:
 
 
 @blueprint.post("/social/unfriend")
-@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given", quick=_quick_sid)
+@blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
 @blueprint.output({}, status_code=200)
 def unfriend(given: dict[str, int]) -> dict[str, Any]:
     """End a match for both."""

@@ -248,7 +248,7 @@ def test_nothing_on_the_desk_takes_a_line_away(app: Flask) -> None:
     methods = {
         method
         for rule in app.url_map.iter_rules()
-        if rule.endpoint.startswith("desk.") and "actions" in rule.rule
+        if rule.endpoint.startswith("admin.") and "actions" in rule.rule
         for method in rule.methods or ()
     }
     assert methods == {"GET", "HEAD", "OPTIONS"}

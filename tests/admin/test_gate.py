@@ -29,7 +29,7 @@ def desk_routes(app: Flask) -> list[tuple[str, str]]:
     marks = {"<id:uid>": UID, "<id:sale_id>": UID, "<id:order_id>": UID, "<int(max=100):number>": "1"}
     found = []
     for rule in app.url_map.iter_rules():
-        if rule.endpoint.startswith("desk."):
+        if rule.endpoint.startswith("admin."):
             path = rule.rule.replace("<path:filename>", "desk.css")
             for mark, value in marks.items():
                 path = path.replace(mark, value)
