@@ -10,7 +10,7 @@ import secrets
 from enum import StrEnum
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from phonenumbers import SUPPORTED_REGIONS
@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     database_connect_timeout_seconds: int = Field(2, ge=1)
     database_statement_seconds: float = Field(1.5, gt=0)
     database_behind_pgbouncer: bool = False
+    fast_paths: Literal["on", "off", "postgres", "redis"] = "on"
 
     redis_url: str = ""
     redis_max_connections: int = Field(500, ge=1)

@@ -13,10 +13,13 @@ from flask_limiter.util import get_remote_address
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as BoundSession
+from redis.connection import ConnectionPool
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
-from swiper.fastpath.quick_redis import QuickPool, QuickRedis
+from swiper.fastpath import versions
+from swiper.fastpath.redis_client import SharedRedis
+from swiper.redis_client import AppRedis
 
 # The objects behind Flask's proxies: what is asked on each request pays once for the look, not for each attribute.
 this_app: Callable[[], Flask] = current_app._get_current_object  # type: ignore[attr-defined]
@@ -59,13 +62,14 @@ class RedisClient:
 
     def init_app(self, app: Any) -> None:
         """Build the client from `REDIS_URL` and `REDIS_OPTIONS`; nothing connects before the first command."""
-        pool = QuickPool.from_url(app.config["REDIS_URL"], **app.config["REDIS_OPTIONS"])
-        app.extensions["redis"] = QuickRedis(connection_pool=pool)
+        pool = ConnectionPool.from_url(app.config["REDIS_URL"], **app.config["REDIS_OPTIONS"])
+        is_shared = versions.may_share(app.config["FAST_PATHS"] in ("on", "redis"), versions.REDIS)
+        app.extensions["redis"] = (SharedRedis if is_shared else AppRedis)(connection_pool=pool)
 
     @property
-    def client(self) -> QuickRedis:
+    def client(self) -> AppRedis:
         """The current application's client."""
-        client: QuickRedis = this_app().extensions["redis"]
+        client: AppRedis = this_app().extensions["redis"]
         return client
 
 

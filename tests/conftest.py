@@ -23,8 +23,10 @@ from tests import services
 from tests.factories import People, trust_the_cache
 
 # There is nothing in them to run on another database.
-POSTGRES_ONLY = ["test_quick_postgres.py", "test_bench_data.py"]
-collect_ignore = [] if os.environ.get("TEST_DATABASE") == "postgres" else POSTGRES_ONLY
+POSTGRES_ONLY = ["db/test_postgres_statements.py", "test_bench_data.py"]
+# Those of the shared connections ask for them by themselves; with TEST_FAST_PATHS=off all else goes the stock way.
+collect_ignore = ["fastpath"] if os.environ.get("TEST_FAST_PATHS") == "off" else []
+collect_ignore += [] if os.environ.get("TEST_DATABASE") == "postgres" else POSTGRES_ONLY
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +79,7 @@ def settings(instance: Path, redis_url: str, database_url: str) -> Settings:
         celery_broker_url="",
         celery_result_backend="",
         database_url=database_url,
+        fast_paths=os.environ.get("TEST_FAST_PATHS", "on"),
         local_refresh_seconds=0,
         robots_answer_percent=0,
         # Tests that want the figures send them themselves.

@@ -55,6 +55,7 @@ def environment(instance: Path, **changes: object) -> dict[str, str]:
         "PYTHONPATH": ROOT,
         "PYTHONUNBUFFERED": 1,
         "SWIPER_ENV": "development",
+        "FAST_PATHS": os.environ.get("TEST_FAST_PATHS", "on"),
         "SWIPER_INSTANCE": instance,
         "DATABASE_URL": addresses.database_url,
         "REDIS_URL": addresses.redis_url,

@@ -10,7 +10,7 @@ from config.settings import ROOT
 PACKAGE = ROOT / "swiper"
 # Each group may import only what stands above it; parts of one line do not import each other.
 ORDER = [
-    ["ids", "characters", "clock", "errors", "logs", "outages", "signals"],
+    ["ids", "characters", "clock", "errors", "logs", "outages", "redis_client", "signals"],
     ["fastpath"],
     ["extensions"],
     ["db"],

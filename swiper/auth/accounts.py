@@ -43,7 +43,7 @@ from swiper.errors import (
     UnavailableError,
 )
 from swiper.extensions import db
-from swiper.fastpath.quick_postgres import QuickLane
+from swiper.fastpath.postgres_statements import StatementRunner
 from swiper.http.responses import is_outage
 from swiper.ids import new_id
 from swiper.outages import is_redis_away
@@ -143,7 +143,7 @@ def find_or_create(phone: str) -> Account:
     return found
 
 
-def _find_or_create_quickly(lane: QuickLane, phone: str) -> Account | None:
+def _find_or_create_quickly(lane: StatementRunner, phone: str) -> Account | None:
     find = (quick.ACCOUNT_OF_PHONE, [phone]), (quick.ALBUM_OF_PHONE, [phone])
     found = assemble(*lane.read(*find))
     if found is None:

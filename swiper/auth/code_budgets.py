@@ -16,7 +16,7 @@ from swiper.auth.proof_of_work import LIFE_SECONDS, create_challenge, read_proof
 from swiper.bans.services import client_network, parse_address
 from swiper.errors import ChallengeError, RateLimitedError
 from swiper.extensions import redis, this_app
-from swiper.fastpath.quick_redis import once
+from swiper.redis_client import once
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from swiper.cache.values import forget, recall, take_offered
 from swiper.db.transactions import quick_lane
 from swiper.errors import LoginError
 from swiper.extensions import db
-from swiper.fastpath.quick_postgres import QuickLane, Row
+from swiper.fastpath.postgres_statements import Row, StatementRunner
 from swiper.signals import vip_changed
 from swiper.vip.levels import Standing, standing, standings_of
 from swiper.vip.models import Membership, Permission
@@ -249,7 +249,7 @@ def cards_of(uids: Sequence[int], friends: Collection[int] = ()) -> list[dict[st
     return [_card(users[uid], albums.get(uid, []), standings[uid]) for uid in uids if uid in users]
 
 
-def _cards_quickly(lane: QuickLane, uids: Sequence[int], friends: Collection[int]) -> list[dict[str, Any]]:
+def _cards_quickly(lane: StatementRunner, uids: Sequence[int], friends: Collection[int]) -> list[dict[str, Any]]:
     rows, photos = lane.read((quick.CARDS, [list(uids)]), (quick.ALBUMS, [list(uids)]))
     albums = _by_owner(photos)
     made = {}

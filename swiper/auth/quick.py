@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 
 from swiper.auth.models import DatingSex, Sex, Status
-from swiper.fastpath.quick_postgres import Statement
+from swiper.fastpath.postgres_statements import Statement
 
 
 def _moment(text: str) -> datetime:

@@ -24,7 +24,7 @@ from swiper.clock import now
 from swiper.db.transactions import after_commit, is_in_transaction, quick_lane, transactional
 from swiper.db.types import UtcDateTime
 from swiper.extensions import TABLE_OPTIONS, Model, db, this_app
-from swiper.fastpath.quick_postgres import Statement
+from swiper.fastpath.postgres_statements import Statement
 from swiper.ids import new_id
 
 log = logging.getLogger(__name__)

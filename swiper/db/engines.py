@@ -12,15 +12,17 @@ from flask import Flask
 from gevent import Timeout, get_hub, getcurrent
 from gevent.monkey import get_original, is_module_patched
 from pymysql.connections import Connection as PyMySQLConnection  # type: ignore[import-untyped]
-from sqlalchemy import event
+from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DisconnectionError
 
+from swiper.db.stock_postgres import StockPostgres
 from swiper.db.transactions import NO_ANSWER, is_in_transaction
 from swiper.db.upsert import COPIED_ROWS
 from swiper.extensions import db
-from swiper.fastpath.postgres_line import SharingLane
-from swiper.fastpath.quick_postgres import leave_out_row
+from swiper.fastpath import versions
+from swiper.fastpath.postgres import SharedPostgres
+from swiper.fastpath.postgres_statements import StatementRunner, leave_out_row
 from swiper.outages import is_server_moved
 
 log = logging.getLogger(__name__)
@@ -52,14 +54,17 @@ def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
         "isolation_level": "READ COMMITTED",
         "pool_recycle": 1800,
         "pool_size": config["DATABASE_POOL_SIZE"],
-        "max_overflow": config["DATABASE_MAX_OVERFLOW"] - _lane_size(url, config),
+        "max_overflow": max(0, config["DATABASE_MAX_OVERFLOW"] - _kept(url, config)),
         "pool_timeout": config["DATABASE_POOL_TIMEOUT_SECONDS"],
     }
 
 
-def _lane_size(url: str, config: dict[str, Any]) -> int:
-    """How many of the connections that a process may open belong to the quick lane."""
-    return min(config["DATABASE_POOL_SIZE"], config["DATABASE_MAX_OVERFLOW"]) if url.startswith("postgresql") else 0
+def _kept(url: str, config: dict[str, Any]) -> int:
+    """How many of the connections that a process may open are kept for single statements."""
+    if not url.startswith("postgresql"):
+        return 0
+    kept: int = min(config["DATABASE_POOL_SIZE"], config["DATABASE_MAX_OVERFLOW"])
+    return max(3, kept)
 
 
 def init_app(app: Flask) -> None:
@@ -72,24 +77,38 @@ def init_app(app: Flask) -> None:
                 _prepare_server(engine, app.config["DATABASE_STATEMENT_SECONDS"])
                 _leave_moved_server(engine)
                 _keep_rows_out_of_errors(engine)
-        size = _lane_size(app.config["SQLALCHEMY_DATABASE_URI"], app.config)
-        if size:
-            app.extensions["quick_lane"] = _quick_lane(db.engine, app.config, size)
+        if db.engine.dialect.name == "postgresql":
+            app.extensions["quick_lane"] = _single_statements(db.engine, app.config)
 
 
-def _quick_lane(engine: Engine, config: dict[str, Any], size: int) -> SharingLane:
+def _single_statements(engine: Engine, config: dict[str, Any]) -> StatementRunner:
+    """The way of single statements to a PostgreSQL server, with connections of its own."""
     seconds = config["DATABASE_STATEMENT_SECONDS"]
-    lane = SharingLane(
-        engine,
-        seconds=seconds,
-        no_answer=partial(_no_answer, engine.dialect, seconds),
-        size=size,
-        wait_seconds=config["DATABASE_POOL_TIMEOUT_SECONDS"],
-        is_preparing=not config["DATABASE_BEHIND_PGBOUNCER"],
-        limit=partial(_run_limited, engine.dialect, seconds),
-    )
-    event.listen(engine, "engine_disposed", lane.close_idle)
-    return lane
+    size = _kept("postgresql", config)
+    options = engine_options(engine.url.drivername, config) | {
+        "isolation_level": "AUTOCOMMIT",
+        "pool_size": size,
+        "max_overflow": 0,
+        "pool_reset_on_return": None,
+    }
+    kept = create_engine(engine.url, **options)
+    _prepare_server(kept, seconds)
+    _leave_moved_server(kept)
+    stock = StockPostgres(kept, partial(_run_limited, kept.dialect, seconds))
+    runner: StatementRunner = stock
+    if versions.may_share(config["FAST_PATHS"] in ("on", "postgres"), versions.POSTGRES):
+        runner = SharedPostgres(
+            stock,
+            engine,
+            stock.connect,
+            size=size,
+            wait_seconds=config["DATABASE_POOL_TIMEOUT_SECONDS"],
+            seconds=seconds,
+            is_preparing=not config["DATABASE_BEHIND_PGBOUNCER"],
+            no_answer=partial(_no_answer, engine.dialect, seconds),
+        )
+    event.listen(engine, "engine_disposed", runner.close_idle)
+    return runner
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -187,13 +206,13 @@ def _copy(cursor: Any, statement: str, rows: Iterable[Sequence[Any]]) -> None:
 
 
 def _leave_moved_server(engine: Engine) -> None:
-    """Throw every connection away, those of the quick lane as well, once a server says that it takes no work."""
+    """Throw every connection away, those for single statements as well, once a server says that it takes no work."""
 
     @event.listens_for(engine, "handle_error")
     def leave(context: Any) -> None:
         if is_server_moved(context.original_exception):
             context.is_disconnect = True
-            # The event `engine_disposed` closes those of the quick lane.
+            # The event `engine_disposed` closes those for single statements.
             engine.dispose()
 
 

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from swiper.extensions import db, this_app
-from swiper.fastpath.quick_postgres import QuickLane
+from swiper.fastpath.postgres_statements import StatementRunner
 from swiper.outages import is_redis_outage
 
 log = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ def _attempts_for(error: DBAPIError) -> int:
     return ATTEMPTS if is_conflict else 1
 
 
-def quick_lane() -> QuickLane | None:
+def quick_lane() -> StatementRunner | None:
     """The short way to the database for single statements, outside of transactional services; PostgreSQL's only."""
-    lane: QuickLane | None = this_app().extensions.get("quick_lane")
+    lane: StatementRunner | None = this_app().extensions.get("quick_lane")
     return lane if _work.get() is None else None

@@ -1,1 +1,1 @@
-"""What is not stock: own ways to the servers, in the place of the libraries' where these cost more."""
+"""What is not stock: connections that greenlets share, in the place of the libraries' pools. See `docs/fastpath.md`."""

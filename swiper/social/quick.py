@@ -10,7 +10,7 @@ What the other one has committed while the statement waited for that lock is see
 whose snapshot is older: hence `answered` inserts a like that is always there.
 """
 
-from swiper.fastpath.quick_postgres import Statement
+from swiper.fastpath.postgres_statements import Statement
 from swiper.social.models import MATCHED
 
 # $1 uid, $2 sid, $3 uid1, $4 uid2, $5 the bits to set, $6 the bit of an own swipe, $7 the bit of the other's like,

@@ -15,7 +15,7 @@ from swiper.db.transactions import after_commit, again_on_conflict, quick_lane, 
 from swiper.db.upsert import insert_if_absent
 from swiper.errors import AlreadySwipedError, NotFoundError, NothingToRewindError, ParamError
 from swiper.extensions import db
-from swiper.fastpath.quick_postgres import BEGIN, COMMIT, QuickLane
+from swiper.fastpath.postgres_statements import BEGIN, COMMIT, StatementRunner
 from swiper.signals import matched, rewound, swiped
 from swiper.social import quick
 from swiper.social.models import LikeIn, Swipe, SwipeKind
@@ -72,7 +72,7 @@ def _swipe(uid: int, sid: int, kind: SwipeKind, limit: int | None) -> Outcome:
 
 
 def _swipe_quickly(
-    lane: QuickLane, uid: int, sid: int, kind: SwipeKind, limit: int | None
+    lane: StatementRunner, uid: int, sid: int, kind: SwipeKind, limit: int | None
 ) -> tuple[Outcome | None, list[Callable[[], object]]]:
     """What `_swipe` does, in one round trip; None where that did nothing, and `_swipe` knows why."""
     pair, quota = pair_of(uid, sid), QUOTA_OF.get(kind)

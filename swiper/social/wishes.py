@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from swiper.auth.models import DatingSex, Discovery, Sex
 from swiper.auth.profiles import Account, latest_birthday
 from swiper.errors import ProfileError
-from swiper.fastpath.quick_postgres import Texts, texts_of
+from swiper.fastpath.postgres_statements import Texts, texts_of
 from swiper.ids import moment_of
 from swiper.social.models import LikeIn
 from swiper.vip.levels import Standing

@@ -15,7 +15,7 @@ from swiper.auth import accounts, codes, sessions
 from swiper.auth.code_budgets import count_guess
 from swiper.auth.codes import redeem_code
 from swiper.extensions import redis
-from swiper.fastpath.quick_redis import QuickRedis, once
+from swiper.redis_client import AppRedis, once
 from swiper.social import ranking
 from swiper.tasks.queue import Turn
 from tests.factories import People
@@ -163,7 +163,7 @@ def test_a_turn_whose_answer_was_lost_is_held(proxied: Flask, proxy: FreezablePr
 # --- a login that fails half-way ---
 
 
-def failing(error: Exception, script: str, ask_redis: Any, self: QuickRedis, *args: Any, **options: Any) -> Any:
+def failing(error: Exception, script: str, ask_redis: Any, self: AppRedis, *args: Any, **options: Any) -> Any:
     if any(script in str(part) for part in args):
         raise error
     return ask_redis(self, *args, **options)
@@ -173,13 +173,13 @@ def failing(error: Exception, script: str, ask_redis: Any, self: QuickRedis, *ar
 def test_a_login_whose_session_is_not_stored_brings_no_cookie_and_spares_the_code(
     client: FlaskClient, people: People, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    code, ask_redis = ask(people, client), QuickRedis.execute_command
+    code, ask_redis = ask(people, client), AppRedis.execute_command
     with monkeypatch.context() as patch:
         # Neither script stands in what others send.
         fail = functools.partialmethod(
             lambda self, *args, **options: failing(error, "'ZADD', KEYS[2]", ask_redis, self, *args, **options)
         )
-        patch.setattr(QuickRedis, "execute_command", fail)
+        patch.setattr(AppRedis, "execute_command", fail)
         answer = log_in(client, code)
     assert (answer.status_code, answer.json["code"]) == (503, 1011)
     assert "Set-Cookie" not in answer.headers

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError
 from swiper.auth.models import Sex
 from swiper.errors import RateLimitedError
 from swiper.extensions import db
-from swiper.fastpath.quick_postgres import Statement
+from swiper.fastpath.postgres_statements import Statement
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import swipe
 from swiper.vip.levels import standing_of

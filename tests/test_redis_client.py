@@ -1,4 +1,4 @@
-"""The shorter way to Redis: every command gets its own answer, whatever happens to connections."""
+"""The client of Redis: every command gets its own answer, whatever happens to connections."""
 
 import functools
 import signal
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
+from redis.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MaxConnectionsError, ResponseError, WatchError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -20,7 +21,7 @@ from config.settings import Settings
 from deploy.processes import wait_until
 from swiper.cache.values import is_in_redis
 from swiper.extensions import cache, redis
-from swiper.fastpath.quick_redis import QuickPool, QuickRedis
+from swiper.redis_client import AppRedis
 from tests.factories import at_once
 from tests.processes import Program, environment_of
 from tests.proxy import FreezableProxy
@@ -31,17 +32,17 @@ STAGES = pytest.mark.parametrize("is_sent", [False, True])
 # As redis-py sends it.
 GET = rb"GET\r\n"
 
-MakeRedis = Callable[..., QuickRedis]
+MakeRedis = Callable[..., AppRedis]
 
 
 @pytest.fixture
 def make_redis(app: Flask, redis_url: str) -> Iterator[MakeRedis]:
     """Builds clients as the application does, with some options changed."""
-    made: list[QuickRedis] = []
+    made: list[AppRedis] = []
 
-    def make(url: str = redis_url, **changes: Any) -> QuickRedis:
+    def make(url: str = redis_url, **changes: Any) -> AppRedis:
         options = app.config["REDIS_OPTIONS"] | {"client_name": NAME} | changes
-        made.append(QuickRedis(connection_pool=QuickPool.from_url(url, **options)))
+        made.append(AppRedis(connection_pool=ConnectionPool.from_url(url, **options)))
         return made[-1]
 
     yield make
@@ -168,11 +169,12 @@ def test_the_answer_to_an_interrupted_command_is_given_to_nobody(
         assert client.get("a") == b"a"
 
 
+@pytest.mark.parametrize("fast_paths", ["on", "off"])
 def test_a_greenlet_that_is_ended_leaves_its_answer_to_nobody_and_its_place_to_all(
-    app: Flask, settings: Settings, tmp_path: Path
+    fast_paths: str, app: Flask, settings: Settings, tmp_path: Path
 ) -> None:
     command = (sys.executable, "-m", "gevent.monkey", "--module", "tests.interrupted_greenlets", "redis")
-    addresses = (settings.database_url, settings.redis_url)
+    addresses = (settings.database_url, settings.redis_url, fast_paths)
     with Program((*command, *addresses), environment_of(settings), tmp_path / "log") as program:
         assert program.wait() == 0, program.output
     assert program.output.splitlines()[-1] == "done"
@@ -254,7 +256,7 @@ def test_the_cache_asks_through_the_applications_own_client(make_app: Callable[.
     app = make_app(cache_type="redis")
     with app.app_context():
         assert cache.cache._write_client is cache.cache._read_client is redis.client
-        assert isinstance(redis.client, QuickRedis)
+        assert isinstance(redis.client, AppRedis)
         assert is_in_redis()
         cache.set("k", {"a": 1}, timeout=60)
         assert cache.get("k") == {"a": 1}

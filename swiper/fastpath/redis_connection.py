@@ -1,4 +1,4 @@
-"""The connection to Redis that the greenlets of a worker share; see `lines`."""
+"""The connection to Redis that the greenlets of a worker share; see `shared_connection`."""
 
 import socket
 from collections.abc import Callable
@@ -9,14 +9,15 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from swiper.fastpath.lines import Call, Line
+from swiper.fastpath.shared_connection import SharedConnection
+from swiper.fastpath.watchdog import PendingRequest
 
 READ_SIZE = 65_536
 INCOMPLETE = object()
 
 
-class RedisLine(Line):
-    """Asked with packed commands; one that Redis refuses is answered by its ResponseError."""
+class RedisConnection(SharedConnection):
+    """A connection that is asked with packed commands. A refused command is answered by its ResponseError."""
 
     def __init__(self, connection: Any, release: Callable[[Any], None]) -> None:
         """`connection` is one of redis-py's; closed, it goes to `release`. Raises RedisError if it cannot connect."""
@@ -43,21 +44,21 @@ class RedisLine(Line):
         packed: list[bytes] = self.connection.pack_command(*command)
         return packed
 
-    def put(self, call: Call) -> None:
-        """See `Line`."""
-        packed, _ = call.question
+    def put(self, request: PendingRequest) -> None:
+        """See `SharedConnection`."""
+        packed, _ = request.question
         self.unsent += packed
 
     def lost(self, why: str) -> Exception:
-        """See `Line`."""
+        """See `SharedConnection`."""
         return RedisConnectionError(f"The connection to Redis is lost: {why}")
 
     def late(self) -> Exception:
-        """See `Line`."""
+        """See `SharedConnection`."""
         return RedisTimeoutError("Timeout reading from socket")
 
-    def hang_up(self) -> None:
-        """See `Line`."""
+    def disconnect(self) -> None:
+        """See `SharedConnection`."""
         self.connection.disconnect()
         self.release(self.connection)
 
@@ -83,8 +84,8 @@ class RedisLine(Line):
                 self._hand_over(answer)
 
     def _hand_over(self, answer: Any) -> None:
-        call = self.calls[0]
-        call.answers.append(answer)
-        if len(call.answers) == call.question[1]:
-            self.calls.popleft()
-            self._answer(call)
+        request = self.requests[0]
+        request.answers.append(answer)
+        if len(request.answers) == request.question[1]:
+            self.requests.popleft()
+            request.resume(request.answers)

@@ -1,4 +1,4 @@
-"""What greenlets share, and each gets its own answers by; the checks themselves are in `tests/shared_lines.py`."""
+"""What greenlets share; the checks themselves are in `tests/shared_connections.py`."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 from config.settings import Settings
 from tests.processes import Program, environment_of
-from tests.shared_lines import checks_of
+from tests.shared_connections import checks_of
 
 SERVERS = [("redis", False)]
 if os.environ.get("TEST_DATABASE") == "postgres":
@@ -16,10 +16,10 @@ if os.environ.get("TEST_DATABASE") == "postgres":
 
 
 @pytest.mark.parametrize(("server", "is_behind_pgbouncer"), SERVERS)
-def test_a_line_that_greenlets_share(
+def test_a_connection_that_greenlets_share(
     server: str, is_behind_pgbouncer: bool, settings: Settings, tmp_path: Path
 ) -> None:
-    command = (sys.executable, "-m", "gevent.monkey", "--module", "tests.shared_lines", server)
+    command = (sys.executable, "-m", "gevent.monkey", "--module", "tests.shared_connections", server)
     arguments = (settings.database_url, settings.redis_url, str(is_behind_pgbouncer))
     with Program((*command, *arguments), environment_of(settings), tmp_path / "log") as program:
         program.wait()

@@ -1,4 +1,4 @@
-"""PostgreSQL's short way: many statements in one round trip, a small pool, and errors in SQLAlchemy's words.
+"""Single statements to PostgreSQL: many in one round trip, a small pool, and errors in SQLAlchemy's words.
 
 Collected where the tests run on PostgreSQL alone (`tests/conftest.py`).
 """
@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from psycopg.pq import TransactionStatus
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -28,10 +27,12 @@ from deploy.processes import wait_until
 from swiper.auth import accounts
 from swiper.auth.accounts import delete_account
 from swiper.auth.profiles import age_on
+from swiper.db import stock_postgres
+from swiper.db.stock_postgres import StockPostgres
 from swiper.db.upsert import bulk_insert
 from swiper.errors import AlreadySwipedError, LoginError, NotFoundError, RateLimitedError
 from swiper.extensions import db
-from swiper.fastpath.quick_postgres import BEGIN, COMMIT, QuickConnection, QuickLane, Statement, Step, texts_of
+from swiper.fastpath.postgres_statements import BEGIN, COMMIT, Statement, Step, texts_of
 from swiper.http.responses import is_outage
 from swiper.social import quick
 from swiper.social.models import Swipe, SwipeKind
@@ -50,33 +51,34 @@ WORDS = Statement("SELECT * FROM (VALUES (1, 'one', NULL::int8), (2, NULL, 3)) A
 NOTHING = Statement("SELECT 1 WHERE false", int)
 PREPARED = Statement("SELECT count(*) FROM pg_prepared_statements", int)
 SLEEP = Statement("SELECT pg_sleep(60)::text", str)
+NAP = Statement("SELECT pg_sleep(0.01)::text", str)
 PUT = Statement("INSERT INTO scratch (id, word) VALUES ($1::int8, $2::text)")
 STORED = Statement("SELECT * FROM scratch ORDER BY id", int, str)
 WAIT_SECONDS = 30.0
 
-MakeLane = Callable[..., QuickLane]
+MakeStatements = Callable[..., StockPostgres]
 
 
-def lane_of(app: Flask) -> QuickLane:
-    lane: QuickLane = app.extensions["quick_lane"]
-    return lane
+def statements_of(app: Flask) -> StockPostgres:
+    statements: StockPostgres = app.extensions["quick_lane"]
+    return statements
 
 
 @pytest.fixture
-def make_lane(app: Flask, make_app: Callable[..., Flask]) -> MakeLane:
-    """Builds applications with a lane of their own, and returns the lane."""
+def make_statements(app: Flask, make_app: Callable[..., Flask]) -> MakeStatements:
+    """Builds applications with connections of their own, and returns what runs statements on them."""
 
-    def make(size: int = 3, wait_seconds: float = WAIT_SECONDS, **changes: Any) -> QuickLane:
+    def make(size: int = 3, wait_seconds: float = WAIT_SECONDS, **changes: Any) -> StockPostgres:
         options = {"database_pool_size": size, "database_pool_timeout_seconds": wait_seconds}
-        return lane_of(make_app(**options | changes))
+        return statements_of(make_app(**options | changes))
 
     return make
 
 
 @pytest.fixture(params=[False, True], ids=["prepared", "behind pgbouncer"])
-def lane(request: pytest.FixtureRequest, make_lane: MakeLane) -> QuickLane:
+def statements(request: pytest.FixtureRequest, make_statements: MakeStatements) -> StockPostgres:
     """One that prepares its statements, and one that may not."""
-    return make_lane(database_behind_pgbouncer=request.param)
+    return make_statements(database_behind_pgbouncer=request.param)
 
 
 @pytest.fixture
@@ -94,9 +96,9 @@ def execute(app: Flask, statement: str, **values: Any) -> Any:
         return result.scalar() if result.returns_rows else None
 
 
-def pid_of(lane: QuickLane) -> int:
+def pid_of(statements: StockPostgres) -> int:
     """The server's process behind the connection that was used last."""
-    pid: int = lane.ask((PID, ()))[0][0][0]
+    pid: int = statements.ask((PID, ()))[0][0][0]
     return pid
 
 
@@ -108,45 +110,35 @@ def terminate(app: Flask, pid: int) -> None:
     assert execute(app, "SELECT pg_terminate_backend(:pid)", pid=pid)
 
 
-def hold(lane: QuickLane, count: int) -> list[QuickConnection]:
-    return [lane.take() for _ in range(count)]
-
-
 # --- statements and rows ---
 
 
-def test_several_statements_are_answered_in_their_order_with_the_types_of_their_columns(lane: QuickLane) -> None:
+def test_several_statements_are_answered_in_their_order_and_types(
+    statements: StockPostgres,
+) -> None:
     for number in range(3):
-        assert lane.ask((WORDS, ()), (ADD, (number, 40)), (NOTHING, ())) == [
+        assert statements.ask((WORDS, ()), (ADD, (number, 40)), (NOTHING, ())) == [
             [(1, "one", None), (2, None, 3)],
             [(number + 40,)],
             [],
         ]
-    assert (lane.count, len(lane.idle)) == (1, 1)
 
 
-def test_the_same_statement_may_stand_several_times_in_one_call(lane: QuickLane) -> None:
+def test_the_same_statement_may_stand_several_times_in_one_call(statements: StockPostgres) -> None:
     for _ in range(2):
-        assert lane.ask((ADD, (1, 2)), (WORDS, ()), (ADD, (3, 4)), (ADD, (None, 1)))[::2] == [[(3,)], [(7,)]]
-        assert lane.ask((ADD, (None, 1))) == [[(None,)]]
-
-
-def test_statements_are_prepared_once_on_a_connection_and_never_behind_pgbouncer(make_lane: MakeLane) -> None:
-    for is_behind, count in ((False, 2), (True, 0)):
-        lane = make_lane(database_behind_pgbouncer=is_behind)
-        for _ in range(3):
-            assert lane.ask((ADD, (1, 2)), (PREPARED, ())) == [[(3,)], [(count,)]]
+        assert statements.ask((ADD, (1, 2)), (WORDS, ()), (ADD, (3, 4)), (ADD, (None, 1)))[::2] == [[(3,)], [(7,)]]
+        assert statements.ask((ADD, (None, 1))) == [[(None,)]]
 
 
 def test_a_transaction_reads_what_is_committed_whatever_the_server_is_set_to(
-    make_lane: MakeLane, settings: Settings
+    make_statements: MakeStatements, settings: Settings
 ) -> None:
     options = {"options": "-c default_transaction_isolation=serializable"}
     url = make_url(settings.database_url).update_query_dict(options).render_as_string(hide_password=False)
     level = Statement("SELECT current_setting('transaction_isolation')", str)
-    lane = make_lane(database_url=url)
+    statements = make_statements(database_url=url)
     for _ in range(2):
-        assert lane.ask((BEGIN, ()), (level, ()), (COMMIT, ())) == [[], [("read committed",)], []]
+        assert statements.ask((BEGIN, ()), (level, ()), (COMMIT, ())) == [[], [("read committed",)], []]
 
 
 @contextmanager
@@ -165,15 +157,15 @@ def settled(proxy: FreezableProxy) -> int:
     return count
 
 
-def test_what_is_asked_together_is_one_round_trip(make_lane: MakeLane, settings: Settings) -> None:
+def test_what_is_asked_together_is_one_round_trip(make_statements: MakeStatements, settings: Settings) -> None:
     with proxied(settings) as (proxy, through):
-        lane = make_lane(database_url=through)
+        statements = make_statements(database_url=through)
         steps: list[Step] = [(WORDS, ()), (ADD, (1, 2)), (NOTHING, ())]
-        lane.ask(*steps)
+        statements.ask(*steps)
         before = settled(proxy)
-        lane.ask(*steps)
+        statements.ask(*steps)
         assert settled(proxy) == before + 1
-        lane.close_idle()
+        statements.close_idle()
 
 
 class Colour(StrEnum):
@@ -199,131 +191,82 @@ MOMENT = datetime(2026, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC)
     ],
 )  # fmt: skip
 def test_a_value_comes_back_as_it_went(value: Any, kind: str, read: Callable[[str], Any], app: Flask) -> None:
-    assert lane_of(app).ask((Statement(f"SELECT $1::{kind}", read), (value,))) == [[(value,)]]
+    assert statements_of(app).ask((Statement(f"SELECT $1::{kind}", read), (value,))) == [[(value,)]]
 
 
 @pytest.mark.parametrize(
     "value", [1.5, b"x", {}, ("a",), object(), ["a"], [None]], ids=lambda value: type(value).__name__
 )
-def test_a_kind_of_value_without_a_rule_is_refused_and_costs_no_place(value: Any, make_lane: MakeLane) -> None:
+def test_a_value_without_a_rule_is_refused_and_costs_no_place(value: Any, make_statements: MakeStatements) -> None:
     with pytest.raises(TypeError):
         texts_of([value])
-    lane = make_lane(1)
+    statements = make_statements(1)
     with pytest.raises(TypeError):
-        lane.ask((ADD, (1, 2)), (ADD, (1, value)))
-    assert (lane.count, lane.idle) == (0, [])
-    assert lane.ask((ADD, (1, 2))) == [[(3,)]]
+        statements.ask((ADD, (1, 2)), (ADD, (1, value)))
+    assert statements.ask((ADD, (1, 2))) == [[(3,)]]
 
 
 # --- errors ---
 
 
 @pytest.mark.usefixtures("scratch")
-def test_an_error_among_several_statements_undoes_all_and_quotes_no_row(app: Flask, lane: QuickLane) -> None:
-    pid = pid_of(lane)
+def test_an_error_among_several_statements_undoes_all_and_quotes_no_row(app: Flask, statements: StockPostgres) -> None:
+    pid = pid_of(statements)
     # Not spelled out where the statements are sent: a traceback quotes the source.
     rows = [(1, "secret"), (424242, None), (3, "secret")]
     with pytest.raises(DBAPIError) as refused:
-        lane.ask(*[(PUT, row) for row in rows])
+        statements.ask(*[(PUT, row) for row in rows])
     assert refused.value.orig.sqlstate == "23502"
     assert not refused.value.connection_invalidated
     told = "".join(traceback.format_exception(refused.value))
     assert "null value in column" in told
     assert "secret" not in told
     assert "424242" not in told
-    assert (lane.count, lane.idle) == (0, [])
     wait_until(lambda: not is_there(app, pid), 20, "the connection stays open")
-    assert lane.ask((STORED, ())) == [[]]
+    assert statements.ask((STORED, ())) == [[]]
 
 
 @pytest.mark.usefixtures("scratch")
-def test_a_key_that_is_there_is_an_integrity_error(lane: QuickLane) -> None:
-    lane.ask((PUT, (1, "one")))
+def test_a_key_that_is_there_is_an_integrity_error(statements: StockPostgres) -> None:
+    statements.ask((PUT, (1, "one")))
     with pytest.raises(IntegrityError) as refused:
-        lane.ask((PUT, (1, "other")))
+        statements.ask((PUT, (1, "other")))
     assert refused.value.orig.sqlstate == "23505"
-    assert lane.ask((STORED, ())) == [[(1, "one")]]
+    assert statements.ask((STORED, ())) == [[(1, "one")]]
 
 
 @pytest.mark.usefixtures("scratch")
-def test_what_only_the_commit_refuses_is_told(app: Flask, lane: QuickLane) -> None:
+def test_what_only_the_commit_refuses_is_told(app: Flask, statements: StockPostgres) -> None:
     execute(app, "ALTER TABLE scratch ADD CONSTRAINT later UNIQUE (word) DEFERRABLE INITIALLY DEFERRED")
-    lane.ask((PUT, (1, "one")))
+    statements.ask((PUT, (1, "one")))
     with pytest.raises(IntegrityError) as refused:
-        lane.ask((PUT, (2, "one")))
+        statements.ask((PUT, (2, "one")))
     assert refused.value.orig.sqlstate == "23505"
-    assert lane.ask((STORED, ())) == [[(1, "one")]]
+    assert statements.ask((STORED, ())) == [[(1, "one")]]
 
 
 @pytest.mark.usefixtures("scratch")
-def test_a_statement_that_cannot_be_prepared_is_refused_like_any_other(lane: QuickLane) -> None:
+def test_a_statement_that_cannot_be_prepared_is_refused_like_any_other(statements: StockPostgres) -> None:
     with pytest.raises(DBAPIError) as refused:
-        lane.ask((PUT, (1, "one")), (Statement("SELECT nothing FROM nowhere", int), ()), (ADD, (1, 2)))
+        statements.ask((PUT, (1, "one")), (Statement("SELECT nothing FROM nowhere", int), ()), (ADD, (1, 2)))
     assert refused.value.orig.sqlstate == "42P01"
-    assert lane.ask((STORED, ()), (ADD, (1, 2))) == [[], [(3,)]]
+    assert statements.ask((STORED, ()), (ADD, (1, 2))) == [[], [(3,)]]
 
 
-@pytest.mark.usefixtures("scratch")
-def test_a_transaction_that_is_given_up_is_rolled_back(lane: QuickLane) -> None:
-    connection = lane.take()
-    lane.within(connection, (BEGIN, ()), (PUT, (1, "one")))
-    lane.give_up(connection)
-    assert lane.ask((STORED, ())) == [[]]
-    connection = lane.take()
-    lane.within(connection, (BEGIN, ()), (PUT, (1, "one")))
-    lane.within(connection, (COMMIT, ()))
-    lane.give_back(connection)
-    assert lane.ask((STORED, ())) == [[(1, "one")]]
-
-
-def test_an_idle_connection_that_the_server_has_closed_is_replaced(app: Flask, lane: QuickLane) -> None:
-    for connection in hold(lane, 3):
-        lane.give_back(connection)
-    pid = pid_of(lane)
-    closed = lane.idle[-1]
+def test_an_idle_connection_that_the_server_has_closed_is_replaced(app: Flask, statements: StockPostgres) -> None:
+    pid = pid_of(statements)
     terminate(app, pid)
-    wait_until(lambda: closed.is_readable(), 20, "the server did not hang up")
-    assert pid_of(lane) != pid
-    assert closed not in lane.idle
-    assert lane.count == len(lane.idle) == 3
+    wait_until(lambda: not is_there(app, pid), 20, "it does not end")
+    assert pid_of(statements) != pid
 
 
-def test_a_closed_connection_is_not_handed_to_those_who_wait(app: Flask, make_lane: MakeLane) -> None:
-    lane = make_lane(1)
-    connection = lane.take()
-    pid = lane.within(connection, (PID, ()))[0][0][0]
-    found: list[int] = []
-    waiting = threading.Thread(target=lambda: found.append(pid_of(lane)))
-    waiting.start()
-    wait_until(lambda: lane.waiting, 20, "nobody waits")
-    terminate(app, pid)
-    wait_until(lambda: connection.is_readable(), 20, "the server did not hang up")
-    lane.give_back(connection)
-    waiting.join(20)
-    assert len(found) == 1
-    assert found != [pid]
-    assert lane.count == 1
-
-
-def test_a_connection_that_is_lost_between_two_calls_is_told(app: Flask, lane: QuickLane) -> None:
-    connection = lane.take()
-    terminate(app, lane.within(connection, (PID, ()))[0][0][0])
-    wait_until(lambda: connection.is_readable(), 20, "the server did not hang up")
-    with pytest.raises(DBAPIError) as lost:
-        lane.within(connection, (COMMIT, ()))
-    assert lost.value.connection_invalidated
-    assert is_outage(lost.value)
-    lane.give_up(connection)
-    assert (lane.count, lane.idle) == (0, [])
-
-
-def test_a_connection_that_is_lost_while_it_waits_for_an_answer_is_told(app: Flask, lane: QuickLane) -> None:
-    pid = pid_of(lane)
+def test_a_connection_that_is_lost_while_it_waits_for_an_answer_is_told(app: Flask, statements: StockPostgres) -> None:
+    pid = pid_of(statements)
     lost: list[DBAPIError] = []
 
     def ask() -> None:
         with pytest.raises(DBAPIError) as raised:
-            lane.ask((ADD, (1, 2)), (SLEEP, ()), (ADD, (1, 2)))
+            statements.ask((ADD, (1, 2)), (SLEEP, ()), (ADD, (1, 2)))
         lost.append(raised.value)
 
     asking = threading.Thread(target=ask)
@@ -334,72 +277,52 @@ def test_a_connection_that_is_lost_while_it_waits_for_an_answer_is_told(app: Fla
     asking.join(20)
     assert lost[0].connection_invalidated
     assert is_outage(lost[0])
-    assert (lane.count, lane.idle) == (0, [])
-    assert lane.ask((ADD, (1, 2))) == [[(3,)]]
+    assert statements.ask((ADD, (1, 2))) == [[(3,)]]
 
 
 def test_a_database_that_is_not_there_is_told_as_an_outage_and_takes_no_place(
-    make_lane: MakeLane, settings: Settings
+    make_statements: MakeStatements, settings: Settings
 ) -> None:
     url = make_url(settings.database_url).set(host="127.0.0.1", port=free_port())
-    lane = make_lane(2, database_url=url.render_as_string(hide_password=False))
+    statements = make_statements(database_url=url.render_as_string(hide_password=False))
     for _ in range(5):
         with pytest.raises(OperationalError) as away:
-            lane.ask((PID, ()))
+            statements.ask((PID, ()))
         assert is_outage(away.value)
-        assert lane.count == 0
 
 
 @pytest.mark.usefixtures("scratch")
-def test_statements_that_were_prepared_for_an_older_table_are_prepared_anew(app: Flask, make_lane: MakeLane) -> None:
-    """All connections are out of date at the same moment, and a request meets one after another."""
-    lane = make_lane(8)
-    connections = hold(lane, 8)
-    for connection in connections:
-        lane.within(connection, (STORED, ()))
-        lane.give_back(connection)
-    execute(app, "ALTER TABLE scratch ADD COLUMN more int8")
-    lane.idle.reverse()
-    stale = lane.take()
-    with pytest.raises(DBAPIError) as refused:
-        lane.within(stale, (STORED, ()))
-    assert refused.value.orig.sqlstate == "0A000"
-    assert refused.value.connection_invalidated
-    lane.give_up(stale)
-    assert lane.ask((STORED, ())) == [[]]
-    assert 1 <= lane.count == len(lane.idle) < 8
-
-
-@pytest.mark.usefixtures("scratch")
-def test_nobody_is_told_that_the_tables_have_changed(app: Flask, make_lane: MakeLane) -> None:
+def test_nobody_is_told_that_the_tables_have_changed(app: Flask, make_statements: MakeStatements) -> None:
     """Nor is anything done twice: the statement before the stale one is undone with it."""
-    lane = make_lane(4)
-    for connection in hold(lane, 4):
-        lane.within(connection, (STORED, ()))
-        lane.give_back(connection)
+    statements = make_statements(4)
+
+    def read_often() -> None:
+        # The driver prepares what it has met several times.
+        for _ in range(10):
+            assert statements.ask((STORED, ()), (NAP, ()))[0] == []
+
+    at_once([read_often] * 4)
     execute(app, "ALTER TABLE scratch ADD COLUMN more int8")
-    assert lane.ask((PUT, (1, "one")), (STORED, ())) == [[], [(1, "one")]]
+    assert statements.ask((PUT, (1, "one")), (STORED, ())) == [[], [(1, "one")]]
 
 
 # --- the pool ---
 
 
-def test_no_more_connections_are_made_than_may_be(make_lane: MakeLane) -> None:
+def test_no_more_connections_are_made_than_may_be(make_statements: MakeStatements) -> None:
     """Threads that take turns as often as they can, and failures among them."""
-    size = 2
-    lane = make_lane(size)
-    counts: set[int] = set()
+    size = 3
+    statements = make_statements(size)
 
     def ask(thread: int) -> set[int]:
         pids = set()
         for number in range(150):
-            pid, answer = lane.ask((PID, ()), (ADD, (thread, number)))
+            pid, answer = statements.ask((PID, ()), (ADD, (thread, number)))
             assert answer == [(thread + number,)]
             pids.add(pid[0][0])
-            counts.add(lane.count)
             if number % 50 == 49:
                 with pytest.raises(DBAPIError):
-                    lane.ask((Statement("SELECT 1 / 0", int), ()))
+                    statements.ask((Statement("SELECT 1 / 0", int), ()))
         return pids
 
     before = sys.getswitchinterval()
@@ -408,97 +331,61 @@ def test_no_more_connections_are_made_than_may_be(make_lane: MakeLane) -> None:
         found = at_once([lambda thread=thread: ask(thread) for thread in range(8)])
     finally:
         sys.setswitchinterval(before)
-    assert max(counts) <= size
     # Each failure costs a connection.
     assert len(set.union(*found)) <= size + 8 * 3
-    assert lane.count == len(lane.idle) <= size
-    assert not lane.waiting
 
 
-def test_whoever_waits_too_long_is_told_and_takes_no_place(make_lane: MakeLane) -> None:
-    lane = make_lane(2, 0.05)
-    held = hold(lane, 2)
-    for _ in range(3):
-        with pytest.raises(PoolTimeoutError) as late:
-            lane.ask((PID, ()))
-        assert is_outage(late.value)
-    assert lane.count == 2
-    assert not lane.waiting
-    lane.give_back(held.pop())
-    assert lane.ask((ADD, (1, 2))) == [[(3,)]]
-    lane.give_up(held.pop())
-    assert lane.count == len(lane.idle) == 1
-
-
-@pytest.mark.parametrize("is_lost", [False, True])
-def test_those_who_wait_are_served_in_their_order_and_nobody_overtakes(is_lost: bool, make_lane: MakeLane) -> None:
-    lane = make_lane(1)
-    held = lane.take()
-    served: list[str] = []
-
-    def come(name: str) -> None:
-        connection = lane.take()
-        served.append(name)
-        (lane.give_up if is_lost else lane.give_back)(connection)
-
-    threads = []
-    for number, name in enumerate("abcd", 1):
-        threads.append(threading.Thread(target=come, args=(name,)))
-        threads[-1].start()
-        wait_until(lambda number=number: len(lane.waiting) == number, 20, "nobody waits")
-    (lane.give_up if is_lost else lane.give_back)(held)
-    come("late")
-    for thread in threads:
-        thread.join(20)
-    assert served == ["a", "b", "c", "d", "late"]
-    assert lane.count == len(lane.idle) == (0 if is_lost else 1)
+def test_whoever_waits_too_long_is_told_and_takes_no_place(make_statements: MakeStatements) -> None:
+    statements = make_statements(3, 0.05)
+    with ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(closing(statements.engine.raw_connection()))
+        for _ in range(3):
+            with pytest.raises(PoolTimeoutError) as late:
+                statements.ask((PID, ()))
+            assert is_outage(late.value)
+    assert at_once([lambda: statements.ask((ADD, (1, 2)))] * 3) == [[[(3,)]]] * 3
 
 
 def test_the_place_of_a_connection_that_cannot_be_made_goes_to_the_next_who_waits(
-    make_lane: MakeLane, settings: Settings
+    make_statements: MakeStatements, settings: Settings
 ) -> None:
     url = make_url(settings.database_url).set(host="127.0.0.1", port=free_port())
-    lane = make_lane(1, database_url=url.render_as_string(hide_password=False))
+    statements = make_statements(database_url=url.render_as_string(hide_password=False))
 
     def ask() -> str:
         with pytest.raises(DBAPIError) as away:
-            lane.ask((PID, ()))
+            statements.ask((PID, ()))
         return type(away.value).__name__
 
     assert at_once([ask] * 6) == ["OperationalError"] * 6
-    assert lane.count == 0
-    assert not lane.waiting
 
 
+@pytest.mark.parametrize("fast_paths", ["on", "off"])
 def test_a_greenlet_that_is_ended_gives_up_its_connection_or_its_turn(
-    app: Flask, settings: Settings, tmp_path: Path
+    fast_paths: str, app: Flask, settings: Settings, tmp_path: Path
 ) -> None:
     command = (sys.executable, "-m", "gevent.monkey", "--module", "tests.interrupted_greenlets", "postgres")
-    addresses = (settings.database_url, settings.redis_url)
+    addresses = (settings.database_url, settings.redis_url, fast_paths)
     with Program((*command, *addresses), environment_of(settings), tmp_path / "log") as program:
         assert program.wait() == 0, program.output
     assert program.output.splitlines()[-1] == "done"
 
 
-def test_a_connection_is_made_while_all_of_the_engines_own_are_in_use(make_lane: MakeLane) -> None:
+def test_a_connection_is_made_while_all_of_the_engines_own_are_in_use(make_app: Callable[..., Flask]) -> None:
     """By requests that have read something the long way and now swipe: they would wait for each other."""
-    lane = make_lane(2, database_max_overflow=2)
-    with lane.engine.connect(), lane.engine.connect():
-        assert lane.ask((ADD, (1, 2))) == [[(3,)]]
+    app = make_app(database_pool_size=3, database_max_overflow=3)
+    with app.app_context(), db.engine.connect(), db.engine.connect(), db.engine.connect():
+        assert statements_of(app).ask((ADD, (1, 2))) == [[(3,)]]
 
 
-def test_the_end_of_the_engines_pool_closes_those_that_nobody_uses(app: Flask, make_lane: MakeLane) -> None:
-    lane = make_lane()
-    used, *unused = hold(lane, 3)
-    pids = [lane.within(connection, (PID, ()))[0][0][0] for connection in (used, *unused)]
-    for connection in unused:
-        lane.give_back(connection)
-    lane.engine.dispose()
-    assert (lane.count, lane.idle) == (1, [])
-    wait_until(lambda: [is_there(app, pid) for pid in pids] == [True, False, False], 20, "they stay open")
-    assert lane.within(used, (ADD, (1, 2))) == [[(3,)]]
-    lane.give_back(used)
-    assert pid_of(lane) == pids[0]
+def test_the_end_of_the_engines_pool_closes_those_that_nobody_uses(app: Flask, make_app: Callable[..., Flask]) -> None:
+    own = make_app()
+    pid = pid_of(statements_of(own))
+    with own.app_context():
+        db.engine.dispose()
+    wait_until(lambda: not is_there(app, pid), 20, "it stays open")
+    assert pid_of(statements_of(own)) != pid
 
 
 # --- logins ---
@@ -521,10 +408,9 @@ def couple(people: People) -> tuple[int, int]:
 
 
 def is_idle(app: Flask) -> bool:
-    """True where the lane's connections are all back, with no transaction open on any."""
-    lane = lane_of(app)
-    states = {connection.libpq.transaction_status for connection in lane.idle}
-    return lane.count == len(lane.idle) >= 1 and states == {TransactionStatus.IDLE}
+    """True where no transaction is left open on any connection."""
+    left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
+    return bool(execute(app, left) == 0)
 
 
 @pytest.mark.usefixtures("context")
@@ -601,18 +487,17 @@ def test_a_swipe_whose_connection_is_lost_at_its_commit_is_stored_once(
 ) -> None:
     man, woman = people.add(), people.woman()
     woman.like(man)
-    lane = lane_of(app)
-    real, lost = lane.within, []
+    real, lost = stock_postgres._run, []
 
-    def lose_once(connection: QuickConnection, *steps: Step) -> Any:
+    def lose_once(driver: Any, steps: Any) -> Any:
         if steps[-1][0] is COMMIT and not lost:
-            lost.append(connection)
-            real(connection, *(steps if is_committed else steps[:-1]))
-            terminate(app, connection.libpq.backend_pid)
-            wait_until(lambda: connection.is_readable(), 20, "the server did not hang up")
-        return real(connection, *steps)
+            lost.append(driver)
+            real(driver, steps if is_committed else steps[:-1])
+            terminate(app, driver.pgconn.backend_pid)
+            wait_until(lambda: not is_there(app, driver.pgconn.backend_pid), 20, "it does not end")
+        return real(driver, steps)
 
-    monkeypatch.setattr(lane, "within", lose_once)
+    monkeypatch.setattr(stock_postgres, "_run", lose_once)
     for _ in range(2):
         assert man.like(woman).json == {"code": 0, "data": {"is_matched": True}}
     assert len(lost) == 1

@@ -1,0 +1,106 @@
+"""Statements to one PostgreSQL server by psycopg's cursor, on connections of a pool of SQLAlchemy's.
+
+The way of `FAST_PATHS=off`, of threads, and of library versions that the fast path does not know.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
+
+from swiper.fastpath.postgres_statements import (
+    STALE_PLAN,
+    Row,
+    Step,
+    WrittenStep,
+    as_sqlalchemys,
+    is_lost,
+    leave_out_row,
+    rows_of,
+    written,
+)
+from swiper.outages import is_server_moved
+
+# Calls its last argument under the time limit of a statement; before it: the driver's connection and the SQL.
+Limit = Callable[[Any, str, Callable[[], Any]], Any]
+
+
+class StockPostgres:
+    """A `StatementRunner` on the connections of an engine's pool."""
+
+    def __init__(self, engine: Engine, limit: Limit) -> None:
+        """The connections of `engine` are in autocommit: a transaction is what is asked together."""
+        self.engine, self.limit = engine, limit
+
+    def ask(self, *steps: Step) -> list[list[Row]]:
+        """See `StatementRunner`."""
+        try:
+            return self._ask(steps)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != STALE_PLAN:
+                raise
+            # Nothing was done, and the pool is new: the next connection plans for the tables of today.
+            return self._ask(steps)
+
+    def read(self, *steps: Step) -> list[list[Row]]:
+        """See `StatementRunner`."""
+        return self.ask(*steps)
+
+    def close_idle(self, *_: Any) -> None:
+        """See `StatementRunner`."""
+        self.engine.dispose()
+
+    def connect(self) -> Any:
+        """Make a connection of the driver's that belongs to the caller. Raises DBAPIError."""
+        pooled = self._take()
+        driver = pooled.driver_connection
+        pooled.detach()
+        return driver
+
+    def _take(self) -> Any:
+        try:
+            return self.engine.raw_connection()
+        except psycopg.Error as error:
+            raise as_sqlalchemys(error, self.engine) from error
+
+    def _ask(self, steps: Sequence[Step]) -> list[list[Row]]:
+        sql, texts = steps[0][0].sql, written(steps)
+        pooled = self._take()
+        driver = pooled.driver_connection
+        try:
+            found: list[list[Row]] = self.limit(driver, sql, lambda: _run(driver, texts))
+        except psycopg.Error as error:
+            leave_out_row(error)
+            lost = is_lost(error, driver.pgconn)
+            # A transaction may still be open on it.
+            pooled.invalidate()
+            if is_server_moved(error) or error.sqlstate == STALE_PLAN:
+                # What is out of date on one connection is so on the others.
+                self.engine.dispose()
+            raise as_sqlalchemys(error, self.engine, sql, is_lost=lost) from error
+        except BaseException:
+            # An answer may still be on its way.
+            pooled.invalidate()
+            raise
+        pooled.close()
+        return found
+
+
+def _run(driver: Any, steps: Sequence[WrittenStep]) -> list[list[Row]]:
+    if len(steps) == 1:
+        return [_rows(_execute(driver, step), step) for step in steps]
+    with driver.pipeline():
+        cursors = [_execute(driver, step) for step in steps]
+    return [_rows(cursor, step) for cursor, step in zip(cursors, steps, strict=True)]
+
+
+def _execute(driver: Any, step: WrittenStep) -> psycopg.RawCursor[Any]:
+    statement, texts = step
+    values = None if texts is None else [None if text is None else text.decode() for text in texts]
+    return psycopg.RawCursor(driver).execute(statement.sql, values)
+
+
+def _rows(cursor: psycopg.RawCursor[Any], step: WrittenStep) -> list[Row]:
+    return rows_of(cursor.pgresult, step[0])

@@ -1,0 +1,122 @@
+"""A pool of connections that answer one request at a time, each for one greenlet while the request lasts.
+
+A connection that has answered takes over the request that has waited longest. The greenlet of that request is resumed
+once, by the answer.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from gevent import get_hub
+
+from swiper.fastpath.shared_connection import SharedConnection
+from swiper.fastpath.watchdog import PendingRequest, Watchdog, checks_within
+
+
+class PooledConnection(SharedConnection):
+    """A connection of a pool. It calls `release` of the pool when it has answered, and `remove` when it has ended."""
+
+    def is_usable(self) -> bool:
+        """False where the server has closed this idle connection; asks the kernel."""
+        raise NotImplementedError
+
+
+C = TypeVar("C", bound=PooledConnection)
+
+
+class ConnectionPool(Generic[C]):
+    """At most `size` connections. A request that finds none free waits, first come, first served."""
+
+    def __init__(self, connect: Callable[[], C], size: int, seconds: float, late: Callable[[], Exception]) -> None:
+        """`connect` makes a connection, `late` the error for a greenlet that has waited `seconds` for a free one."""
+        self.connect, self.size, self.late = connect, size, late
+        self.checks = checks_within(seconds)
+        # Connections that exist or are being made. While a request waits, none is idle, so nothing overtakes it.
+        self.count = 0
+        self.idle: list[C] = []
+        # Other connections that exist are closed after their next answer.
+        self.current: set[C] = set()
+        self.waiting: deque[PendingRequest] = deque()
+        self.loop = get_hub().loop
+        self.watchdog = Watchdog(self.loop, lambda: self.waiting, lambda request: request.fail(self.late()))
+
+    def call(self, question: Any) -> PendingRequest:
+        """Ask, and return the request with its answers. Raises what `connect` and the connection do, and `late` makes.
+
+        When the asking greenlet is killed, its connection is closed.
+        """
+        connection, request = self._take_idle(), PendingRequest(question, self.checks)
+        try:
+            if connection is None:
+                if (self.waiting or self.count >= self.size) and self._is_answered_in_turn(request):
+                    return request
+                connection, request = self._connect(), PendingRequest(question)
+            connection.start(request)
+            request.wait()
+        except BaseException:
+            if request.connection is not None:
+                request.connection.close()
+            raise
+        return request
+
+    def release(self, connection: C) -> None:
+        """Use a connection that has answered for the next request; runs in the hub."""
+        if connection not in self.current:
+            connection.close()
+        elif self.waiting:
+            connection.start(self.waiting.popleft())
+        else:
+            self.idle.append(connection)
+
+    def remove(self, connection: C) -> None:
+        """Forget a connection that has ended; another one may take its place."""
+        self.current.discard(connection)
+        if connection in self.idle:
+            self.idle.remove(connection)
+        self._give_up_place()
+
+    def renew(self) -> None:
+        """Close idle connections now, and the others once they have answered."""
+        self.current.clear()
+        unused, self.idle = self.idle, []
+        for connection in unused:
+            connection.close()
+
+    def _take_idle(self) -> C | None:
+        while self.idle:
+            connection = self.idle.pop()
+            if connection.is_usable():
+                return connection
+            connection.close()
+        return None
+
+    def _connect(self) -> C:
+        self.count += 1
+        try:
+            connection = self.connect()
+        except BaseException:
+            self._give_up_place()
+            raise
+        self.current.add(connection)
+        return connection
+
+    def _give_up_place(self) -> None:
+        self.count -= 1
+        self.loop.run_callback(self._fill_places)
+
+    def _fill_places(self) -> None:
+        """Resume greenlets that wait for a place; each of them connects at once."""
+        while self.waiting and self.count < self.size:
+            self.waiting.popleft().resume(False)
+
+    def _is_answered_in_turn(self, request: PendingRequest) -> bool:
+        """Wait for a free connection and its answers. False where the caller is to make a connection instead."""
+        self.waiting.append(request)
+        self.watchdog.start()
+        try:
+            return request.wait() is not False
+        except BaseException:
+            if request.connection is None:
+                self.waiting.remove(request)
+            raise

@@ -1,0 +1,132 @@
+"""Statements to PostgreSQL by the connections that a gevent worker's greenlets share; see `docs/fastpath.md`."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, TypeVar, cast
+
+import psycopg
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from swiper.fastpath.connection_holder import ConnectionHolder
+from swiper.fastpath.connection_pool import ConnectionPool
+from swiper.fastpath.pipeline import Pipeline
+from swiper.fastpath.postgres_connections import LateError, LostError, PostgresConnection, WritingConnection
+from swiper.fastpath.postgres_statements import STALE_PLAN, Row, StatementRunner, Step, as_sqlalchemys, written
+from swiper.outages import is_server_moved
+
+C = TypeVar("C", bound=PostgresConnection)
+
+# The shared connection, and another one for the time in which somebody still waits on one that is given up.
+FOR_READING = 2
+
+
+class SharedPostgres:
+    """A `StatementRunner` whose greenlets read by one connection and take turns on the connections of a pool.
+
+    Other threads than the worker's own use `stock`.
+    """
+
+    def __init__(
+        self,
+        stock: StatementRunner,
+        engine: Engine,
+        connect: Callable[[], Any],
+        *,
+        size: int,
+        wait_seconds: float,
+        seconds: float,
+        is_preparing: bool,
+        no_answer: Callable[[str], psycopg.Error],
+    ) -> None:
+        """`connect` makes one of the driver's connections, and raises DBAPIError; the caller may keep it.
+
+        At most `size` connections are made, and at least those for reading and one more. A greenlet waits
+        `wait_seconds` for a free connection and `seconds` for an answer; `no_answer` makes the error of a statement
+        that got none.
+        """
+        self.stock, self.engine, self.connect = stock, engine, connect
+        self.size, self.wait_seconds, self.seconds = size, wait_seconds, seconds
+        self.is_preparing, self.no_answer = is_preparing, no_answer
+        # Connections that are open now.
+        self.count = 0
+        self.holder = ConnectionHolder(lambda: self._open(PostgresConnection))
+
+    @cached_property
+    def pool(self) -> ConnectionPool[WritingConnection]:
+        """The connections for statements that write. It belongs to the greenlets of the first caller's thread."""
+        why = f"no connection became free in {self.wait_seconds} s"
+        size = max(1, self.size - FOR_READING)
+        return ConnectionPool(self._open_writing, size, self.wait_seconds, lambda: PoolTimeoutError(why))
+
+    def ask(self, *steps: Step) -> list[list[Row]]:
+        """See `StatementRunner`."""
+        if not self.holder.is_of_this_thread():
+            return self.stock.ask(*steps)
+        try:
+            return self._ask(*steps)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != STALE_PLAN:
+                raise
+            # Nothing was done, and idle connections are closed: the next one prepares for the tables of today.
+            return self._ask(*steps)
+
+    def read(self, *steps: Step) -> list[list[Row]]:
+        """See `StatementRunner`."""
+        if not self.holder.is_of_this_thread():
+            return self.stock.read(*steps)
+        try:
+            return self.holder.get().ask(*steps)
+        except LateError as error:
+            raise self._too_late(steps) from error
+        except LostError:
+            # Whatever happened to the others: alone it gets its rows, or an error of its own.
+            return self.ask(*steps)
+
+    def close_idle(self, *_: Any) -> None:
+        """See `StatementRunner`."""
+        self.stock.close_idle()
+        self.holder.close()
+        if "pool" in self.__dict__:
+            self.pool.renew()
+
+    def _ask(self, *steps: Step) -> list[list[Row]]:
+        try:
+            request = self.pool.call(written(steps))
+        except LateError as error:
+            raise self._too_late(steps) from error
+        except LostError as error:
+            lost = psycopg.OperationalError(str(error))
+            raise as_sqlalchemys(lost, self.engine, steps[0][0].sql, is_lost=True) from error
+        try:
+            return cast(WritingConnection, request.connection).pipeline.rows(request.answers)
+        except DBAPIError as error:
+            if is_server_moved(error.orig):
+                # The engine's own connections lead to the same server; `close_idle` follows.
+                self.engine.dispose()
+            elif error.connection_invalidated:
+                # What is out of date on one connection is so on the others.
+                self.close_idle()
+            raise
+
+    def _open_writing(self) -> WritingConnection:
+        return self._open(lambda *options: WritingConnection(self.pool, *options))
+
+    def _open(self, make: Callable[[Pipeline, float, Callable[[Pipeline], None]], C]) -> C:
+        driver = self.connect()
+        self.count += 1
+        try:
+            return make(Pipeline(driver, self.engine, self.is_preparing), self.seconds, self._ended)
+        except BaseException:
+            self.count -= 1
+            driver.close()
+            raise
+
+    def _ended(self, pipeline: Pipeline) -> None:
+        self.count -= 1
+        pipeline.close()
+
+    def _too_late(self, steps: Sequence[Step]) -> Any:
+        sql = steps[0][0].sql
+        return as_sqlalchemys(self.no_answer(sql), self.engine, sql, is_lost=True)

@@ -1,0 +1,140 @@
+"""Statements for PostgreSQL as the single-node way writes them, their values, and the rows that come back.
+
+Values travel as text. Statements, values and rows are the same on the fast path (`postgres`) and on the stock pool
+(`swiper/db/stock_postgres.py`).
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+import psycopg
+from psycopg.pq import ConnStatus, ExecStatus
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
+
+from swiper.outages import is_server_moved
+
+Row = tuple[Any, ...]
+Step = tuple["Statement", Sequence[Any]]
+WrittenStep = tuple["Statement", "list[bytes | None] | None"]
+GOOD = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
+# The tables have changed since this connection prepared the statement.
+STALE_PLAN = "0A000"
+
+_numbers = itertools.count()
+
+
+def _from_bytes(read: Any) -> Callable[[bytes], Any]:
+    """`read` for what libpq gives; the kinds that most columns are of need no text in between."""
+    if read is int or read is bytes:
+        return read
+    return bytes.decode if read is str else lambda value: read(value.decode())
+
+
+class Statement:
+    """SQL with parameters `$1`, `$2`, …, and how each column of its result is read: from text, or as `bytes`."""
+
+    def __init__(self, sql: str, *columns: Callable[[str], Any] | type[bytes]) -> None:
+        self.sql = " ".join(sql.split())
+        self.columns = tuple(map(_from_bytes, columns))
+        self.name = f"swiper{next(_numbers)}".encode()
+        self.encoded = self.sql.encode()
+
+
+BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
+COMMIT = Statement("COMMIT")
+
+
+class Texts(list["bytes | None"]):
+    """Parameters as PostgreSQL reads them, worked out before."""
+
+
+_int_text = b"%d".__mod__
+WRITERS: dict[type, Callable[[Any], bytes | None]] = {
+    int: _int_text,
+    str: str.encode,
+    date: lambda value: value.isoformat().encode(),
+    datetime: lambda value: value.isoformat().encode(),
+    list: lambda ids: b"{%s}" % b",".join(map(_int_text, ids)),
+    bool: lambda value: b"t" if value else b"f",
+    type(None): lambda _: None,
+}
+
+
+def _enum_text(value: Any) -> bytes:
+    if isinstance(value, StrEnum):
+        return value.value.encode()
+    raise TypeError(f"no rule for {type(value).__name__}")
+
+
+def texts_of(values: Sequence[Any]) -> list[bytes | None]:
+    """Parameters as PostgreSQL reads them. Raises TypeError for a kind that none of our statements has."""
+    return values if type(values) is Texts else [WRITERS.get(type(value), _enum_text)(value) for value in values]
+
+
+def written(steps: Sequence[Step]) -> list[WrittenStep]:
+    """Statements with their values as PostgreSQL reads them. Raises what `texts_of` does."""
+    return [(statement, texts_of(values) if values else None) for statement, values in steps]
+
+
+def leave_out_row(error: psycopg.Error) -> None:
+    """Shorten an error to its first sentence: PostgreSQL quotes a row that it refuses, and errors are logged."""
+    if error.diag.message_primary:
+        error.args = (error.diag.message_primary,)
+
+
+class StatementRunner(Protocol):
+    """Runs statements, each call in one round trip and one transaction of its own."""
+
+    def ask(self, *steps: Step) -> list[list[Row]]:
+        """Return the rows of each statement. Raises DBAPIError, or SQLAlchemy's TimeoutError without a connection."""
+
+    def read(self, *steps: Step) -> list[list[Row]]:
+        """Do the same for statements that change nothing and lock nothing."""
+
+    def close_idle(self, *_: Any) -> None:
+        """Close the connections that nobody uses, and the others after their next answer."""
+
+
+def is_lost(error: psycopg.Error, pgconn: Any) -> bool:
+    """True where the connection of an `error` is of no use any more: it has ended, or its plans are out of date.
+
+    A connection that the server ends with a fatal error is lost, even where libpq has not yet met its end.
+    """
+    is_over = pgconn.status != ConnStatus.OK or error.diag.severity_nonlocalized == "FATAL"
+    return error.sqlstate == STALE_PLAN or is_over or is_server_moved(error)
+
+
+def as_sqlalchemys(error: psycopg.Error, engine: Engine, sql: str | None = None, *, is_lost: bool = False) -> Any:
+    """The driver's `error` as SQLAlchemy would raise it."""
+    return DBAPIError.instance(
+        sql,
+        None,
+        error,
+        psycopg.Error,
+        hide_parameters=True,
+        connection_invalidated=is_lost,
+        dialect=engine.dialect,
+    )
+
+
+def rows_of(result: Any, statement: Statement) -> list[Row]:
+    """What a result has, each column read as its statement says."""
+    if not statement.columns or not (count := result.ntuples):
+        return []
+    get = result.get_value
+    if count == 1:
+        # One row is what most have, and going by column would cost more than it saves.
+        row = [get(0, number) for number in range(len(statement.columns))]
+        reads = zip(statement.columns, row, strict=True)
+        return [tuple([value if value is None or read is bytes else read(value) for read, value in reads])]
+    rows = range(count)
+    # By column, since most of the work is done in C that way.
+    columns: list[Iterable[Any]] = []
+    for number, read in enumerate(statement.columns):
+        values = map(get, rows, itertools.repeat(number))
+        columns.append(values if read is bytes else [None if value is None else read(value) for value in values])
+    return list(zip(*columns, strict=True))

@@ -1,0 +1,83 @@
+"""redis-py's client whose single commands go by one connection that all greenlets of a worker share.
+
+redis-py polls each connection before it is used and keeps books on each command, which costs a worker more than the
+round trip itself. Pipelines, commands that block, TLS and other threads use redis-py's own pool.
+"""
+
+from typing import Any
+
+from redis.connection import SSLConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from swiper.fastpath.connection_holder import ConnectionHolder
+from swiper.fastpath.redis_connection import RedisConnection
+from swiper.redis_client import AppRedis
+
+# One of these may wait for long, and everything behind it on the connection would wait as well.
+BLOCKING = frozenset({"BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD"})
+BLOCKING |= {"XREADGROUP", "WAIT", "WAITAOF", "SUBSCRIBE", "PSUBSCRIBE", "MONITOR"}
+
+
+class _Answer:
+    """An answer that has arrived, where redis-py expects a connection to read it from."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def read_response(self, **_: Any) -> Any:
+        """Return the answer, or raise it where it is an error."""
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class SharedRedis(AppRedis):
+    """The application's client in a gevent worker."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """See redis-py."""
+        super().__init__(*args, **options)
+        self.holder = ConnectionHolder(self._open)
+        # TLS keeps data in buffers of its own, for which redis-py knows how to wait.
+        self.has_tls = issubclass(self.connection_pool.connection_class, SSLConnection)
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """The answer to a command; a lost connection is tried once more. Raises RedisError."""
+        if not self._is_sharing() or args[0] in BLOCKING:
+            return super().execute_command(*args, **options)
+        (answer,) = self._share(args)
+        return self.parse_response(_Answer(answer), args[0], **options)
+
+    def execute_together(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """See `AppRedis`."""
+        if not self._is_sharing():
+            return super().execute_together(*commands)
+        answers = self._share(*commands)
+        return [
+            answer if isinstance(answer, Exception) else self.parse_response(_Answer(answer), command[0])
+            for command, answer in zip(commands, answers, strict=True)
+        ]
+
+    def close(self) -> None:
+        """See redis-py."""
+        self.holder.close()
+        super().close()
+
+    def _is_sharing(self) -> bool:
+        return not self.has_tls and self.holder.is_of_this_thread()
+
+    def _share(self, *commands: tuple[Any, ...]) -> list[Any]:
+        try:
+            return self.holder.get().ask(*commands)
+        except RedisConnectionError:
+            return self.holder.get().ask(*commands)
+
+    def _open(self) -> RedisConnection:
+        pool = self.connection_pool
+        connection = pool.get_connection()
+        try:
+            return RedisConnection(connection, pool.release)
+        except BaseException:
+            connection.disconnect()
+            pool.release(connection)
+            raise

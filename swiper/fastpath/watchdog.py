@@ -1,0 +1,85 @@
+"""The watchdog over greenlets that wait for a server: each is told when it has waited for too long.
+
+A check counts only moments at which this worker was free to read an answer. A busy worker must not take its own
+lateness for the server's.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from gevent.hub import Waiter
+
+CHECK_SECONDS = 0.1
+
+
+def checks_within(seconds: float) -> int:
+    """How many checks a request may wait for that is given `seconds`."""
+    return max(1, round(seconds / CHECK_SECONDS))
+
+
+class PendingRequest:
+    """What one greenlet has asked, and the answers that have come so far."""
+
+    __slots__ = ("answers", "checks_left", "connection", "question", "waiter")
+
+    def __init__(self, question: Any, checks_left: int = 0) -> None:
+        self.question = question
+        self.checks_left = checks_left
+        # The connection that it was sent on; None before.
+        self.connection: Any = None
+        self.answers: list[Any] = []
+        # None once nobody waits any more. The answers still arrive, and are dropped.
+        self.waiter: Waiter | None = Waiter()
+
+    def wait(self) -> Any:
+        """Wait until another greenlet or the hub passes a value, and return it. Raises the error that it passes."""
+        waiter: Any = self.waiter
+        try:
+            return waiter.get()
+        finally:
+            self.waiter = None
+
+    def resume(self, value: Any) -> None:
+        """Resume the waiting greenlet with `value`. It runs now, until it waits again."""
+        if self.waiter is not None:
+            self.waiter.switch(value)
+
+    def fail(self, error: Exception) -> None:
+        """Raise `error` in the waiting greenlet. It runs now, until it waits again."""
+        if self.waiter is not None:
+            self.waiter.throw(error)
+
+
+class Watchdog:
+    """Counts the checks of pending requests, and reports each that has none left."""
+
+    def __init__(
+        self,
+        loop: Any,
+        pending: Callable[[], Iterable[PendingRequest]],
+        on_late: Callable[[PendingRequest], None],
+        after_check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`pending` returns the requests to watch, `on_late` runs for each late one, `after_check` after each check."""
+        self.pending, self.on_late, self.after_check = pending, on_late, after_check
+        self.timer = loop.timer(CHECK_SECONDS, CHECK_SECONDS)
+
+    def start(self) -> None:
+        """Watch until nothing is pending."""
+        if not self.timer.active:
+            self.timer.start(self._check, update=True)
+
+    def close(self) -> None:
+        """Watch no more, for ever."""
+        self.timer.stop()
+        self.timer.close()
+
+    def _check(self) -> None:
+        requests = list(self.pending())
+        if not requests:
+            self.timer.stop()
+        for request in requests:
+            request.checks_left -= 1
+            if request.checks_left < 0:
+                self.on_late(request)
+        self.after_check()
