@@ -22,11 +22,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIndex, ExecutableDDLElement
 
 from swiper import create_app
-from swiper.auth.models import DatingSex, Discovery, Sex
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.db.upsert import bulk_insert
 from swiper.extensions import db
+from swiper.profiles.models import DatingSex, Discovery, Sex
 from swiper.robots.seeding import CITIES
 from swiper.social.models import (
     FIRST_LIKES,

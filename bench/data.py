@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from bench.crowd import read_city
 from config.settings import ROOT, with_driver
-from swiper.auth.models import User
+from swiper.profiles.models import User
 from swiper.robots.seeding import CITIES
 from swiper.social.models import Swipe
 

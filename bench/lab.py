@@ -31,8 +31,8 @@ from chaos.volley import Shot, volley
 from config.settings import ROOT, Environment, Settings
 from swiper import create_app
 from swiper.auth import sessions
-from swiper.auth.models import User
 from swiper.extensions import db
+from swiper.profiles.models import User
 from swiper.social.ranking import rebuild_ranking
 from swiper.vip.levels import grant, seed_levels
 from tests.front import render, start_nginx

@@ -17,12 +17,12 @@ from chaos.servers import RedisServer
 from chaos.volley import Answer, Shot, volley
 from config.settings import ROOT, Settings
 from swiper import create_app
-from swiper.auth.models import User
 from swiper.auth.sessions import key_of, new_session, new_sid
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.errors import UnavailableError
 from swiper.extensions import db
+from swiper.profiles.models import User
 from swiper.robots.seeding import seed_robots
 from swiper.vip.credit import add_months
 from swiper.vip.levels import seed_levels

@@ -5,8 +5,8 @@ from sqlalchemy import select
 
 from config.settings import ROOT
 from swiper import create_app
-from swiper.auth.models import User
 from swiper.extensions import db
+from swiper.profiles.models import User
 from swiper.robots.seeding import seed_robots
 from swiper.vip.levels import seed_levels
 

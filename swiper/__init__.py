@@ -25,6 +25,7 @@ from swiper.db import engines
 from swiper.http import hooks, openapi, responses
 from swiper.http.schemas import EnvelopeOut
 from swiper.ids import MAX_ID
+from swiper.profiles.routes import blueprint as profiles_blueprint
 from swiper.social.routes import blueprint as social_blueprint
 from swiper.tasks import celery
 from swiper.vip import payments
@@ -94,7 +95,14 @@ def _init_parts(app: APIFlask) -> None:
     extensions.limiter.init_app(app)
     for part in (sessions, responses, sms, storage, payments, hooks, openapi, cli, celery, metrics_buffer):
         part.init_app(app)
-    for blueprint in (auth_blueprint, social_blueprint, vip_blueprint, web_blueprint, desk_blueprint):
+    for blueprint in (
+        auth_blueprint,
+        profiles_blueprint,
+        social_blueprint,
+        vip_blueprint,
+        web_blueprint,
+        desk_blueprint,
+    ):
         app.register_blueprint(blueprint)
     hooks.guard_bodies(app)
 

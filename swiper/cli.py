@@ -9,10 +9,7 @@ from flask.cli import with_appcontext
 
 from swiper import commands
 from swiper.admin import changes
-from swiper.auth.accounts import find_by_phone
-from swiper.auth.models import Preferences, Sex, User
-from swiper.auth.operators import list_operators
-from swiper.auth.phones import parse_phone
+from swiper.auth.login import find_by_phone
 from swiper.bans.services import list_bans
 from swiper.characters import simplify
 from swiper.clock import now
@@ -20,7 +17,10 @@ from swiper.commands import Number, command
 from swiper.errors import NotFoundError, ParamError
 from swiper.extensions import db, redis
 from swiper.logs import mask
+from swiper.profiles.models import Preferences, Sex, User
+from swiper.profiles.operators import list_operators
 from swiper.robots.seeding import is_robot_phone, seed_robots
+from swiper.sms.phone_numbers import parse_phone
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from swiper.vip.levels import find_level, seed_levels
 from swiper.vip.models import FlashSale, Membership, Order, VipLevel

@@ -15,12 +15,17 @@ status_changed = _signals.signal(
     "status-changed", "Sent in the transaction that suspends, admits or deletes somebody: uid."
 )
 account_deleting = _signals.signal(
-    "account-deleting", "Sent in the transaction of a deletion; keep what the number is not to lose: uid, digest."
+    "account-deleting",
+    "Sent in the transaction of a deletion; free the number, keep what it is not to lose: uid, phone, digest.",
 )
 account_returning = _signals.signal(
     "account-returning", "Sent in the transaction that makes an account; give it what its number has kept: uid, digest."
 )
 account_deleted = _signals.signal("account-deleted", "An account is gone; remove what belongs to it: uid.")
+code_confirming = _signals.signal(
+    "code-confirming",
+    "The caller wants what needs a fresh code: code, act. The one receiver returns what act returns.",
+)
 account_exporting = _signals.signal(
     "account-exporting", "Sent while an export is built: uid. Receivers return a dict of pages of rows."
 )

@@ -15,15 +15,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import delete
 
-from swiper.auth.accounts import find_or_create
 from swiper.auth.codes import deliver_code, restore_code, unsent_codes
-from swiper.auth.models import DatingSex, Sex
-from swiper.auth.profile_changes import change_profile
-from swiper.auth.profiles import load_account
+from swiper.auth.login import find_or_create
 from swiper.auth.sessions import key_of, new_session, new_sid
 from swiper.cache.pending import Invalidation
 from swiper.cache.values import forget
 from swiper.extensions import db
+from swiper.profiles.models import DatingSex, Sex
+from swiper.profiles.profile_changes import change_profile
+from swiper.profiles.profiles import load_account
 from swiper.vip.levels import LEVELS_KEY, LEVELS_PAGE_KEY, grant, standing_of
 
 T = TypeVar("T")

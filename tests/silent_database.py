@@ -17,11 +17,11 @@ from sqlalchemy.exc import OperationalError
 
 from config.settings import Settings
 from swiper import create_app
-from swiper.auth.models import Tombstone
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.db.upsert import insert_if_absent
 from swiper.extensions import db
+from swiper.profiles.models import Tombstone
 from tests.proxy import FreezableProxy
 
 PORTS = {"postgresql": 5432, "mysql": 3306}

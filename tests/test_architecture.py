@@ -13,12 +13,13 @@ ORDER = [
     ["ids", "characters", "clock", "errors", "logs", "outages", "redis_client", "signals"],
     ["fastpath"],
     ["extensions"],
-    ["db"],
+    ["db", "encryption"],
     ["cache"],
     ["http"],
     ["tasks"],
     ["bans", "sms", "storage"],
     ["vip"],
+    ["profiles"],
     ["auth"],
     ["social"],
     ["web"],
@@ -78,7 +79,7 @@ def test_no_import_hides_in_a_function(path: Path) -> None:
             assert not any(isinstance(inner, ast.Import | ast.ImportFrom) for inner in ast.walk(node)), node.name
 
 
-@pytest.mark.parametrize("feature", ["bans", "vip", "auth", "social", "web", "admin"])
+@pytest.mark.parametrize("feature", ["bans", "vip", "profiles", "auth", "social", "web", "admin"])
 def test_a_feature_points_from_models_to_routes(feature: str) -> None:
     files = {name: PACKAGE / feature / f"{name}.py" for name in INSIDE}
     for rank, name in enumerate(INSIDE):

@@ -13,9 +13,9 @@ from sqlalchemy import inspect, select
 from bench.data import Filled, fill
 from chaos.consistency import half_written, ranking_drift
 from config.settings import Settings
-from swiper.auth.models import Discovery, User
 from swiper.clock import now
 from swiper.extensions import db
+from swiper.profiles.models import Discovery, User
 from swiper.social import ranking
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from tests.processes import environment_of

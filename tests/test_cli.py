@@ -11,8 +11,8 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import delete, func, select, update
 
 from config.settings import ROOT
-from swiper.auth.models import Status, User
 from swiper.extensions import db, redis
+from swiper.profiles.models import Status, User
 from swiper.vip.models import FlashSale, LevelPermission, VipLevel, VipPermission
 from tests.factories import Clock, People
 

@@ -20,9 +20,9 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from config.settings import ROOT, Settings
-from swiper.auth.models import FileRemoval, Upload
 from swiper.errors import UnavailableError
 from swiper.extensions import db
+from swiper.profiles.models import FileRemoval, Upload
 from swiper.storage.files import save_file
 from swiper.vip.levels import seed_levels
 from tests.factories import People, Person, sid_of

@@ -18,8 +18,8 @@ from bench.measurements.writes import LIKE
 from bench.report import Row
 from config.settings import Settings
 from swiper import create_app
-from swiper.auth.models import User
 from swiper.extensions import db
+from swiper.profiles.models import User
 from tests.processes import Program, answers_at, environment, free_port
 
 START_TARGET = 5.0

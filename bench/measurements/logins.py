@@ -10,9 +10,9 @@ from bench.measurements.reads import against
 from bench.report import Row
 from chaos.providers import Mode
 from swiper.auth import codes
-from swiper.auth.accounts import find_or_create
-from swiper.auth.phones import parse_phone
+from swiper.auth.login import find_or_create
 from swiper.extensions import db, redis
+from swiper.sms.phone_numbers import parse_phone
 
 VERIFY, LOGIN = "/api/user/verify", "/api/user/login"
 TARGET = 4.0

@@ -25,8 +25,9 @@ from chaos.site import Site
 from chaos.volley import Answer, Shot
 from deploy.processes import wait_until
 from swiper.auth.challenges import live_codes
-from swiper.auth.models import Phone, SmsOutbox, User
+from swiper.auth.models import Phone, SmsOutbox
 from swiper.auth.sessions import key_of
+from swiper.profiles.models import User
 
 PARALLEL = 200
 GUESSES = 5

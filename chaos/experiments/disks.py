@@ -17,8 +17,8 @@ from chaos.requests import upload_photo
 from chaos.site import Member, Site
 from chaos.traffic import Swiped
 from chaos.volley import Answer, Shot
-from swiper.auth.models import FileRemoval, Upload
 from swiper.extensions import db
+from swiper.profiles.models import FileRemoval, Upload
 from tests.processes import answers_at
 
 OK, UNAVAILABLE = 0, 1011

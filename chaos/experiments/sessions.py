@@ -13,8 +13,8 @@ from chaos.report import Finding
 from chaos.requests import upload_photo
 from chaos.site import Member, Site
 from chaos.volley import Answer, Shot, loaded, volley
-from swiper.auth.accounts import delete_account, set_status
-from swiper.auth.models import Status, User
+from swiper.profiles.accounts import delete_account, set_status
+from swiper.profiles.models import Status, User
 
 # Sessions of one user.
 EACH = 5

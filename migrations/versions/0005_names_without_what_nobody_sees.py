@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from alembic import op
 
-from swiper.auth.nicknames import fold_nickname
+from swiper.profiles.nicknames import fold_nickname
 
 revision = "0005"
 down_revision = "0004"

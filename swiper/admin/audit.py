@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import func, select
 
 from swiper.admin.models import OperatorAction
-from swiper.auth.models import User
 from swiper.db.transactions import is_in_transaction
 from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.logs import mask
+from swiper.profiles.models import User
 
 
 class Action(StrEnum):

@@ -5,15 +5,15 @@ from typing import Any
 
 from swiper.admin import second_factor
 from swiper.admin.audit import Action, record
-from swiper.auth import deleted_numbers, operators, profile_changes, suspensions
-from swiper.auth.accounts import find_by_phone
-from swiper.auth.models import Sex, Status, User
-from swiper.auth.phones import parse_phone
+from swiper.auth.login import find_by_phone
 from swiper.bans import services as bans
 from swiper.bans.models import IpBan
 from swiper.db.transactions import transactional
 from swiper.errors import NotFoundError, ParamError
 from swiper.extensions import db
+from swiper.profiles import deleted_numbers, operators, profile_changes, suspensions
+from swiper.profiles.models import Sex, Status, User
+from swiper.sms.phone_numbers import parse_phone
 from swiper.vip import level_changes, sales
 from swiper.vip.levels import find_level
 from swiper.vip.models import FlashSale

@@ -10,11 +10,11 @@ from sqlalchemy import case, func, select
 
 from swiper.admin.metrics_buffer import counts_key
 from swiper.admin.models import DailyFigure
-from swiper.auth.models import User
 from swiper.db.transactions import transactional
 from swiper.db.upsert import upsert
 from swiper.extensions import db, redis, this_app
 from swiper.ids import first_id_at
+from swiper.profiles.models import User
 from swiper.signals import matched, sms_failed, sms_sent, swiped
 from swiper.social.models import SwipeKind
 from swiper.vip.models import Order, OrderState

@@ -6,7 +6,7 @@ is reset, the desk is closed in every session.
 """
 
 from swiper.admin import second_factor
-from swiper.auth.phones import keyed_digest
+from swiper.encryption import keyed_digest
 from swiper.extensions import redis, this_app
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from swiper.auth.models import Nickname, Operator, Suspension, Upload, User
-from swiper.auth.nicknames import fold_nickname
-from swiper.auth.profiles import Account, load_account
 from swiper.auth.sessions import count_sessions
-from swiper.auth.suspensions import suspension_of
 from swiper.errors import NotFoundError
 from swiper.extensions import db
 from swiper.logs import mask
+from swiper.profiles.models import Nickname, Operator, Suspension, Upload, User
+from swiper.profiles.nicknames import fold_nickname
+from swiper.profiles.profiles import Account, load_account
+from swiper.profiles.suspensions import suspension_of
 from swiper.social.models import Friend, LikeIn, Swipe
 from swiper.vip.levels import Standing
 from swiper.vip.models import Order

@@ -8,12 +8,12 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
 from swiper.admin.opening import is_open
-from swiper.auth.models import Status
-from swiper.auth.operators import find_caller
 from swiper.auth.sessions import UnreachableSession
 from swiper.errors import BannedError, ConfirmError, CrossSiteError, NotFoundError, UnavailableError
 from swiper.http.bodies import FORM, MULTIPART, check_kind
 from swiper.http.security_log import SecurityEvent, record_event
+from swiper.profiles.models import Status
+from swiper.profiles.operators import find_caller
 
 FORM_FIELD = "form_token"
 FORM_SECONDS = 12 * 3600

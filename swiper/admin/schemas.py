@@ -8,9 +8,9 @@ from flask import current_app
 from marshmallow import EXCLUDE, ValidationError, fields, pre_load, validate, validates_schema
 
 from swiper.admin.audit import Action
-from swiper.auth.models import Sex
 from swiper.clock import now
 from swiper.http.schemas import Id, InputSchema, Text, WholeNumber, in_range
+from swiper.profiles.models import Sex
 from swiper.vip.models import OrderState
 from swiper.vip.money import parse_yuan
 from swiper.vip.sales import LONGEST_AHEAD

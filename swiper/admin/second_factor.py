@@ -7,15 +7,15 @@ import pyotp
 from sqlalchemy import delete, update
 
 from swiper.admin.models import RecoveryCode, SecondFactor
+from swiper.auth.challenges import parse_code
 from swiper.auth.code_budgets import count_below
-from swiper.auth.models import User
-from swiper.auth.phones import keyed_digest, parse_code
-from swiper.auth.vault import seal, unseal
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.db.upsert import changed_a_row, insert_if_absent, upsert
+from swiper.encryption import keyed_digest, seal, unseal
 from swiper.errors import CodeError, NotFoundError
 from swiper.extensions import db
+from swiper.profiles.models import User
 
 PURPOSE = "second factor"
 ISSUER = "Swiper"

@@ -1,1 +1,1 @@
-"""Phone login, accounts, profiles and uploads."""
+"""Phone login: codes, challenges, budgets, sessions and devices."""

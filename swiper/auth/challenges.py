@@ -5,17 +5,20 @@ alone, which has its own guesses too. A code that was used through one of these 
 """
 
 import json
+import re
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from swiper.auth.code_scripts import ISSUE, REDEEM, RESTORE, WITHDRAW
-from swiper.auth.phones import keyed_digest
+from swiper.characters import simplify
+from swiper.encryption import keyed_digest
 from swiper.extensions import redis, this_app
 from swiper.ids import new_id
 
 REFUSED, NEW, SENT_BEFORE = 0, 1, 2
+CODE = re.compile(r"[0-9]{6}")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,12 @@ class IssuedCode:
     expires_in: int
     resend_in: int
     delivery: Delivery
+
+
+def parse_code(text: str) -> str | None:
+    """The six digits of a code, however they are spelled; None for what can be no code."""
+    digits = re.sub(r"[ \-]", "", simplify(text))
+    return digits if CODE.fullmatch(digits) else None
 
 
 def keys_of(phone: str) -> list[str]:

@@ -32,15 +32,15 @@ from swiper.auth.code_budgets import Spending
 from swiper.auth.destinations import find_country
 from swiper.auth.known_devices import is_known_device
 from swiper.auth.models import Phone, SmsOutbox
-from swiper.auth.phones import parse_phone
-from swiper.auth.vault import seal, unseal
 from swiper.clock import now
 from swiper.db.transactions import again_on_conflict, quick_lane, transactional
 from swiper.db.upsert import insert_if_absent
+from swiper.encryption import seal, unseal
 from swiper.errors import ParamError
 from swiper.extensions import db, this_app
 from swiper.ids import new_id
 from swiper.signals import code_issued
+from swiper.sms.phone_numbers import parse_phone
 
 log = logging.getLogger(__name__)
 

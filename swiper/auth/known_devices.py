@@ -7,7 +7,7 @@ import hmac
 import re
 import time
 
-from swiper.auth.phones import keyed_digest
+from swiper.encryption import keyed_digest
 
 VALID_SECONDS = 180 * 86_400
 # A mark younger than this is kept at a login.

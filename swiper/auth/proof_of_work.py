@@ -12,7 +12,7 @@ from typing import Any
 
 import altcha
 
-from swiper.auth.phones import keyed_digest
+from swiper.encryption import keyed_digest
 from swiper.extensions import this_app
 
 LIFE_SECONDS = 300

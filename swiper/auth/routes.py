@@ -1,40 +1,25 @@
-"""The `auth` blueprint: login by code, the own profile, uploads, export and deletion."""
+"""The `auth` blueprint: login by code, logout, the list of sessions."""
 
 import functools
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
-import msgspec
-from flask import Response, after_this_request, current_app, g, jsonify, request, session, stream_with_context
+from flask import Response, after_this_request, current_app, g, request, session
 
-from swiper.auth import (
-    accounts,
-    codes,
-    exports,
-    profile_changes,
-    profiles,
-    schemas,
-    session_list,
-    sessions,
-    tasks,
-    uploads,
-)
+from swiper.auth import codes, schemas, session_list, sessions, tasks
 from swiper.auth.code_budgets import count_guess
 from swiper.auth.devices import describe_device
 from swiper.auth.known_devices import VALID_SECONDS, remember_device
-from swiper.auth.models import UploadKind
-from swiper.auth.phones import describe_number
-from swiper.errors import ApiError, BannedError, CodeError, FileMissingError, NotFoundError, RateLimitedError
-from swiper.extensions import limiter
+from swiper.auth.login import confirm, log_in
+from swiper.errors import ApiError, BannedError, CodeError, NotFoundError, RateLimitedError
 from swiper.http.blueprints import Blueprint
 from swiper.http.responses import ok
-from swiper.http.schemas import PageIn, load_json_or_form, page_of, page_schema
+from swiper.http.schemas import PageIn, page_of, page_schema
 from swiper.http.security_log import SecurityEvent, record_event, refusals_recorded
-from swiper.http.serialization import compile_schema
-from swiper.tasks.queue import enqueue, enqueue_soon
-from swiper.vip.levels import Standing
-from swiper.vip.quotas import today
+from swiper.profiles import profiles
+from swiper.signals import code_confirming
+from swiper.sms.phone_numbers import describe_number
+from swiper.tasks.queue import enqueue_soon
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/user", tag="User")
 
@@ -45,32 +30,9 @@ LOGIN_REFUSALS: dict[type[ApiError], SecurityEvent] = {
 }
 CODE_REFUSALS: dict[type[ApiError], SecurityEvent] = {RateLimitedError: SecurityEvent.CODE_REFUSED}
 LOGIN_WHITELIST = frozenset({"verify", "verify_by_get", "login"})
-# What suspended people may do: end sessions, and take along or delete what is theirs.
-SUSPENDED_WHITELIST = frozenset(
-    {"logout", "show_sessions", "end_session", "export", "export_by_post", "delete_account"}
-)
+# Suspended people may end their sessions.
+SUSPENDED_WHITELIST = frozenset({"logout", "show_sessions", "end_session"})
 CHALLENGE_COOKIE, DEVICE_COOKIE, COOKIE_PATH = "swiper_challenge", "swiper_device", "/api/user"
-
-
-_dump_own = compile_schema(schemas.OwnOut)
-
-
-# The same until account, standing or day is another.
-@functools.lru_cache(maxsize=2_000)
-def _own_answer(account: profiles.Account, current: Standing, _day: date) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(_dump_own(profiles.own_view(account, current))))
-
-
-_profile_in = schemas.ProfileIn()
-
-
-def _read_changes() -> dict[str, Any]:
-    """The fields of the body that change something."""
-    shown = _dump_own(profiles.own_view(g.account, g.standing))
-    stored = {"dating_location": g.account.dating_location}
-    sent = load_json_or_form(request, _profile_in)
-    changes: dict[str, Any] = _profile_in.load(profile_changes.leave_out_unchanged(sent, shown, stored))
-    return changes
 
 
 def _send_code(wanted: dict[str, str]) -> dict[str, Any]:
@@ -164,7 +126,7 @@ def login(given: dict[str, Any]) -> dict[str, Any]:
     with refusals_recorded(LOGIN_REFUSALS, lambda: describe_number(given["phonenum"])):
         count_guess(request.remote_addr or "")
         try:
-            return accounts.log_in(given["phonenum"], given["vcode"], open_session, _challenge(given))
+            return log_in(given["phonenum"], given["vcode"], open_session, _challenge(given))
         except BannedError as error:
             if session.is_bearer:  # type: ignore[attr-defined]
                 error.data["session"] = session.sid  # type: ignore[attr-defined]
@@ -207,107 +169,10 @@ def end_session(session_id: str) -> dict[str, Any]:
     return ok({})
 
 
-@blueprint.get("/profile")
-@blueprint.output(schemas.OwnOut)
-def show_profile() -> dict[str, Any]:
-    """The caller's own user, preferences and VIP state."""
-    return ok(_own_answer(g.account, g.standing, today()))
-
-
-@blueprint.post("/profile/modify")
-@blueprint.input(schemas.ProfileIn, location="json_or_form", arg_name="changes", read=_read_changes)
-@blueprint.output(schemas.OwnOut)
-def modify_profile(changes: dict[str, Any]) -> dict[str, Any]:
-    """Change any of the profile and preference fields."""
-    profile_changes.change_profile(g.uid, changes, g.standing)
-    return ok(profiles.own_view(profiles.own_account(g.uid)))
-
-
-def _store_upload(kind: UploadKind, files: dict[str, Any]) -> dict[str, Any]:
-    file = files.get(kind.value)
-    data = file.read() if file is not None else b""
-    # A browser sends a part without name and content where nobody has chosen a file.
-    if file is None or not (data or file.filename):
-        raise FileMissingError()
-    upload = uploads.add_upload(g.uid, kind, data)
-    if not upload.is_pushed:
-        enqueue(tasks.push_upload, g.uid, upload.id)
-    return ok(upload)
-
-
-def _per_user() -> str:
-    return f"u:{g.uid}"
-
-
-def _upload_limit() -> str:
-    return f"{current_app.config['UPLOADS_PER_USER_PER_HOUR']}/hour"
-
-
-@blueprint.post("/avatar/upload")
-@limiter.limit(_upload_limit, key_func=_per_user)
-@blueprint.input(schemas.AvatarIn, location="files", arg_name="files", unknown=None)
-@blueprint.output(schemas.UploadOut, status_code=201)
-def upload_avatar(files: dict[str, Any]) -> dict[str, Any]:
-    """Replace the caller's avatar."""
-    return _store_upload(UploadKind.AVATAR, files)
-
-
-@blueprint.post("/photos")
-@limiter.limit(_upload_limit, key_func=_per_user)
-@blueprint.input(schemas.PhotoIn, location="files", arg_name="files", unknown=None)
-@blueprint.output(schemas.UploadOut, status_code=201)
-def upload_photo(files: dict[str, Any]) -> dict[str, Any]:
-    """Add a photo to the caller's album of up to nine."""
-    return _store_upload(UploadKind.PHOTO, files)
-
-
-@blueprint.delete("/photos/<id:photo_id>")
-@blueprint.output({}, status_code=200)
-def delete_photo(photo_id: int) -> dict[str, Any]:
-    """Take a photo out of the caller's album."""
-    uploads.delete_photo(g.uid, photo_id)
-    return ok({})
-
-
-def _confirmed(code: str, act: Callable[[], Any]) -> Any:
-    """What `act` answers, after a fresh code of the caller's own number, which is asked for like the one to log in."""
-    code = code or request.headers.get("X-Confirm-Code", "")[:64]
+@code_confirming.connect
+def confirm_by_code(_sender: Any, *, code: str, act: Callable[[], Any]) -> Any:
+    """What `act` returns, after a fresh code of the caller's own number, which is asked for like the one to log in."""
     with refusals_recorded(LOGIN_REFUSALS, lambda: {"uid": g.uid}):
         if code:
             count_guess(request.remote_addr or "")
-        return accounts.confirm(g.account.phone, code, act, _challenge({}))
-
-
-def _export(code: str) -> Any:
-    pieces = _confirmed(code, lambda: exports.begin_export(g.uid))
-    if current_app.debug:
-        return jsonify(msgspec.json.decode(b"".join(pieces)))
-    return Response(stream_with_context(pieces), mimetype="application/json")
-
-
-@blueprint.get("/export")
-@blueprint.output(schemas.ExportOut)
-def export() -> Any:
-    """Everything the service holds on the caller; the header `X-Confirm-Code` carries a fresh code."""
-    return _export("")
-
-
-@blueprint.post("/export")
-@blueprint.input(schemas.ConfirmIn, location="json_or_form", arg_name="given")
-@blueprint.output(schemas.ExportOut)
-def export_by_post(given: dict[str, str]) -> Any:
-    """The same, with the code in the body."""
-    return _export(given["vcode"])
-
-
-@blueprint.delete("/account")
-@blueprint.input(schemas.ConfirmIn, location="json_or_form", arg_name="given")
-@blueprint.output({}, status_code=200)
-def delete_account(given: dict[str, str]) -> dict[str, Any]:
-    """Delete the caller's account and everything that belongs to it, at once and for good. Needs a fresh code."""
-    uid = g.uid
-    _confirmed(given["vcode"], lambda: accounts.delete_account(uid))
-    record_event(SecurityEvent.ACCOUNT_DELETED, uid=uid)
-    # All sessions end with the account; this takes the cookie back.
-    session.clear()
-    return ok({})
+        return confirm(g.account.phone, code, act, _challenge({}))

@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from swiper.auth.phones import keyed_digest
 from swiper.auth.sessions import key_of, listed_ids, unpack
+from swiper.encryption import keyed_digest
 from swiper.errors import NotFoundError
 from swiper.extensions import redis
+from swiper.profiles.exports import page_of_dicts
+from swiper.signals import account_exporting
 
 
 def list_sessions(uid: int, current_id: str = "") -> list[dict[str, Any]]:
@@ -45,3 +47,10 @@ def _handle_of(session_id: str) -> str:
 
 def _moment(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+@account_exporting.connect
+def export_sessions(_sender: Any, *, uid: int) -> dict[str, Any]:
+    """The part of an export that sessions are."""
+    sessions = list_sessions(uid)
+    return {"open_sessions": len(sessions), "sessions": page_of_dicts(sessions)}

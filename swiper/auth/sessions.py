@@ -20,11 +20,11 @@ from flask_session.redis.redis import RedisSessionInterface
 from redis.exceptions import RedisError
 
 from swiper.auth.devices import shorten_address
-from swiper.auth.profiles import account_key
 from swiper.cache import values
 from swiper.cache.invalidations import SESSIONS, remover
 from swiper.extensions import redis, this_app, this_g
 from swiper.outages import is_redis_away, is_redis_outage
+from swiper.profiles.profiles import account_key
 
 log = logging.getLogger(__name__)
 

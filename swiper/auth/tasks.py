@@ -1,21 +1,14 @@
-"""Celery tasks that send codes, and look after uploads, suspensions and what is cached."""
+"""Celery tasks that send codes, and delete those that have run out."""
 
 import logging
-from threading import BoundedSemaphore
 
 from celery import Task, shared_task
 
-from swiper.auth import codes, suspensions, uploads
-from swiper.cache import invalidations, pending
+from swiper.auth import codes
 from swiper.sms import SmsError
-from swiper.storage import StorageError
-from swiper.tasks.queue import enqueue_each, only_one, sweep
+from swiper.tasks.queue import enqueue_each, sweep
 
 log = logging.getLogger(__name__)
-
-# So many threads of a worker may wait for the object store at a time; the others are left for what cannot wait.
-PUSHES_AT_ONCE = 3
-_pushing = BoundedSemaphore(PUSHES_AT_ONCE)
 
 
 @shared_task(name="auth.send_code", bind=True, max_retries=5, ignore_result=True)
@@ -43,44 +36,3 @@ def sweep_codes() -> None:
 def purge_codes() -> None:
     """Delete the codes that have run out unsent."""
     codes.purge_outbox()
-
-
-@shared_task(name="auth.push_upload", bind=True, max_retries=5, ignore_result=True)
-def push_upload(self: Task, uid: int, upload_id: int) -> None:
-    """Push one picture to the object store; later, where too many threads wait for it already."""
-    try:
-        _push_in_turn(uid, upload_id)
-    except StorageError as error:
-        raise self.retry(exc=error, countdown=2 ** (self.request.retries + 1)) from error
-
-
-def _push_in_turn(uid: int, upload_id: int) -> None:
-    if not _pushing.acquire(blocking=False):
-        raise StorageError("too many pushes at a time")
-    try:
-        uploads.push_upload(uid, upload_id)
-    finally:
-        _pushing.release()
-
-
-@shared_task(name="auth.sweep_files")
-def sweep_files() -> None:
-    """Push what is still local, remove what nobody needs."""
-    sweep("push_files", uploads.unpushed_uploads, uploads.push_upload, StorageError)
-    sweep("remove_files", lambda: zip(uploads.pending_removals()), uploads.remove_file, StorageError)
-
-
-@shared_task(name="auth.finish_invalidations")
-def finish_invalidations() -> None:
-    """Drop from the cache, for good, what changes of a while ago have made out of date."""
-    with only_one("finish_invalidations") as turn:
-        items = turn.each(pending.settled()) if turn else ()
-        refused = sum(not invalidations.finish(*item) for item in items)
-    if refused:
-        log.warning("%d cached values are out of date and cannot be dropped yet", refused)
-
-
-@shared_task(name="auth.lift_suspensions")
-def lift_suspensions() -> None:
-    """Admit the people whose suspension is over."""
-    sweep("lift_suspensions", lambda: zip(suspensions.over_suspensions()), suspensions.lift_if_over)

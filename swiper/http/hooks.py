@@ -3,7 +3,7 @@
 1. `open_request`        on the app: request id, log context, limit of the body
 2. `refuse_banned`       on the app: IP bans, before anyone looks at a login
 3. `answer_preflight`    on the app: CORS preflight, and requests from foreign pages
-4. `require_login`       on each of the blueprints auth, social and vip, with the blueprint's own whitelist
+4. `require_login`       on each of the blueprints auth, profiles, social and vip, with the blueprint's own whitelist
 5. the view's permission, as a decorator beside the view
 
 After the view the order is reversed: CORS headers, then the request id. Strict headers are added outside of all.
@@ -19,10 +19,7 @@ from apiflask import APIBlueprint
 from flask import Flask, Request, Response, current_app, request
 
 from config.settings import normal_origin
-from swiper.auth import profiles
 from swiper.auth import routes as auth_routes
-from swiper.auth.accounts import suspension_error
-from swiper.auth.models import Status
 from swiper.auth.sessions import UnreachableSession, bearer_token
 from swiper.bans.services import is_banned
 from swiper.errors import BannedError, CrossSiteError, LoginError, UnavailableError
@@ -32,6 +29,10 @@ from swiper.http.headers import SECURITY_HEADERS, StrictHeaders, UnquotedForward
 from swiper.http.schemas import refuse_fields
 from swiper.http.security_log import SecurityEvent, record_event
 from swiper.logs import address_var, request_id_var
+from swiper.profiles import profiles
+from swiper.profiles import routes as profiles_routes
+from swiper.profiles.accounts import suspension_error
+from swiper.profiles.models import Status
 from swiper.social import routes as social_routes
 from swiper.vip import routes as vip_routes
 
@@ -182,14 +183,15 @@ BEFORE_REQUEST = (open_request, refuse_banned, answer_preflight)
 AFTER_REQUEST = (add_request_id, add_cors_headers)
 LOGIN_POLICIES: tuple[tuple[APIBlueprint, frozenset[str]], ...] = (
     (auth_routes.blueprint, auth_routes.LOGIN_WHITELIST),
+    (profiles_routes.blueprint, profiles_routes.LOGIN_WHITELIST),
     (social_routes.blueprint, social_routes.LOGIN_WHITELIST),
     (vip_routes.blueprint, vip_routes.LOGIN_WHITELIST),
 )
+SUSPENDED_WHITELISTS = {part.blueprint.name: part.SUSPENDED_WHITELIST for part in (auth_routes, profiles_routes)}
 
 # A blueprint takes its hooks once, before it is registered on the first application.
 for _blueprint, _whitelist in LOGIN_POLICIES:
-    _for_suspended = auth_routes.SUSPENDED_WHITELIST if _blueprint is auth_routes.blueprint else frozenset()
-    _blueprint.before_request(require_login(_whitelist, _for_suspended))
+    _blueprint.before_request(require_login(_whitelist, SUSPENDED_WHITELISTS.get(_blueprint.name, frozenset())))
 
 
 def guard_bodies(app: Flask) -> None:

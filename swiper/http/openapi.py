@@ -70,17 +70,17 @@ CONFIRM_CODE = {
     "schema": {"type": "string"},
 }
 # Operations that ask for one, also from somebody who is logged in.
-CONFIRMED = ("auth.export", "auth.export_by_post", "auth.delete_account")
+CONFIRMED = ("profiles.export", "profiles.export_by_post", "profiles.delete_account")
 # Refusals that only some operations know, beside those that follow from their parameters.
 OWN_STATUSES = {
     "auth.verify": (429,),
     "auth.verify_by_get": (429,),
     "auth.login": (429,),
-    "auth.export": (400, 429),
-    "auth.export_by_post": (429,),
-    "auth.delete_account": (429,),
-    "auth.upload_avatar": (413, 429),
-    "auth.upload_photo": (413, 429),
+    "profiles.export": (400, 429),
+    "profiles.export_by_post": (429,),
+    "profiles.delete_account": (429,),
+    "profiles.upload_avatar": (413, 429),
+    "profiles.upload_photo": (413, 429),
     "social.like": (404, 409, 429),
     "social.superlike": (404, 409, 429),
     "social.dislike": (404, 409),
@@ -98,7 +98,7 @@ FLAG_IN_A_FORM = {"enum": sorted({str(word) for word in Flag.truthy | Flag.falsy
 PICTURES = {"contentType": "image/jpeg, image/png, image/webp"}
 # What an answer is good for next: the operation, and from where in the answer it takes a parameter or a field.
 LINKS = {
-    "auth.upload_photo": {"delete_photo": {"photo_id": "/data/id"}},
+    "profiles.upload_photo": {"delete_photo": {"photo_id": "/data/id"}},
     "auth.show_sessions": {"end_session": {"session_id": "/data/items/0/id"}},
     "social.show_deck": {
         "show_card": {"user_id": "/data/users/0/id"},
@@ -136,6 +136,8 @@ def init_app(app: APIFlask) -> None:
 
     @app.spec_processor
     def complete(spec: Any) -> Any:
+        # Two blueprints may share a tag.
+        spec["tags"] = list({tag["name"]: tag for tag in spec["tags"]}.values())
         schemas = spec["components"]["schemas"]
         for unused in ("ValidationError", "HTTPError"):
             schemas.pop(unused, None)

@@ -10,15 +10,16 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from swiper.auth.cards import card_text, shuffle_of
-from swiper.auth.models import DatingSex, Discovery, Nickname, Phone, Preferences, Sex, User
-from swiper.auth.nicknames import fold_nickname
-from swiper.auth.profiles import Face
+from swiper.auth.models import Phone
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.db.upsert import bulk_insert
 from swiper.extensions import db
 from swiper.ids import new_id
+from swiper.profiles.cards import card_text, shuffle_of
+from swiper.profiles.models import DatingSex, Discovery, Nickname, Preferences, Sex, User
+from swiper.profiles.nicknames import fold_nickname
+from swiper.profiles.profiles import Face
 from swiper.vip.models import Membership
 
 log = logging.getLogger(__name__)

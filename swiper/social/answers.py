@@ -9,9 +9,9 @@ import logging
 
 from sqlalchemy import select
 
-from swiper.auth.models import User
 from swiper.errors import ApiError
 from swiper.extensions import db, this_app
+from swiper.profiles.models import User
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import swipe
 from swiper.vip.levels import standing_of

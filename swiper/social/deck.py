@@ -23,12 +23,12 @@ import msgspec
 from redis.exceptions import RedisError
 from sqlalchemy import select
 
-from swiper.auth.cards import KeptCard, complete
-from swiper.auth.models import DatingSex, Discovery
-from swiper.auth.profiles import Account
 from swiper.cache.invalidations import invalidate, remover
 from swiper.extensions import db, redis
 from swiper.outages import is_redis_outage
+from swiper.profiles.cards import KeptCard, complete
+from swiper.profiles.models import DatingSex, Discovery
+from swiper.profiles.profiles import Account
 from swiper.signals import rewound, status_changed
 from swiper.social.walks import MAX_CHUNK, Place, fitting_cards, look_again, still_fitting, unseen, unseen_rest
 from swiper.social.wishes import Wish, make_wish, wish_of

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from swiper.auth.deleted_numbers import oldest_kept
-from swiper.auth.models import User
 from swiper.clock import now
 from swiper.db.transactions import after_commit, transactional
 from swiper.db.upsert import insert_if_absent
 from swiper.extensions import db, this_app
+from swiper.profiles.deleted_numbers import oldest_kept
+from swiper.profiles.models import User
 from swiper.signals import account_deleting, account_returning
 from swiper.social.models import ENDED, MATCHED, EndedMatch, Pair, Swipe, SwipeKind
 from swiper.social.ranking import POINTS, add_all
@@ -23,7 +23,7 @@ PURGE_BATCH = 50
 Ended = tuple[int, datetime]
 
 
-def keep_ended_matches(_sender: Any, *, uid: int, digest: str) -> None:
+def keep_ended_matches(_sender: Any, *, uid: int, digest: str, **_: Any) -> None:
     """Write down whom a deleted user had an ended match with, in the transaction of the deletion."""
     db.session.execute(delete(EndedMatch).where(EndedMatch.digest == digest))
     deleted_at = now()

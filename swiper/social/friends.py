@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, union_all
 
-from swiper.auth.exports import rows_of
-from swiper.auth.models import Discovery, Status, User
-from swiper.auth.profiles import Account, cards_of
 from swiper.db.transactions import after_commit, transactional
 from swiper.errors import NotFoundError
 from swiper.extensions import db
 from swiper.http.schemas import page_of
+from swiper.profiles.exports import rows_of
+from swiper.profiles.models import Discovery, Status, User
+from swiper.profiles.profiles import Account, cards_of
 from swiper.signals import account_deleted, account_exporting
 from swiper.social.ended_matches import forget_ended_matches
 from swiper.social.models import ENDED, MATCHED, Friend, LikeIn, Pair, Swipe

@@ -21,12 +21,12 @@ from gevent.monkey import is_module_patched
 from redis.exceptions import RedisError
 from sqlalchemy import case, func, select
 
-from swiper.auth.models import User
-from swiper.auth.profiles import cards_of
 from swiper.cache.invalidations import invalidate_shared
 from swiper.db.replicas import replica_reads
 from swiper.extensions import db, redis, this_app
 from swiper.outages import is_redis_outage
+from swiper.profiles.models import User
+from swiper.profiles.profiles import cards_of
 from swiper.signals import status_changed
 from swiper.social.models import Pair, Swipe, SwipeKind
 

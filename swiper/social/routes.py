@@ -5,13 +5,13 @@ from typing import Any
 from flask import g
 
 from swiper.auth import sessions
-from swiper.auth.profiles import cards_of
 from swiper.errors import NotFoundError
 from swiper.extensions import this_app, this_g
 from swiper.http.blueprints import Blueprint
 from swiper.http.page_cache import cached_page
 from swiper.http.responses import ok
 from swiper.http.schemas import PageIn, page_schema
+from swiper.profiles.profiles import cards_of
 from swiper.social import answers, deck, friends, ranking, schemas, swipes, tasks
 from swiper.social.models import SwipeKind
 from swiper.tasks.queue import enqueue

@@ -3,8 +3,8 @@
 from apiflask import Schema
 from marshmallow import fields, validate
 
-from swiper.auth.schemas import CardOut
 from swiper.http.schemas import Id, InputSchema, WholeNumber, in_range
+from swiper.profiles.schemas import CardOut
 from swiper.social.deck import LAST_GROUP
 from swiper.social.models import SwipeKind
 

@@ -9,13 +9,13 @@ from flask import current_app
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 
-from swiper.auth.models import Status, User
 from swiper.clock import now
 from swiper.db.transactions import after_commit, again_on_conflict, quick_lane, transactional
 from swiper.db.upsert import insert_if_absent
 from swiper.errors import AlreadySwipedError, NotFoundError, NothingToRewindError, ParamError
 from swiper.extensions import db
 from swiper.fastpath.postgres_statements import BEGIN, COMMIT, StatementRunner
+from swiper.profiles.models import Status, User
 from swiper.signals import matched, rewound, swiped
 from swiper.social import quick
 from swiper.social.models import LikeIn, Swipe, SwipeKind

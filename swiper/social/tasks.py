@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from celery import shared_task
 
-from swiper.auth import deleted_numbers
-from swiper.auth.accounts import drop_tombstone, old_tombstones, remove_owned
 from swiper.clock import now
+from swiper.profiles import deleted_numbers
+from swiper.profiles.accounts import drop_tombstone, old_tombstones, remove_owned
 from swiper.social import answers, ended_matches, friends, ranking
 from swiper.tasks.queue import only_one, sweep
 

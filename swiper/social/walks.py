@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import Select, and_, or_, select
 
-from swiper.auth.cards import KeptCard
-from swiper.auth.models import DatingSex, Discovery, Sex
-from swiper.auth.profiles import age_on
 from swiper.clock import now
 from swiper.db.transactions import quick_lane
 from swiper.extensions import db
+from swiper.profiles.cards import KeptCard
+from swiper.profiles.models import DatingSex, Discovery, Sex
+from swiper.profiles.profiles import age_on
 from swiper.social import quick
 from swiper.social.models import LikeIn, Swipe
 from swiper.social.wishes import FULL_CIRCLE, Wish

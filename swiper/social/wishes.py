@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import aliased
 
-from swiper.auth.models import DatingSex, Discovery, Sex
-from swiper.auth.profiles import Account, latest_birthday
 from swiper.errors import ProfileError
 from swiper.fastpath.postgres_statements import Texts, texts_of
 from swiper.ids import moment_of
+from swiper.profiles.models import DatingSex, Discovery, Sex
+from swiper.profiles.profiles import Account, latest_birthday
 from swiper.social.models import LikeIn
 from swiper.vip.levels import Standing
 from swiper.vip.quotas import today

@@ -6,7 +6,7 @@ import pyotp
 
 from swiper.admin import second_factor
 from swiper.admin.models import SecondFactor
-from swiper.auth.vault import unseal
+from swiper.encryption import unseal
 from swiper.extensions import db
 
 STEP_SECONDS = 30

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from swiper.admin.opening import open_desk
-from swiper.auth.operators import grant_role
 from swiper.extensions import db
+from swiper.profiles.operators import grant_role
 from tests.factories import People, Person, sid_of
 
 TOKEN = re.compile('name="form_token" value="([^"]+)"')

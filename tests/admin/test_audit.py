@@ -12,10 +12,10 @@ from sqlalchemy.exc import OperationalError
 from swiper.admin import audit, changes, second_factor
 from swiper.admin.audit import Action, list_actions, record
 from swiper.admin.models import OperatorAction
-from swiper.auth.models import Sex
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.extensions import db
+from swiper.profiles.models import Sex
 from tests.admin.authenticators import code_of, set_up
 from tests.admin.conftest import Desk
 from tests.factories import People, at_once

@@ -9,9 +9,9 @@ from flask.testing import FlaskCliRunner
 
 from swiper.admin import changes
 from swiper.admin.audit import list_actions
-from swiper.auth.models import Operator, Suspension
 from swiper.clock import now
 from swiper.extensions import db
+from swiper.profiles.models import Operator, Suspension
 from tests.factories import People
 
 

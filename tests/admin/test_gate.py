@@ -11,13 +11,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from swiper.admin import permissions
 from swiper.admin.opening import open_desk
-from swiper.auth.accounts import delete_account, set_status
-from swiper.auth.models import Status
-from swiper.auth.operators import grant_role, revoke_role
 from swiper.auth.sessions import end_all_sessions
 from swiper.bans.services import ban_network
 from swiper.errors import ParamError
 from swiper.extensions import db
+from swiper.profiles.accounts import delete_account, set_status
+from swiper.profiles.models import Status
+from swiper.profiles.operators import grant_role, revoke_role
 from tests.admin.conftest import Desk
 from tests.factories import People, client_holding, sid_of
 

@@ -223,7 +223,7 @@ def test_errors_are_timed_as_well(gathered: Gathering, people: People, monkeypat
     def broken(*_: Any) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("swiper.auth.profiles.own_view", broken)
+    monkeypatch.setattr("swiper.profiles.profiles.own_view", broken)
     gathered.timings.clear()
     assert person.get("/api/user/profile").status_code == 500
     assert gathered.timings[("GET", "/api/user/profile")][0] == 1

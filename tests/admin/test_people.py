@@ -12,11 +12,11 @@ from flask.testing import FlaskClient
 from swiper.admin import changes
 from swiper.admin.models import OperatorAction
 from swiper.admin.people import people_called
-from swiper.auth.models import Nickname, Status, Suspension, User
-from swiper.auth.suspensions import lift_if_over, over_suspensions, resume
-from swiper.auth.tasks import lift_suspensions
 from swiper.clock import now
 from swiper.extensions import db
+from swiper.profiles.models import Nickname, Status, Suspension, User
+from swiper.profiles.suspensions import lift_if_over, over_suspensions, resume
+from swiper.profiles.tasks import lift_suspensions
 from swiper.robots.seeding import seed_robots
 from tests.admin.conftest import Desk
 from tests.factories import Clock, People, Person

@@ -11,9 +11,9 @@ from sqlalchemy import select
 from swiper.admin import changes, opening, second_factor
 from swiper.admin.models import OperatorAction, RecoveryCode, SecondFactor
 from swiper.admin.views import unlock
-from swiper.auth.operators import grant_role
 from swiper.errors import CodeError
 from swiper.extensions import db, redis
+from swiper.profiles.operators import grant_role
 from tests.admin.authenticators import code_of, set_up
 from tests.admin.conftest import TOKEN, Desk
 from tests.factories import People, at_once, sid_of

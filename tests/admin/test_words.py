@@ -27,8 +27,8 @@ from swiper.admin.schemas import (
     SetupIn,
     SuspensionIn,
 )
-from swiper.auth.models import Sex, Status
 from swiper.http.messages import ZH as API_ZH
+from swiper.profiles.models import Sex, Status
 from swiper.vip.levels import DESCRIPTIONS
 from swiper.vip.models import OrderState
 from tests.admin.conftest import Desk

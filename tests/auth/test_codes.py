@@ -16,12 +16,13 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from config.settings import Settings
-from swiper.auth import accounts, codes
+from swiper.auth import codes, login
 from swiper.auth.challenges import live_codes
 from swiper.auth.codes import claim_seconds, deliver_code, issue_code, purge_outbox, unsent_codes
-from swiper.auth.models import SmsOutbox, User
+from swiper.auth.models import SmsOutbox
 from swiper.clock import now
 from swiper.extensions import db, redis
+from swiper.profiles.models import User
 from swiper.signals import code_issued
 from swiper.sms import SmsError, SmsProvider
 from swiper.sms.console import ConsoleProvider
@@ -164,7 +165,7 @@ def test_two_first_logins_of_one_number_make_one_account(app: Flask) -> None:
     def find() -> None:
         with app.app_context():
             start.wait()
-            found.append(accounts.find_or_create(STORED).id)
+            found.append(login.find_or_create(STORED).id)
             db.session.remove()
 
     threads = [threading.Thread(target=find) for _ in range(8)]
@@ -355,7 +356,7 @@ def test_a_counter_that_ran_out_is_not_revived_without_an_end(app: Flask, client
 def test_a_login_that_the_database_fails_gives_the_code_back(app: Flask, client: FlaskClient, people: People) -> None:
     ask(client)
     code = people.sent_code()
-    with failing(accounts, "find_or_create"):
+    with failing(login, "find_or_create"):
         assert enter(client, code).json["code"] == 1011
     [key] = keys(app, "{p:*}:codes")
     with app.app_context():

@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
-from swiper.auth import accounts, exports
 from swiper.auth.challenges import is_open, live_codes
 from swiper.auth.codes import restore_code
+from swiper.profiles import accounts, exports
 from tests.factories import People, Person, at_once, client_holding, sid_of
 
 pytestmark = pytest.mark.usefixtures("app")

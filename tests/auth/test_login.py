@@ -9,11 +9,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from swiper.auth import accounts
-from swiper.auth.models import Phone, SmsOutbox, User
-from swiper.auth.phones import parse_phone
+from swiper.auth import login
+from swiper.auth.models import Phone, SmsOutbox
 from swiper.errors import ParamError, UnavailableError
 from swiper.extensions import db, redis
+from swiper.profiles.accounts import delete_account
+from swiper.profiles.models import User
+from swiper.sms.phone_numbers import parse_phone
 from tests.factories import People
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -339,7 +341,7 @@ def test_a_login_that_could_not_be_completed_brings_no_session_and_spares_the_co
         raise UnavailableError()
 
     with monkeypatch.context() as patch:
-        patch.setattr(accounts, "find_or_create", fail)
+        patch.setattr(login, "find_or_create", fail)
         answer = ask_and_log_in(people, client)
         assert answer.json["code"] == 1011
         assert "Set-Cookie" not in answer.headers
@@ -352,17 +354,17 @@ def test_an_account_that_is_deleted_during_its_login_leaves_no_session(
 ) -> None:
     former = people.log_in("13800138000")
     wait_is_over(app)
-    find = accounts._find_or_create
+    find = login._find_or_create
 
     def find_and_lose(phone: str) -> int:
         uid = find(phone)
-        accounts.delete_account(uid)
+        delete_account(uid)
         return uid
 
     with monkeypatch.context() as patch:
         # PostgreSQL's short way finds and reads in one statement.
-        patch.setattr(accounts, "quick_lane", lambda: None)
-        patch.setattr(accounts, "_find_or_create", find_and_lose)
+        patch.setattr(login, "quick_lane", lambda: None)
+        patch.setattr(login, "_find_or_create", find_and_lose)
         answer = ask_and_log_in(people, client)
     assert answer.json["code"] == 1001
     assert "Set-Cookie" not in answer.headers

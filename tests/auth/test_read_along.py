@@ -11,13 +11,13 @@ import pytest
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from swiper.auth.accounts import set_status
-from swiper.auth.models import Status
-from swiper.auth.profile_changes import change_profile
-from swiper.auth.profiles import account_key
 from swiper.auth.sessions import key_of, new_sid
 from swiper.cache.values import shared_key
 from swiper.extensions import db, redis
+from swiper.profiles.accounts import set_status
+from swiper.profiles.models import Status
+from swiper.profiles.profile_changes import change_profile
+from swiper.profiles.profiles import account_key
 from swiper.social.deck import pass_key
 from swiper.vip.levels import grant, standing_of
 from tests.factories import People, Person, sid_of

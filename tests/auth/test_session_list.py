@@ -11,9 +11,9 @@ from redis.exceptions import ReadOnlyError
 
 from swiper.auth import sessions
 from swiper.auth.devices import describe_device, shorten_address
-from swiper.auth.profiles import load_account
 from swiper.auth.sessions import SEEN_SECONDS, count_sessions, key_of, new_sid
 from swiper.extensions import redis
+from swiper.profiles.profiles import load_account
 from tests.factories import People, Person, at_once, client_holding, sid_of
 
 pytestmark = pytest.mark.usefixtures("app")

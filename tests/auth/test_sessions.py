@@ -8,10 +8,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from config.settings import Environment
-from swiper.auth.accounts import set_status
-from swiper.auth.models import Status
 from swiper.auth.sessions import count_sessions, key_of
 from swiper.extensions import redis
+from swiper.profiles.accounts import set_status
+from swiper.profiles.models import Status
 from tests.factories import SESSION_COOKIE as COOKIE
 from tests.factories import People, Person, client_holding, sid_of
 

@@ -9,21 +9,24 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from swiper.auth import accounts, profiles
-from swiper.auth.accounts import find_or_create, set_status
-from swiper.auth.exports import rows_of
-from swiper.auth.models import DatingSex, Nickname, Phone, Preferences, Status, Upload, UploadKind, User
-from swiper.auth.nicknames import first_nickname
-from swiper.auth.profiles import cards_of, load_account
+from swiper.auth import login
+from swiper.auth.login import find_or_create
+from swiper.auth.models import Phone
 from swiper.db.transactions import transactional
 from swiper.extensions import db
+from swiper.profiles import profiles
+from swiper.profiles.accounts import set_status
+from swiper.profiles.exports import rows_of
+from swiper.profiles.models import DatingSex, Nickname, Preferences, Status, Upload, UploadKind, User
+from swiper.profiles.nicknames import first_nickname
+from swiper.profiles.profiles import cards_of, load_account
 from tests.factories import People, Person
 
 
 @contextmanager
 def long_way() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in (accounts, profiles):
+        for module in (login, profiles):
             patch.setattr(module, "quick_lane", lambda: None)
         yield
 

@@ -15,11 +15,11 @@ from flask import Flask
 from sqlalchemy import event, update
 
 from config.settings import Settings
-from swiper.auth.profile_changes import change_profile
-from swiper.auth.profiles import account_key, find_account
 from swiper.bans.services import ban_network, is_banned
 from swiper.cache.values import forget, recall
 from swiper.extensions import cache, db
+from swiper.profiles.profile_changes import change_profile
+from swiper.profiles.profiles import account_key, find_account
 from swiper.vip.levels import LEVELS_PAGE_KEY, standing_of
 from swiper.vip.models import VipLevel
 from tests.factories import People, forget_levels
@@ -32,7 +32,7 @@ KEEPING = ["simple", *SHARED]
 CHANGE_NICKNAME = """
 import sys
 from swiper import create_app
-from swiper.auth.profile_changes import change_profile
+from swiper.profiles.profile_changes import change_profile
 from swiper.vip.levels import standing_of
 with create_app().app_context():
     uid = int(sys.argv[1])

@@ -12,15 +12,15 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from swiper.admin import changes
-from swiper.auth.accounts import delete_account
-from swiper.auth.models import Tombstone, User
-from swiper.auth.profiles import account_key
 from swiper.auth.sessions import count_sessions
 from swiper.cache import pending
 from swiper.cache.pending import Invalidation
 from swiper.clock import now
 from swiper.errors import BannedError, LoginError
 from swiper.extensions import cache, db, redis
+from swiper.profiles.accounts import delete_account
+from swiper.profiles.models import Tombstone, User
+from swiper.profiles.profiles import account_key
 from swiper.vip.levels import seed_levels
 from tests.cache.test_cache import Queries
 from tests.factories import People, Person, client_holding, sid_of
@@ -67,7 +67,7 @@ def finish_all(app: Flask) -> list[str]:
         db.session.execute(update(Invalidation).values(created_at=Invalidation.created_at, name=Invalidation.name))
         db.session.execute(update(Invalidation).values(created_at=now() - timedelta(seconds=60)))
         db.session.commit()
-        app.extensions["celery"].tasks["auth.finish_invalidations"].run()
+        app.extensions["celery"].tasks["profiles.finish_invalidations"].run()
         left = list(db.session.scalars(select(Invalidation.name)))
         db.session.remove()
     return left

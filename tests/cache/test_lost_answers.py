@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError
 
-from swiper.auth import accounts, codes, sessions
+from swiper.auth import codes, login, sessions
 from swiper.auth.code_budgets import count_guess
 from swiper.auth.codes import redeem_code
 from swiper.extensions import redis
@@ -198,7 +198,7 @@ def test_an_answer_does_not_say_that_nothing_changed_where_the_code_may_be_spent
 
     with monkeypatch.context() as patch:
         patch.setattr(sessions, "start_session", lose)
-        patch.setattr(accounts, "restore_code", lose)
+        patch.setattr(login, "restore_code", lose)
         answer = log_in(client, code)
     assert (answer.status_code, answer.json["code"]) == (503, 1011)
     assert "Set-Cookie" not in answer.headers
@@ -206,7 +206,7 @@ def test_an_answer_does_not_say_that_nothing_changed_where_the_code_may_be_spent
     assert "ask for a new one" in answer.json["message"]
     in_doubt = pytest.MonkeyPatch()
     with in_doubt.context() as patch:
-        patch.setattr(accounts, "redeem_code", lose)
+        patch.setattr(login, "redeem_code", lose)
         assert "ask for a new one" in log_in(client, code).json["message"]
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from swiper.auth.profiles import account_key
 from swiper.cache.values import forget, recall, recall_for_all
 from swiper.extensions import cache
+from swiper.profiles.profiles import account_key
 from tests.factories import People
 
 

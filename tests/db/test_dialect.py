@@ -10,13 +10,14 @@ from flask import Flask
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError, StatementError
 
-from swiper.auth.models import Nickname, Phone, Preferences, Sex, Status, Tombstone, User
+from swiper.auth.models import Phone
 from swiper.bans.models import IpBan
 from swiper.clock import now
 from swiper.db.transactions import ATTEMPTS, QUICK_ATTEMPTS, after_commit, transactional
 from swiper.db.upsert import bulk_insert, insert_if_absent, upsert
 from swiper.extensions import db
 from swiper.http.responses import is_outage
+from swiper.profiles.models import Nickname, Preferences, Sex, Status, Tombstone, User
 from tests.factories import at_once
 
 pytestmark = pytest.mark.usefixtures("context")

@@ -24,9 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from config.settings import Settings
 from deploy.processes import wait_until
-from swiper.auth import accounts
-from swiper.auth.accounts import delete_account
-from swiper.auth.profiles import age_on
+from swiper.auth import login
 from swiper.db import stock_postgres
 from swiper.db.stock_postgres import StockPostgres
 from swiper.db.upsert import bulk_insert
@@ -34,6 +32,8 @@ from swiper.errors import AlreadySwipedError, LoginError, NotFoundError, RateLim
 from swiper.extensions import db
 from swiper.fastpath.postgres_statements import BEGIN, COMMIT, Statement, Step, texts_of
 from swiper.http.responses import is_outage
+from swiper.profiles.accounts import delete_account
+from swiper.profiles.profiles import age_on
 from swiper.social import quick
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import Outcome, swipe
@@ -394,9 +394,9 @@ def test_the_end_of_the_engines_pool_closes_those_that_nobody_uses(app: Flask, m
 @pytest.mark.usefixtures("context")
 def test_a_login_whose_account_is_gone_again_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for way in ("assemble", "load_account"):
-        monkeypatch.setattr(accounts, way, lambda *_: None)
+        monkeypatch.setattr(login, way, lambda *_: None)
     with pytest.raises(LoginError):
-        accounts.find_or_create("+8613800138000")
+        login.find_or_create("+8613800138000")
 
 
 # --- swipes ---

@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from swiper.auth.models import User
 from swiper.db.replicas import replica_reads
 from swiper.db.transactions import transactional
 from swiper.extensions import db
+from swiper.profiles.models import User
 from tests.factories import People
 
 

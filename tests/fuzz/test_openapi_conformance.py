@@ -27,11 +27,11 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from schemathesis.transport.wsgi import WSGITransport
 from werkzeug.exceptions import HTTPException
 
-from swiper.auth.profiles import load_account
 from swiper.auth.sessions import key_of
 from swiper.clock import now
 from swiper.extensions import db, redis
 from swiper.ids import MAX_ID
+from swiper.profiles.profiles import load_account
 from swiper.vip.sales import add_sale
 from tests.factories import People
 

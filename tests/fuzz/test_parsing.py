@@ -19,13 +19,13 @@ from hypothesis import HealthCheck, example, given, seed, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from swiper.auth.phones import parse_phone
 from swiper.bans.models import IpBan
 from swiper.bans.services import client_network, parse_address, parse_network
 from swiper.errors import ParamError
 from swiper.extensions import db
 from swiper.http.hooks import REQUEST_ID
 from swiper.ids import MAX_ID
+from swiper.sms.phone_numbers import parse_phone
 from swiper.social.deck import LAST_GROUP
 from swiper.vip.models import Order
 from tests.factories import People, Person

@@ -79,7 +79,7 @@ def record(make_app: Callable[..., Flask]) -> tuple[Flask, list[str]]:
     for registry in (app.before_request_funcs, app.after_request_funcs):
         for scope in registry:
             registry[scope] = [noting(hook) for hook in registry[scope]]
-    for endpoint in ("social.superlike", "auth.show_profile"):
+    for endpoint in ("social.superlike", "profiles.show_profile"):
         app.view_functions[endpoint] = noting(app.view_functions[endpoint])
     return app, calls
 

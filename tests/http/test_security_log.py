@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from config.logging import logging_config
 from config.settings import ROOT
 from swiper.admin.opening import open_desk
-from swiper.auth import operators
 from swiper.http.security_log import LOGGER, SecurityEvent
+from swiper.profiles import operators
 from tests.factories import People, sid_of
 
 PHONE = "13800138000"

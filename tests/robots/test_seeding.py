@@ -9,9 +9,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from swiper.auth.cards import publish
-from swiper.auth.models import Discovery, Nickname, Phone, Preferences, Sex, SmsOutbox, User
+from swiper.auth.models import Phone, SmsOutbox
 from swiper.extensions import db
+from swiper.profiles.cards import publish
+from swiper.profiles.models import Discovery, Nickname, Preferences, Sex, User
 from swiper.robots import seeding
 from swiper.robots.seeding import FEMALE_NAMES, MALE_NAMES, SURNAMES, seed_robots
 from swiper.vip.levels import expire_memberships, standing_of

@@ -17,14 +17,14 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from swiper.admin.opening import open_desk
-from swiper.auth.accounts import set_status
-from swiper.auth.models import Operator, Preferences, Status, Upload, User
-from swiper.auth.operators import grant_role
 from swiper.bans.services import ban_network
 from swiper.clock import now
 from swiper.extensions import db, redis
 from swiper.http.schemas import Id
 from swiper.ids import MAX_ID
+from swiper.profiles.accounts import set_status
+from swiper.profiles.models import Operator, Preferences, Status, Upload, User
+from swiper.profiles.operators import grant_role
 from swiper.social.models import Friend, Swipe
 from swiper.vip.models import Membership, Order, Ticket
 from swiper.vip.quotas import Quota, QuotaKind, today

@@ -10,10 +10,11 @@ from sqlalchemy import func, select
 from werkzeug.datastructures import Headers
 
 from swiper.auth.codes import restore_code
-from swiper.auth.models import Phone, SmsOutbox, User
-from swiper.auth.phones import parse_phone
+from swiper.auth.models import Phone, SmsOutbox
 from swiper.bans.services import ban_network, client_network
 from swiper.extensions import db, redis
+from swiper.profiles.models import User
+from swiper.sms.phone_numbers import parse_phone
 from tests.factories import People
 
 pytestmark = pytest.mark.usefixtures("app")

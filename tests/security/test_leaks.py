@@ -23,12 +23,12 @@ from sqlalchemy.orm.attributes import flag_modified
 
 from config.logging import LINE
 from swiper.auth.codes import deliver_code, restore_code, unsent_codes
-from swiper.auth.models import User
-from swiper.auth.profiles import account_key
 from swiper.cache.backends import PREFIX, PackedSerializer
 from swiper.clock import now
 from swiper.extensions import db, redis
 from swiper.logs import MaskingFormatter
+from swiper.profiles.models import User
+from swiper.profiles.profiles import account_key
 from swiper.social.friends import forget_user
 from swiper.social.ranking import rebuild_ranking
 from swiper.vip.sales import add_sale, serve_ticket
@@ -38,7 +38,9 @@ from tests.factories import People, Person
 VIEWER = "tests.viewer"
 CONFIRM_CODE = "770077"
 # Where people see their own number and birthday.
-OWN_ENDPOINTS = {"auth.login", "auth.show_profile", "auth.modify_profile", "auth.export", "auth.export_by_post"}
+OWN_ENDPOINTS = {"auth.login"} | {
+    f"profiles.{name}" for name in ("show_profile", "modify_profile", "export", "export_by_post")
+}
 # So many digits of a number in a row say more than its mask does.
 TELLING_DIGITS = 8
 FAR_CITY = "牡丹江"

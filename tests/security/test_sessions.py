@@ -10,12 +10,12 @@ from flask import Flask, Response, request
 from flask.testing import FlaskClient
 
 from config.logging import LINE
-from swiper.auth.accounts import set_status
 from swiper.auth.codes import restore_code
-from swiper.auth.models import Status
 from swiper.auth.sessions import count_sessions, end_all_sessions, key_of
 from swiper.extensions import db, redis
 from swiper.logs import MaskingFormatter
+from swiper.profiles.accounts import set_status
+from swiper.profiles.models import Status
 from tests.factories import SESSION_COOKIE as COOKIE
 from tests.factories import People, Person, client_holding, sid_of
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from swiper.auth.accounts import delete_account, set_status
-from swiper.auth.models import Status
 from swiper.extensions import db, redis
+from swiper.profiles.accounts import delete_account, set_status
+from swiper.profiles.models import Status
 from swiper.vip.levels import grant
 from swiper.vip.models import Membership
 from tests.factories import Clock, People, Person

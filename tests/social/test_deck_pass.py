@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from swiper.auth.accounts import delete_account, set_status
-from swiper.auth.models import DatingSex, Status
-from swiper.auth.profile_changes import change_profile
 from swiper.extensions import db, redis
+from swiper.profiles.accounts import delete_account, set_status
+from swiper.profiles.models import DatingSex, Status
+from swiper.profiles.profile_changes import change_profile
 from swiper.social.deck import pass_key
 from swiper.vip.levels import standing_of
 from tests.factories import Clock, People, Person, at_once

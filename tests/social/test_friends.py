@@ -7,10 +7,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete
 
-from swiper.auth.accounts import delete_account, set_status
-from swiper.auth.models import Status, Upload, UploadKind
 from swiper.extensions import db
 from swiper.ids import new_id
+from swiper.profiles.accounts import delete_account, set_status
+from swiper.profiles.models import Status, Upload, UploadKind
 from swiper.social.friends import halves_of_matches, repair_match
 from swiper.social.models import Friend
 from tests.factories import Clock, People, Person

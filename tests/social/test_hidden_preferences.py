@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from swiper.auth.models import Sex
-from swiper.auth.profile_changes import correct_profile
 from swiper.extensions import db
+from swiper.profiles.models import Sex
+from swiper.profiles.profile_changes import correct_profile
 from tests.factories import People, Person
 
 WISHES = ("male", "female", "any")

@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import select, update
 
-from swiper.auth.accounts import find_or_create, set_status
-from swiper.auth.models import DatingSex, Sex, Status, Tombstone
-from swiper.auth.profile_changes import change_profile
-from swiper.auth.profiles import find_account
+from swiper.auth.login import find_or_create
 from swiper.extensions import db, redis
+from swiper.profiles.accounts import set_status
+from swiper.profiles.models import DatingSex, Sex, Status, Tombstone
+from swiper.profiles.profile_changes import change_profile
+from swiper.profiles.profiles import find_account
 from swiper.social import ranking
 from swiper.social.deck import show_deck
 from swiper.social.friends import halves_of_matches, list_friends, list_likers
@@ -101,7 +102,7 @@ class Service(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         self.clock = Clock(self.patch, MORNING)
         # Ids in an order of their own, so that the older of two has the lower id in half of the pairs only.
-        self.patch.setattr("swiper.auth.accounts.new_id", map((10**15).__add__, shuffled()).__next__)
+        self.patch.setattr("swiper.auth.login.new_id", map((10**15).__add__, shuffled()).__next__)
         self.world = World(MORNING)
         self.people = People(self.app)
         self.crowd = [self.join(f"+8613800138{number:03d}") for number in range(CROWD)]

@@ -14,10 +14,10 @@ from flask import Flask
 from sqlalchemy import event, select
 
 from config.settings import Settings
-from swiper.auth.accounts import delete_account, set_status
-from swiper.auth.models import Status
 from swiper.cache.values import forget
 from swiper.extensions import cache, db, redis
+from swiper.profiles.accounts import delete_account, set_status
+from swiper.profiles.models import Status
 from swiper.signals import account_deleted
 from swiper.social import friends, ranking, swipes
 from swiper.social.models import Swipe

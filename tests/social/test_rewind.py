@@ -8,8 +8,8 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from swiper.auth.accounts import delete_account
 from swiper.extensions import db, redis
+from swiper.profiles.accounts import delete_account
 from swiper.social import deck, swipes
 from swiper.social.models import LikeIn, Swipe
 from swiper.social.ranking import KEY

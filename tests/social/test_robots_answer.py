@@ -7,8 +7,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from config.settings import Environment, Settings
-from swiper.auth.models import Sex, User
 from swiper.extensions import db
+from swiper.profiles.models import Sex, User
 from swiper.robots.seeding import seed_robots
 from swiper.social.answers import answer_as_robots, answer_delay, answer_like
 from swiper.social.models import Swipe, SwipeKind

@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from swiper.auth.accounts import delete_account, set_status
-from swiper.auth.models import Status
 from swiper.extensions import db
+from swiper.profiles.accounts import delete_account, set_status
+from swiper.profiles.models import Status
 from swiper.signals import matched, swiped
 from swiper.social.models import Friend, Swipe
 from tests.factories import People, Person

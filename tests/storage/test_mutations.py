@@ -13,8 +13,8 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from config.settings import ROOT, Settings
-from swiper.auth.models import FileRemoval, Upload
 from swiper.extensions import db
+from swiper.profiles.models import FileRemoval, Upload
 from tests.factories import People
 from tests.processes import Program, Visitor, answers_at, environment_of, free_port, gunicorn
 from tests.storage.mutations import COUNT, MUTATIONS, mutations, peak_mib

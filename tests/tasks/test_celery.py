@@ -23,9 +23,9 @@ from config.settings import ROOT, Settings
 from deploy.embedded_redis import answers, redis_command
 from deploy.processes import wait_until
 from swiper.auth import codes, tasks
-from swiper.auth.models import Upload, UploadKind
 from swiper.clock import now
 from swiper.extensions import db
+from swiper.profiles.models import Upload, UploadKind
 from swiper.tasks import queue
 from swiper.tasks.celery import CODES_QUEUE, HEADER, QUEUE
 from tests.factories import People
@@ -146,7 +146,7 @@ def test_codes_do_not_wait_for_an_object_store_that_hangs(
     settings: Settings,
 ) -> None:
     uploads = add_uploads(app, people.add().id, 12)
-    push, hanging = celery.tasks["auth.push_upload"], Answer(delay_seconds=60)
+    push, hanging = celery.tasks["profiles.push_upload"], Answer(delay_seconds=60)
     with FakeServer(hanging) as store:
         worker = start_worker("-c", "4", **s3_at(store))
         for uid, upload_id in uploads:
@@ -179,7 +179,7 @@ def test_worker_goes_on_when_redis_was_killed_during_a_task(
         redis.wait_for(lambda: answers(socket), "redis does not answer")
         # The asking process may find its connection broken as well, and leave the code to the sweep.
         worker = start_worker("--beat", "--schedule", str(tmp_path / "beat"), REDIS_URL=redis_url, **s3_at(store))
-        other.extensions["celery"].tasks["auth.push_upload"].apply_async(args=upload)
+        other.extensions["celery"].tasks["profiles.push_upload"].apply_async(args=upload)
         worker.wait_for(lambda: store.requests, "nothing is pushed")
         # The loss shows first where the worker listens, while it waits for a task on another connection.
         worker.send(signal.SIGSTOP)

@@ -9,10 +9,10 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.exc import DataError
 
-from swiper.auth.models import Sex
 from swiper.errors import RateLimitedError
 from swiper.extensions import db
 from swiper.fastpath.postgres_statements import Statement
+from swiper.profiles.models import Sex
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import swipe
 from swiper.vip.levels import standing_of

@@ -12,10 +12,10 @@ from flask import Flask
 from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
-from swiper.auth.accounts import delete_account
 from swiper.clock import now
 from swiper.errors import ParamError
 from swiper.extensions import db
+from swiper.profiles.accounts import delete_account
 from swiper.tasks.queue import only_one
 from swiper.vip import tasks
 from swiper.vip.models import FlashSale, Membership, Order, OrderState, Ticket, TicketState

@@ -7,12 +7,12 @@ from flask import g, request
 
 from swiper.admin import changes, people, schemas
 from swiper.admin.views.base import PAGE, blueprint, go, show
-from swiper.auth.phones import parse_phone
 from swiper.characters import simplify
 from swiper.errors import NotFoundError, ParamError
 from swiper.ids import MAX_ID
 from swiper.logs import mask
 from swiper.robots.seeding import is_robot_phone
+from swiper.sms.phone_numbers import parse_phone
 
 # Phone numbers have up to 15 digits; ids of people who came after the service's first day have more.
 SHORTEST_ID = 16

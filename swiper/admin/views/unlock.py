@@ -9,10 +9,10 @@ from flask import g, redirect, request, session, url_for
 
 from swiper.admin import changes, opening, schemas, second_factor
 from swiper.admin.views.base import blueprint, go, show
-from swiper.auth import accounts, codes, tasks
-from swiper.auth.profiles import own_account
+from swiper.auth import codes, login, tasks
 from swiper.errors import ApiError, CodeError, NotFoundError, RateLimitedError
 from swiper.http.security_log import SecurityEvent, record_event, refusals_recorded
+from swiper.profiles.profiles import own_account
 from swiper.tasks.queue import enqueue_soon
 
 _code, _setup = schemas.CodeIn(), schemas.SetupIn()
@@ -78,7 +78,7 @@ def begin_setup() -> Any:
         return _show_secret(second_factor.begin(uid))
     with refusals_recorded(REFUSALS, _whose):
         second_factor.count_attempt(uid)
-        secret = accounts.confirm(own_account(uid).phone, given["code"], lambda: second_factor.begin(uid))
+        secret = login.confirm(own_account(uid).phone, given["code"], lambda: second_factor.begin(uid))
     return _show_secret(secret)
 
 

@@ -12,9 +12,6 @@ from gevent.monkey import is_module_patched
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from swiper.auth.cards import publish
-from swiper.auth.models import FileRemoval, Upload, UploadKind, User
-from swiper.auth.upload_slots import upload_slot
 from swiper.cache.invalidations import ACCOUNT, invalidate
 from swiper.clock import now
 from swiper.db.transactions import transactional
@@ -22,6 +19,9 @@ from swiper.db.upsert import changed_a_row, insert_if_absent
 from swiper.errors import LoginError, NotFoundError, ParamError, UnavailableError
 from swiper.extensions import db
 from swiper.ids import new_id
+from swiper.profiles.cards import publish
+from swiper.profiles.models import FileRemoval, Upload, UploadKind, User
+from swiper.profiles.upload_slots import upload_slot
 from swiper.storage import StorageError, local_url, object_store
 from swiper.storage.files import new_key, remove_local, save_file
 from swiper.storage.images import clean_image

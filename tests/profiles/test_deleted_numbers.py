@@ -9,11 +9,12 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import func, select
 
-from swiper.auth.accounts import delete_account, find_or_create
-from swiper.auth.deleted_numbers import purge
-from swiper.auth.models import DeletedNumber, Status, User
-from swiper.auth.suspensions import suspend
+from swiper.auth.login import find_or_create
 from swiper.extensions import db
+from swiper.profiles.accounts import delete_account
+from swiper.profiles.deleted_numbers import purge
+from swiper.profiles.models import DeletedNumber, Status, User
+from swiper.profiles.suspensions import suspend
 from swiper.social import ended_matches
 from swiper.social.models import ENDED, EndedMatch, Pair, Swipe
 from swiper.social.tasks import purge_deleted_numbers

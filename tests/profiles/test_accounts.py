@@ -12,14 +12,14 @@ from PIL import Image
 from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
-from swiper.auth.accounts import delete_account, set_status
-from swiper.auth.models import FileRemoval, Status, Tombstone, User
-from swiper.auth.profiles import account_key
 from swiper.cache.pending import Invalidation
 from swiper.clock import now
 from swiper.db.transactions import is_in_transaction
 from swiper.errors import NotFoundError
 from swiper.extensions import db, redis
+from swiper.profiles.accounts import delete_account, set_status
+from swiper.profiles.models import FileRemoval, Status, Tombstone, User
+from swiper.profiles.profiles import account_key
 from swiper.signals import account_deleted, status_changed
 from swiper.social import friends
 from swiper.vip.models import FlashSale
@@ -148,7 +148,7 @@ def test_deleting_an_account_leaves_no_trace_in_any_table(app: Flask, people: Pe
     with app.app_context():
         db.session.execute(update(Invalidation).values(created_at=now() - timedelta(minutes=5)))
         db.session.commit()
-    app.extensions["celery"].tasks["auth.finish_invalidations"]()
+    app.extensions["celery"].tasks["profiles.finish_invalidations"]()
     assert traces_in_tables(app, person) == {}
     assert {one.id: traces_in_tables(app, one)["users"] for one in crowd} == others
 
@@ -210,7 +210,7 @@ def test_a_deleted_account_s_files_are_removed(app: Flask, people: People) -> No
     with app.app_context():
         db.session.execute(update(FileRemoval).values(created_at=now() - timedelta(minutes=5)))
         db.session.commit()
-    app.extensions["celery"].tasks["auth.sweep_files"]()
+    app.extensions["celery"].tasks["profiles.sweep_files"]()
     assert not any(file.exists() for file in files)
 
 

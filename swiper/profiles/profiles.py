@@ -10,16 +10,6 @@ import msgspec
 from flask import current_app
 from sqlalchemy import select
 
-from swiper.auth import quick
-from swiper.auth.models import (
-    DatingSex,
-    Preferences,
-    Sex,
-    Status,
-    Upload,
-    UploadKind,
-    User,
-)
 from swiper.cache.invalidations import ACCOUNT, invalidate, remover
 from swiper.cache.pending import is_pending
 from swiper.cache.values import forget, recall, take_offered
@@ -27,6 +17,8 @@ from swiper.db.transactions import quick_lane
 from swiper.errors import LoginError
 from swiper.extensions import db
 from swiper.fastpath.postgres_statements import Row, StatementRunner
+from swiper.profiles import quick
+from swiper.profiles.models import DatingSex, Preferences, Sex, Status, Upload, UploadKind, User
 from swiper.signals import vip_changed
 from swiper.vip.levels import Standing, standing, standings_of
 from swiper.vip.models import Membership, Permission
@@ -174,7 +166,7 @@ def load_account(uid: int) -> Account | None:
 
 
 def assemble(accounts: list[Row], photos: list[Row]) -> Account | None:
-    """The Account of the rows that `quick.OWN` and an album's statement give; None where there is nobody."""
+    """The Account of the rows that `quick.ACCOUNT_SELECT` and an album's statement give; None where there is nobody."""
     if not accounts:
         return None
     # The photos stand before the VIP state.

@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from swiper.auth.models import ProfileChange, Sex
-from swiper.auth.profile_changes import correct_profile
 from swiper.extensions import db
+from swiper.profiles.models import ProfileChange, Sex
+from swiper.profiles.profile_changes import correct_profile
 from swiper.vip.levels import grant
 from tests.factories import Clock, People, Person, at_once
 

@@ -6,16 +6,16 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from swiper.auth.cards import publish
-from swiper.auth.change_limits import count_changes
-from swiper.auth.models import Nickname, Preferences, Sex, User
-from swiper.auth.nicknames import check_nickname, fold_nickname
-from swiper.auth.profiles import NO_ADULT, PREFERENCE_FIELDS, is_adult
 from swiper.cache.invalidations import ACCOUNT, invalidate
 from swiper.db.transactions import transactional
 from swiper.db.upsert import insert_if_absent
 from swiper.errors import LoginError, NotFoundError, PermissionDeniedError, ProfileError
 from swiper.extensions import db
+from swiper.profiles.cards import publish
+from swiper.profiles.change_limits import count_changes
+from swiper.profiles.models import Nickname, Preferences, Sex, User
+from swiper.profiles.nicknames import check_nickname, fold_nickname
+from swiper.profiles.profiles import NO_ADULT, PREFERENCE_FIELDS, is_adult
 from swiper.vip.levels import Standing
 from swiper.vip.models import Permission
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from swiper.auth import uploads
-from swiper.auth.upload_slots import upload_slot
 from swiper.errors import RateLimitedError
 from swiper.extensions import redis
+from swiper.profiles import uploads
+from swiper.profiles.upload_slots import upload_slot
 from tests.factories import People
 from tests.storage.samples import encode, gradient
 
@@ -40,7 +40,7 @@ def test_slot_is_free_after_a_failure(context: None) -> None:
 
 
 def test_slot_of_a_killed_process_ends(context: None, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swiper.auth.upload_slots.LEASE_MS", 1)
+    monkeypatch.setattr("swiper.profiles.upload_slots.LEASE_MS", 1)
     lost = [upload_slot(1) for _ in range(app.config["UPLOADS_AT_ONCE"])]
     for slot in lost:
         slot.__enter__()

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from flask import Flask
 
-from swiper.auth.models import Nickname
-from swiper.auth.profile_changes import change_profile
-from swiper.auth.profiles import Account, account_key, age_on, find_account, latest_birthday
 from swiper.extensions import cache, db
+from swiper.profiles.models import Nickname
+from swiper.profiles.profile_changes import change_profile
+from swiper.profiles.profiles import Account, account_key, age_on, find_account, latest_birthday
 from swiper.vip.levels import standing_of
 from swiper.vip.quotas import today
 from tests.factories import People, Person

@@ -20,15 +20,15 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
 from config.settings import ROOT, Settings
-from swiper.auth import uploads
-from swiper.auth.models import FileRemoval, Upload
-from swiper.auth.uploads import LOST_AFTER_SECONDS
 from swiper.clock import now
 from swiper.extensions import db
+from swiper.profiles import uploads
+from swiper.profiles.models import FileRemoval, Upload
+from swiper.profiles.uploads import LOST_AFTER_SECONDS
 from swiper.storage import ObjectStore, StorageError
-from tests.auth.dying_upload import FolderStore
 from tests.factories import Clock, People, Person
 from tests.processes import environment_of
+from tests.profiles.dying_upload import FolderStore
 
 
 class FakeStore(ObjectStore):
@@ -298,10 +298,10 @@ def test_the_file_of_a_replaced_avatar_is_removed(app: Flask, person: Person, me
     second = send_avatar(person).json["data"]["url"]
     assert profile_of(person)["avatar"] == second
     assert len(rows(app, Upload)) == 1
-    run_task(app, "auth.sweep_files")
+    run_task(app, "profiles.sweep_files")
     assert old.exists(), "a push that is under way must be allowed to end"
     let_time_pass(app)
-    run_task(app, "auth.sweep_files")
+    run_task(app, "profiles.sweep_files")
     assert not old.exists()
     assert [f"/media/{file.relative_to(media)}" for file in files_in(media)] == [second]
     assert rows(app, FileRemoval) == []
@@ -365,7 +365,7 @@ def test_a_photo_is_deleted_with_its_file(app: Flask, person: Person, media: Pat
     assert person.client.delete(f"/api/user/photos/{gone['id']}").json == {"code": 0, "data": {}}
     assert profile_of(person)["photos"] == [kept]
     let_time_pass(app)
-    run_task(app, "auth.sweep_files")
+    run_task(app, "profiles.sweep_files")
     assert [f"/media/{file.relative_to(media)}" for file in files_in(media)] == [kept["url"]]
     assert person.client.delete(f"/api/user/photos/{gone['id']}").status_code == 404
 
@@ -382,19 +382,19 @@ def test_a_photo_is_pushed_to_a_remote_store(app: Flask, person: Person, store: 
     photo = send_photo(person).json["data"]
     assert photo["url"].startswith("/media/")
     data = files_in(media)[0].read_bytes()
-    run_task(app, "auth.push_upload", person.id, int(photo["id"]))
+    run_task(app, "profiles.push_upload", person.id, int(photo["id"]))
     [(key, pushed)] = store.files.items()
     assert pushed == data
     assert profile_of(person)["photos"] == [{"id": photo["id"], "url": f"https://cdn.example/{key}"}]
     assert files_in(media) == []
-    run_task(app, "auth.push_upload", person.id, int(photo["id"]))
+    run_task(app, "profiles.push_upload", person.id, int(photo["id"]))
     assert len(store.files) == 1
 
 
 def test_the_address_in_the_store_ends_up_in_avatar(app: Flask, person: Person, store: FakeStore) -> None:
     avatar = send_avatar(person).json["data"]
     assert profile_of(person)["avatar"] == avatar["url"]
-    run_task(app, "auth.push_upload", person.id, int(avatar["id"]))
+    run_task(app, "profiles.push_upload", person.id, int(avatar["id"]))
     assert profile_of(person)["avatar"].startswith("https://cdn.example/")
 
 
@@ -402,27 +402,27 @@ def test_the_sweep_pushes_what_a_store_that_was_down_refused(app: Flask, person:
     store.is_down = True
     avatar = send_avatar(person).json["data"]
     with pytest.raises(StorageError):
-        run_task(app, "auth.push_upload", person.id, int(avatar["id"]))
+        run_task(app, "profiles.push_upload", person.id, int(avatar["id"]))
     let_time_pass(app)
-    run_task(app, "auth.sweep_files")
+    run_task(app, "profiles.sweep_files")
     assert profile_of(person)["avatar"] == avatar["url"]
     store.is_down = False
-    run_task(app, "auth.sweep_files")
+    run_task(app, "profiles.sweep_files")
     assert profile_of(person)["avatar"].startswith("https://cdn.example/")
 
 
 def test_a_pushed_file_is_removed_from_the_store(app: Flask, person: Person, store: FakeStore) -> None:
     photo = send_photo(person).json["data"]
-    run_task(app, "auth.push_upload", person.id, int(photo["id"]))
+    run_task(app, "profiles.push_upload", person.id, int(photo["id"]))
     person.client.delete(f"/api/user/photos/{photo['id']}")
     let_time_pass(app)
     store.is_down = True
-    run_task(app, "auth.sweep_files")
+    run_task(app, "profiles.sweep_files")
     assert len(store.files) == 1
     assert len(rows(app, FileRemoval)) == 1
     store.is_down = False
     let_time_pass(app)
-    run_task(app, "auth.sweep_files")
+    run_task(app, "profiles.sweep_files")
     assert store.files == {}
     assert rows(app, FileRemoval) == []
 
@@ -440,10 +440,10 @@ def test_an_avatar_replaced_while_it_is_pushed_does_not_come_back(
             second.append(send_avatar(person).json["data"])
 
     store.put = put_slowly  # type: ignore[method-assign]
-    run_task(app, "auth.push_upload", person.id, int(first["id"]))
+    run_task(app, "profiles.push_upload", person.id, int(first["id"]))
     assert profile_of(person)["avatar"] == second[0]["url"]
     let_time_pass(app)
-    run_task(app, "auth.sweep_files")
+    run_task(app, "profiles.sweep_files")
     assert len(store.files) == 1
     assert profile_of(person)["avatar"] == store.url(next(iter(store.files)))
     assert files_in(media) == []
@@ -459,7 +459,7 @@ def mortal(settings: Settings, migrated_app: Flask, tmp_path_factory: pytest.Tem
     (own / "picture").write_bytes(picture())
     (own / "remote").mkdir()
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.auth.dying_upload", own / "picture", own / "remote"],
+        [sys.executable, "-m", "tests.profiles.dying_upload", own / "picture", own / "remote"],
         env=environment_of(settings),
         cwd=ROOT,
         stdin=subprocess.PIPE,
@@ -509,11 +509,11 @@ def test_what_a_killed_upload_leaves_is_swept(app: Flask, media: Path, dying: At
     }
     for step, (files, notes) in left_by.items():
         assert dying(step) == -signal.SIGKILL, step
-        run_task(app, "auth.sweep_files")
+        run_task(app, "profiles.sweep_files")
         assert ([file.suffix for file in files_in(media)], len(rows(app, FileRemoval))) == (files, notes), step
         assert rows(app, Upload) == []
         let_time_pass(app)
-        run_task(app, "auth.sweep_files")
+        run_task(app, "profiles.sweep_files")
         assert (files_in(media), rows(app, FileRemoval)) == ([], []), step
 
 
@@ -525,7 +525,7 @@ def test_an_upload_that_is_killed_after_its_commit_is_there_for_good(
     assert [str(file.relative_to(media)) for file in files_in(media)] == [upload.key]
     assert rows(app, FileRemoval) == []
     let_time_pass(app)
-    run_task(app, "auth.sweep_files")
+    run_task(app, "profiles.sweep_files")
     assert [file.name for file in remote.iterdir()] == [Path(upload.key).name]
     assert profile_of(person)["photos"] == [{"id": str(upload.id), "url": f"https://cdn.example/{upload.key}"}]
     assert files_in(media) == []
@@ -536,7 +536,7 @@ def test_what_a_killed_push_leaves_is_swept(app: Flask, media: Path, dying: Atte
         assert dying(step) == -signal.SIGKILL, step
         assert len(files_in(media)) == (0 if step == "before the push ends" else 1), step
         let_time_pass(app)
-        run_task(app, "auth.sweep_files")
+        run_task(app, "profiles.sweep_files")
         assert (files_in(media), rows(app, FileRemoval)) == ([], []), step
     assert [upload.is_pushed for upload in rows(app, Upload)] == [True] * 3
     assert {file.name for file in remote.iterdir()} == {Path(upload.key).name for upload in rows(app, Upload)}
@@ -620,7 +620,7 @@ def test_an_upload_that_stays_in_doubt_keeps_row_and_file_together(
     assert send_photo(person).json["code"] == 1011
     monkeypatch.undo()
     let_time_pass(app)
-    run_task(app, "auth.sweep_files")
+    run_task(app, "profiles.sweep_files")
     [upload] = rows(app, Upload)
     assert [str(file.relative_to(media)) for file in files_in(media)] == [upload.key]
     assert rows(app, FileRemoval) == []
@@ -641,7 +641,7 @@ def test_an_upload_that_cannot_be_committed_leaves_nothing(
     assert len(rows(app, FileRemoval)) == 1
     monkeypatch.undo()
     let_time_pass(app)
-    run_task(app, "auth.sweep_files")
+    run_task(app, "profiles.sweep_files")
     assert (files_in(media), rows(app, Upload), rows(app, FileRemoval)) == ([], [], [])
 
 

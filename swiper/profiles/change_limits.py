@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from swiper.auth.deleted_numbers import COMPARED, differing_from_former
-from swiper.auth.models import CountedField, ProfileChange, User
 from swiper.clock import now
 from swiper.errors import ProfileError, RateLimitedError
 from swiper.extensions import db, this_app
 from swiper.ids import first_id_at, new_id
+from swiper.profiles.deleted_numbers import COMPARED, differing_from_former
+from swiper.profiles.models import CountedField, ProfileChange, User
 from swiper.vip.levels import Standing
 from swiper.vip.models import Permission
 

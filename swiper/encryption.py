@@ -1,8 +1,9 @@
-"""Text that is stored encrypted, under a key of its own for each purpose, all derived from SECRET_KEY."""
+"""Text that is stored encrypted or as a digest, under a key of its own for each purpose; all come from SECRET_KEY."""
 
 import base64
 import functools
 import hashlib
+import hmac
 
 from cryptography.fernet import Fernet, InvalidToken
 
@@ -29,3 +30,10 @@ def _cipher(purpose: str) -> Fernet:
 @functools.lru_cache(maxsize=8)
 def _make_cipher(purpose: str, secret_key: str) -> Fernet:
     return Fernet(base64.urlsafe_b64encode(hashlib.sha256(f"{purpose}:{secret_key}".encode()).digest()))
+
+
+def keyed_digest(purpose: str, text: str) -> str:
+    """A digest of `text` that cannot be reversed without the application's key."""
+    key = str(this_app().config["SECRET_KEY"]).encode()
+    # JSON admits half of a surrogate pair, which plain UTF-8 has no bytes for.
+    return hmac.digest(key, f"{purpose}:{text}".encode(errors="surrogatepass"), "sha256").hex()

@@ -8,10 +8,10 @@ from importlib.resources import files
 
 from sqlalchemy import select
 
-from swiper.auth.models import Operator, User
 from swiper.characters import BLANKS, IGNORABLE, SPACES
 from swiper.errors import ProfileError
 from swiper.extensions import db, this_app
+from swiper.profiles.models import Operator, User
 
 # Refused as a part of a name; those in Latin letters as a part of a word.
 RESERVED_PARTS = (

@@ -14,12 +14,12 @@ from flask import Flask
 from PIL import Image
 from sqlalchemy import delete, select, update
 
-from swiper.auth import cards, uploads
-from swiper.auth.accounts import set_status
-from swiper.auth.models import Discovery, Status, Upload, UploadKind
-from swiper.auth.profile_changes import change_profile
-from swiper.auth.profiles import photos_of
 from swiper.extensions import db
+from swiper.profiles import cards, uploads
+from swiper.profiles.accounts import set_status
+from swiper.profiles.models import Discovery, Status, Upload, UploadKind
+from swiper.profiles.profile_changes import change_profile
+from swiper.profiles.profiles import photos_of
 from swiper.storage import ObjectStore
 from swiper.vip.levels import expire_memberships, grant, standing_of
 from swiper.vip.models import LevelPermission, Membership, Permission, VipLevel

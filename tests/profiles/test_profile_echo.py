@@ -7,10 +7,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from swiper.auth.models import User
-from swiper.auth.profiles import forget_account
 from swiper.clock import now
 from swiper.extensions import db
+from swiper.profiles.models import User
+from swiper.profiles.profiles import forget_account
 from swiper.vip.models import Membership
 from tests.factories import People, Person
 

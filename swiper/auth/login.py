@@ -1,4 +1,4 @@
-"""Accounts: found or made at login, suspended, deleted."""
+"""Login: a code opens the account of a number, which the first login makes."""
 
 import logging
 from collections.abc import Callable
@@ -8,28 +8,9 @@ from redis.exceptions import RedisError
 from sqlalchemy import delete, select
 
 from swiper.auth import quick
-from swiper.auth.cards import publish
+from swiper.auth.challenges import parse_code
 from swiper.auth.codes import redeem_code, restore_code
-from swiper.auth.deleted_numbers import digest_of, remember, restore
-from swiper.auth.models import (
-    Discovery,
-    FileRemoval,
-    Nickname,
-    Operator,
-    Phone,
-    Preferences,
-    ProfileChange,
-    SmsOutbox,
-    Status,
-    Suspension,
-    Tombstone,
-    Upload,
-    User,
-)
-from swiper.auth.nicknames import first_nickname
-from swiper.auth.phones import parse_code, parse_phone
-from swiper.auth.profiles import Account, assemble, load_account, own_account
-from swiper.cache.invalidations import ACCOUNT, SESSIONS, invalidate
+from swiper.auth.models import Phone, SmsOutbox
 from swiper.clock import now
 from swiper.db.transactions import again_on_conflict, quick_lane, transactional
 from swiper.db.upsert import insert_if_absent
@@ -39,25 +20,24 @@ from swiper.errors import (
     ConfirmError,
     LoginError,
     NotFoundError,
-    ParamError,
     UnavailableError,
 )
 from swiper.extensions import db
 from swiper.fastpath.postgres_statements import StatementRunner
-from swiper.http.responses import is_outage
 from swiper.ids import new_id
 from swiper.outages import is_redis_away
-from swiper.signals import account_deleted, status_changed
-from swiper.vip.models import Membership, Order, PaidPeriod, Ticket
-from swiper.vip.orders import release_orders_of
-from swiper.vip.quotas import Quota
+from swiper.profiles.accounts import create_account, suspension_error
+from swiper.profiles.deleted_numbers import digest_of
+from swiper.profiles.models import Status
+from swiper.profiles.nicknames import first_nickname
+from swiper.profiles.profiles import Account, assemble, load_account, own_account
+from swiper.signals import account_deleting
+from swiper.sms.phone_numbers import parse_phone
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-# More than can ever fail, so that those behind are reached.
-SWEPT_AT_ONCE = 1_000
 CODE_IN_DOUBT = "The service is not available right now. The code may be used up; if it is refused, ask for a new one."
 
 
@@ -163,18 +143,8 @@ def _find_or_create(phone: str) -> int:
         insert_if_absent(Phone, [{"phone": phone, "uid": fresh}], ["phone"])
         uid = db.session.scalars(select(Phone.uid).where(Phone.phone == phone)).one()
         if uid == fresh:
-            _add_user(uid, phone)
+            create_account(uid, phone)
     return uid
-
-
-def _add_user(uid: int, phone: str) -> None:
-    nickname = first_nickname(uid)
-    user = User(id=uid, phone=phone, nickname=nickname)
-    db.session.add(user)
-    db.session.flush()
-    db.session.add_all([Preferences(uid=uid), Nickname(folded=nickname, uid=uid)])
-    db.session.flush()
-    restore(user)
 
 
 def find_by_phone(phone: str) -> int:
@@ -185,86 +155,8 @@ def find_by_phone(phone: str) -> int:
     return uid
 
 
-@transactional
-def set_status(uid: int, status: Status) -> None:
-    """Suspend an account, or admit it again. Suspending ends its sessions and takes it out of all decks."""
-    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
-    if user is None:
-        raise NotFoundError()
-    user.status = status
-    publish(user)
-    invalidate(uid, *([ACCOUNT, SESSIONS] if status is Status.SUSPENDED else [ACCOUNT]))
-    status_changed.send(None, uid=uid)
-
-
-def suspension_error(uid: int) -> BannedError:
-    """What a suspended person is told: until when, null for good. The reason is the operators' own note."""
-    held = db.session.get(Suspension, uid, populate_existing=True)
-    until = held.until.isoformat() if held and held.until else None
-    return BannedError("Your account is suspended.", data={"until": until})
-
-
-def delete_account(uid: int) -> None:
-    """Remove everything the service holds on a user; higher layers remove their part on `account_deleted`.
-
-    Raises ParamError for an operator: the log of what they did would name nobody, and the role is given back first.
-    From the first commit on the account is gone. What fails after that is finished by the sweep of the tombstones.
-    """
-    _bury(uid)
-    try:
-        account_deleted.send(None, uid=uid)
-    except Exception as error:
-        log.warning("what is left of a deleted account waits for the sweep", exc_info=not is_outage(error))
-
-
-@transactional
-def _bury(uid: int) -> None:
-    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
-    if user is None:
-        raise NotFoundError()
-    if db.session.get(Operator, uid, populate_existing=True) is not None:
-        raise ParamError("Whoever holds the operator's role cannot delete their account.", status=409)
-    insert_if_absent(Tombstone, [{"uid": uid, "deleted_at": now()}], ["uid"])
-    db.session.execute(delete(SmsOutbox).where(SmsOutbox.phone == user.phone))
-    remember(user)
-    remove_owned(uid)
-
-
-@transactional
-def remove_owned(uid: int) -> None:
-    """Remove the rows, files, sessions and cached values that belong to a user alone. Safe to repeat."""
-    keys = db.session.scalars(select(Upload.key).where(Upload.uid == uid)).all()
-    if keys:
-        insert_if_absent(FileRemoval, [{"key": key, "created_at": now()} for key in keys], ["key"])
-    release_orders_of(uid)
-    for owned in (
-        Discovery,
-        Upload,
-        Preferences,
-        Phone,
-        Nickname,
-        Operator,
-        Suspension,
-        ProfileChange,
-        Membership,
-        PaidPeriod,
-        Order,
-        Ticket,
-        Quota,
-    ):
-        db.session.execute(delete(owned).where(owned.uid == uid))
-    db.session.execute(delete(User).where(User.id == uid))
-    invalidate(uid, ACCOUNT, SESSIONS)
-    status_changed.send(None, uid=uid)
-
-
-def old_tombstones(limit: Any) -> list[int]:
-    """Ids of accounts deleted before `limit`, whose traces should be swept once more, the oldest first."""
-    query = select(Tombstone.uid).where(Tombstone.deleted_at < limit).order_by(Tombstone.deleted_at)
-    return list(db.session.scalars(query.limit(SWEPT_AT_ONCE)))
-
-
-@transactional
-def drop_tombstone(uid: int) -> None:
-    """The last trace of a deleted account."""
-    db.session.execute(delete(Tombstone).where(Tombstone.uid == uid))
+@account_deleting.connect
+def free_number(_sender: Any, *, phone: str, **_: Any) -> None:
+    """Let the number of an account that is being deleted open a new one, and drop the codes that wait for it."""
+    db.session.execute(delete(SmsOutbox).where(SmsOutbox.phone == phone))
+    db.session.execute(delete(Phone).where(Phone.phone == phone))

@@ -1,7 +1,7 @@
 """Uploads and pushes that SIGKILL ends at a chosen step.
 
-`python -m tests.auth.dying_upload PICTURE STORE_FOLDER` reads lines `UID STEP`, and prints for each the exit status of
-the fork that got as far as that.
+`python -m tests.profiles.dying_upload PICTURE STORE_FOLDER` reads lines `UID STEP`, and prints for each the exit
+status of the fork that got as far as that.
 """
 
 import os
@@ -15,9 +15,9 @@ from typing import Any
 from flask import Flask
 
 from swiper import create_app
-from swiper.auth import uploads
-from swiper.auth.models import UploadKind
 from swiper.extensions import db
+from swiper.profiles import uploads
+from swiper.profiles.models import UploadKind
 from swiper.storage import ObjectStore
 
 

@@ -13,14 +13,14 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from swiper.auth.models import CountedField, DeletedNumber, ProfileChange, Status, Suspension, User
-from swiper.auth.phones import keyed_digest
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.db.upsert import upsert
+from swiper.encryption import keyed_digest
 from swiper.errors import NotFoundError
 from swiper.extensions import db, this_app
 from swiper.ids import new_id
+from swiper.profiles.models import CountedField, DeletedNumber, ProfileChange, Status, Suspension, User
 from swiper.signals import account_deleting, account_returning
 from swiper.vip.quotas import Quota, QuotaKind
 
@@ -58,7 +58,7 @@ def remember(user: User) -> None:
         "kept": json.dumps(_state_of(user, json.loads(former.kept) if former else {})),
     }
     upsert(DeletedNumber, [row], ["digest"], lambda _, new: {name: new[name] for name in row if name != "digest"})
-    account_deleting.send(None, uid=user.id, digest=digest)
+    account_deleting.send(None, uid=user.id, phone=user.phone, digest=digest)
 
 
 def _state_of(user: User, former: dict[str, Any]) -> dict[str, Any]:

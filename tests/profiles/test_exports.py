@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
-from swiper.auth import exports
 from swiper.extensions import db, redis
 from swiper.ids import new_id
+from swiper.profiles import exports
 from swiper.social.models import Swipe, SwipeKind
 from swiper.vip.models import Order
 from tests.factories import People, Person, at_once
@@ -60,7 +60,7 @@ def test_no_piece_is_larger_than_a_page_and_nothing_is_read_ahead(
     fill(app, man, 2_000)
     told = exports._plain
     count = itertools.count()
-    monkeypatch.setattr("swiper.auth.exports._plain", lambda value: (next(count), told(value))[1])
+    monkeypatch.setattr("swiper.profiles.exports._plain", lambda value: (next(count), told(value))[1])
     answer = ask(man)
     assert answer.is_streamed
     pieces = iter(answer.response)
@@ -82,7 +82,7 @@ def test_one_export_an_hour(man: Person, people: People, app: Flask) -> None:
 
 
 def test_exports_at_the_same_moment_are_one(man: Person, people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swiper.auth.routes._confirmed", lambda code, act: act())
+    monkeypatch.setattr("swiper.profiles.routes._confirmed", lambda code, act: act())
     clients = [people.client_of(man.id) for _ in range(6)]
     answers = at_once([functools.partial(client.get, EXPORT, buffered=True) for client in clients])
     assert sorted(answer.status_code for answer in answers) == [200] + [429] * 5
@@ -97,7 +97,7 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, page: int) -> None:
             raise OperationalError("SELECT", {}, Exception("gone"), connection_invalidated=True)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr("swiper.auth.exports.db.session.execute", execute)
+    monkeypatch.setattr("swiper.profiles.exports.db.session.execute", execute)
 
 
 def test_an_export_that_fails_from_the_start_is_an_error_and_may_be_asked_for_again(
@@ -107,7 +107,7 @@ def test_an_export_that_fails_from_the_start_is_an_error_and_may_be_asked_for_ag
         raise OperationalError("SELECT", {}, Exception("gone"))
 
     with monkeypatch.context() as broken:
-        broken.setattr("swiper.auth.exports._plain", fail)
+        broken.setattr("swiper.profiles.exports._plain", fail)
         answer = man.export()
         assert (answer.status_code, answer.json["code"]) == (503, 1011)
     assert man.export().status_code == 200

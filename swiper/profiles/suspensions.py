@@ -4,12 +4,12 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
-from swiper.auth.accounts import set_status
-from swiper.auth.models import Status, Suspension, User
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.db.upsert import upsert
 from swiper.extensions import db
+from swiper.profiles.accounts import set_status
+from swiper.profiles.models import Status, Suspension, User
 
 # What one turn admits at most; the next one goes on.
 BATCH = 500

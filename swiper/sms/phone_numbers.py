@@ -1,6 +1,5 @@
-"""Phone numbers and codes in the one form that all their spellings share; numbers are keyed by E.164 alone."""
+"""Phone numbers in the one form that all their spellings share, E.164."""
 
-import hmac
 import re
 
 import phonenumbers
@@ -14,7 +13,6 @@ SENDABLE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneN
 NUMBER = re.compile(r"(?P<before>[ ().\-]*)(?P<plus>\+?)(?P<after>[0-9 ().\-]+)")
 # RFC 3966. Of its parameters, only a country code as context leaves no doubt about whose number this is.
 TEL_URI = re.compile(r" *tel:(?://)?(?P<number>[^;]*)(?:;phone-context=[+ ](?P<context>[0-9.\-]+))?", re.IGNORECASE)
-CODE = re.compile(r"[0-9]{6}")
 
 
 def parse_phone(text: str) -> str:
@@ -72,19 +70,6 @@ def _e164(number: PhoneNumber) -> str:
 
 def _refusal(reason: str) -> ParamError:
     return ParamError(errors={"phonenum": [reason]})
-
-
-def parse_code(text: str) -> str | None:
-    """The six digits of a code, however they are spelled; None for what can be no code."""
-    digits = re.sub(r"[ \-]", "", simplify(text))
-    return digits if CODE.fullmatch(digits) else None
-
-
-def keyed_digest(purpose: str, text: str) -> str:
-    """A digest of `text` that cannot be reversed without the application's key."""
-    key = str(this_app().config["SECRET_KEY"]).encode()
-    # JSON admits half of a surrogate pair, which plain UTF-8 has no bytes for.
-    return hmac.digest(key, f"{purpose}:{text}".encode(errors="surrogatepass"), "sha256").hex()
 
 
 def describe_number(text: str) -> dict[str, str]:

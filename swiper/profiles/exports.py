@@ -14,13 +14,12 @@ import msgspec
 from flask import current_app
 from sqlalchemy import select, tuple_
 
-from swiper.auth.models import Operator, Preferences, ProfileChange, Upload, User
-from swiper.auth.schemas import ExportOut
-from swiper.auth.session_list import list_sessions
 from swiper.errors import RateLimitedError
 from swiper.extensions import db, redis
 from swiper.http.responses import explain
 from swiper.http.serialization import compile_schema
+from swiper.profiles.export_schemas import ExportOut
+from swiper.profiles.models import Operator, Preferences, ProfileChange, Upload, User
 from swiper.signals import account_exporting
 from swiper.tasks.queue import GIVE_BACK, RENEW
 from swiper.vip.models import Membership, Order, PaidPeriod, Ticket
@@ -106,7 +105,6 @@ def _stream(lease: _Lease, first: bytes, pieces: Iterator[bytes]) -> Iterator[by
 
 def _parts_of(uid: int) -> dict[str, Any]:
     """By the name in `ExportOut`: pages of rows, or plain values; higher layers add theirs on `account_exporting`."""
-    sessions = list_sessions(uid)
     parts: dict[str, Any] = {
         "account": rows_of(select(User).where(User.id == uid)),
         "preferences": rows_of(select(Preferences).where(Preferences.uid == uid)),
@@ -118,8 +116,6 @@ def _parts_of(uid: int) -> dict[str, Any]:
         "tickets": rows_of(select(Ticket).where(Ticket.uid == uid)),
         "quotas": rows_of(select(Quota).where(Quota.uid == uid)),
         "operator": rows_of(select(Operator).where(Operator.uid == uid)),
-        "open_sessions": len(sessions),
-        "sessions": iter([[{name: _plain(value) for name, value in one.items()} for one in sessions]]),
     }
     for _, part in account_exporting.send(None, uid=uid):
         parts |= part
@@ -142,6 +138,11 @@ def rows_of(query: Any) -> Iterator[list[dict[str, Any]]]:
         if len(rows) < PAGE_ROWS:
             return
         last = [rows[-1][column] for column in key]
+
+
+def page_of_dicts(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """The one page of rows that are dictionaries already, with values that JSON can carry."""
+    yield [{name: _plain(value) for name, value in row.items()} for row in rows]
 
 
 def _plain(value: Any) -> Any:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from swiper.auth.models import Operator, Status, User
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.db.upsert import insert_if_absent
 from swiper.errors import NotFoundError
 from swiper.extensions import db
+from swiper.profiles.models import Operator, Status, User
 
 
 @dataclass(frozen=True)

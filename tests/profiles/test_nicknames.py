@@ -9,11 +9,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from swiper.auth.models import Nickname, User
-from swiper.auth.nicknames import first_nickname, fold_nickname, is_reserved, skeleton
-from swiper.auth.operators import grant_role, revoke_role
 from swiper.characters import IGNORABLE, clean_text
 from swiper.extensions import db
+from swiper.profiles.models import Nickname, User
+from swiper.profiles.nicknames import first_nickname, fold_nickname, is_reserved, skeleton
+from swiper.profiles.operators import grant_role, revoke_role
 from tests.factories import People, Person
 
 TAKEN, RESERVED = "This nickname is taken.", "This nickname is reserved."

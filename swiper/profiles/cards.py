@@ -11,11 +11,11 @@ from collections.abc import Iterable
 import msgspec
 from sqlalchemy import delete
 
-from swiper.auth.models import DatingSex, Discovery, Preferences, Status, User
-from swiper.auth.profiles import Album, Face, lasting_card, photos_of
-from swiper.auth.schemas import CardOut
 from swiper.extensions import db
 from swiper.http.serialization import compile_schema
+from swiper.profiles.models import DatingSex, Discovery, Preferences, Status, User
+from swiper.profiles.profiles import Album, Face, lasting_card, photos_of
+from swiper.profiles.schemas import CardOut
 from swiper.vip.levels import find_level, list_levels
 
 # Somebody's id, the lasting part of their card as JSON, their age, and the level of the membership that runs at this

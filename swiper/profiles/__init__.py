@@ -1,0 +1,1 @@
+"""People: profiles, preferences, cards, uploads, suspension, deletion and export."""
