@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.ready-test
+BROWSER_READY := $(VENV)/.ready-browser
+BENCH_READY := $(VENV)/.ready-bench
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
@@ -14,11 +17,19 @@ help: ## list the commands
 
 $(READY): requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(INSTALL) -r requirements.txt
 	@touch $@
 
 $(TEST_READY): $(READY) tests/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	$(INSTALL) -r tests/requirements.txt
+	@touch $@
+
+$(BROWSER_READY): $(TEST_READY) tests/requirements-browser.txt
+	$(INSTALL) -r tests/requirements-browser.txt
+	@touch $@
+
+$(BENCH_READY): $(TEST_READY) bench/requirements.txt
+	$(INSTALL) -r bench/requirements.txt
 	@touch $@
 
 run: $(READY) ## run everything on this machine (PORT, SWIPER_INSTANCE)
@@ -32,16 +43,16 @@ test-services: $(TEST_READY) ## the suite on real servers (TEST_POSTGRES_URL, TE
 	TEST_DATABASE=postgres $(PYTEST) -m "not browser"
 	TEST_DATABASE=mariadb $(PYTEST) -m "not browser"
 
-browser: $(TEST_READY) ## the web client in a real browser (Debian's chromium and fonts-noto-cjk)
+browser: $(BROWSER_READY) ## the web client in a real browser (Debian's chromium and fonts-noto-cjk)
 	$(PYTEST) -m browser tests/browser
 
-screenshots: $(TEST_READY) ## the pages as pictures, into docs/screenshots
+screenshots: $(BROWSER_READY) ## the pages as pictures, into docs/screenshots
 	$(BIN)/python -m tests.browser.screenshots
 
 chaos: $(TEST_READY) ## races, faults and attacks on servers of its own (QUICK=1: the short form, ONLY="names")
 	$(BIN)/python -m chaos $(if $(QUICK),--quick) $(ONLY)
 
-bench: $(TEST_READY) ## what it costs against yardsticks, on servers of its own (QUICK=1: the short form, ONLY="names")
+bench: $(BENCH_READY) ## what it costs against yardsticks, on servers of its own (QUICK=1: the short form, ONLY="names")
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ONLY)
 
 lint: $(TEST_READY) ## ruff and mypy
@@ -57,9 +68,13 @@ format: $(TEST_READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+LOCK := $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --generate-hashes --allow-unsafe
+
 # pip before 23.3, which Python 3.11 may bring, takes no pin of a package for the same package with an extra.
-lock: $(TEST_READY) ## pin the packages anew from requirements.in
-	$(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --generate-hashes --allow-unsafe requirements.in
-	$(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --generate-hashes --allow-unsafe tests/requirements.in
+lock: $(TEST_READY) ## pin the packages anew from each requirements.in
+	$(LOCK) --output-file=requirements.txt requirements.in
+	$(LOCK) --output-file=tests/requirements.txt tests/requirements.in
+	$(LOCK) --output-file=tests/requirements-browser.txt tests/requirements-browser.in
+	$(LOCK) --output-file=bench/requirements.txt bench/requirements.in
 	sed -i 's/^pydantic==/pydantic[email]==/' requirements.txt
 	sed -i 's/^cachecontrol==/cachecontrol[filecache]==/' tests/requirements.txt

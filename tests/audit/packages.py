@@ -16,7 +16,15 @@ from packaging.version import Version
 
 from config.settings import ROOT
 
-LISTS = (ROOT / "requirements.txt", ROOT / "tests/requirements.txt")
+LISTS = tuple(
+    ROOT / name
+    for name in (
+        "requirements.txt",
+        "tests/requirements.txt",
+        "tests/requirements-browser.txt",
+        "bench/requirements.txt",
+    )
+)
 # A database that does not answer at all is given up after this time, however many packages there are.
 PATIENCE_SECONDS = 60
 SOCKET_SECONDS = 5
