@@ -1,5 +1,7 @@
 """`make bench` measures everything and writes docs/performance.md; `QUICK=1` runs a short form and writes nothing.
 
+`ONLY="names"` runs some measurements and replaces their rows on the page.
+
 The exit code is 0 when everything ran, whatever the figures: the table says what is not reached. With `--strict` it is
 1 when something is not reached. It is 1 where a measurement broke off, and 2 where nothing can be measured.
 """
@@ -14,9 +16,9 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from bench.lab import Extent, Lab, Size
-from bench.measurements import embedded, growth, logins, reads, sizes, trips, writes
+from bench.measurements import ablation, embedded, growth, logins, reads, sizes, trips, writes
 from bench.pictures import draw_flames, draw_growth
-from bench.report import Row, as_markdown, as_text
+from bench.report import Row, as_markdown, as_text, put_into
 from chaos.servers import missing_programs
 from config.settings import ROOT
 
@@ -28,6 +30,7 @@ MEASUREMENTS: tuple[Measurement, ...] = (
     reads.pages,
     writes.like,
     writes.match,
+    ablation.ablation,
     trips.trips,
     growth.people,
     growth.swipes,
@@ -74,6 +77,8 @@ def main() -> int:
     print(f"not reached: {len(missed)}; broken off: {', '.join(broken) or 'none'}; in {seconds:.0f} s")
     if writes_files:
         PAGE.write_text((ROOT / "bench/head.md").read_text().format(minutes=round(seconds / 60)) + as_markdown(rows))
+    elif options.only and not (options.quick or options.people or broken):
+        PAGE.write_text(put_into(PAGE.read_text(), rows))
     return 1 if broken or (options.strict and missed) else 0
 
 

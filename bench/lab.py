@@ -17,6 +17,7 @@ from typing import Any, Self
 import flask_migrate
 import psycopg
 from flask import Flask, Response, session
+from flask.globals import request_ctx
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
@@ -116,7 +117,7 @@ def log_in(app: Flask, uids: Sequence[int]) -> list[Caller]:
         grant(uid, TOP_LEVEL, MONTHS)
         with app.test_request_context("/api/user/login", method="POST"):
             sessions.start_session(session, uid)
-            own: Any = session._get_current_object()  # type: ignore[attr-defined]
+            own: Any = request_ctx.session
             interface.save_session(app, own, Response())
             callers.append(Caller(uid, own.sid))
         db.session.remove()

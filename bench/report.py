@@ -61,3 +61,13 @@ def as_text(rows: Sequence[Row]) -> str:
 def as_markdown(rows: Sequence[Row]) -> str:
     """The table of docs/performance.md."""
     return tables.as_markdown(COLUMNS, [row.cells for row in rows])
+
+
+def put_into(page: str, rows: Sequence[Row]) -> str:
+    """The page with these rows in the place of those of the same things; new ones stand at the end of its table."""
+    fresh = {row.what: line for row, line in zip(rows, as_markdown(rows).splitlines()[2:], strict=True)}
+    lines = []
+    for line in page.splitlines():
+        what = line.removeprefix("| ").partition(" | ")[0]
+        lines.append(fresh.pop(what, line) if line.startswith("| ") else line)
+    return "\n".join([*lines, *fresh.values()]) + "\n"

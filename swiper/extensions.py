@@ -1,12 +1,10 @@
 """The extensions that the parts share. This module imports nothing of ours but the Redis client."""
 
 import random
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request, current_app, g, request
-from flask.ctx import RequestContext
-from flask.globals import request_ctx
+from flask import Flask, Request
+from flask.globals import app_ctx, request_ctx
 from flask_caching import Cache
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -21,15 +19,24 @@ from swiper.fastpath import versions
 from swiper.fastpath.redis_client import SharedRedis
 from swiper.redis_client import AppRedis
 
-# The objects behind Flask's proxies: what is asked on each request pays once for the look, not for each attribute.
-this_app: Callable[[], Flask] = current_app._get_current_object  # type: ignore[attr-defined]
-this_request: Callable[[], Request] = request._get_current_object  # type: ignore[attr-defined]
-this_context: Callable[[], RequestContext] = request_ctx._get_current_object  # type: ignore[attr-defined]
-this_g: Callable[[], Any] = g._get_current_object
-
 REPLICA_KEY = "reads_may_lag"
 # MariaDB compares text without case unless told otherwise; the other databases compare bytes.
 TABLE_OPTIONS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+
+
+def this_app() -> Flask:
+    """The current application itself, for other greenlets and threads; `current_app` is another one there."""
+    return app_ctx.app
+
+
+def this_request() -> Request:
+    """The current request itself: code that reads many attributes looks it up once."""
+    return request_ctx.request
+
+
+def this_g() -> Any:
+    """The current request's `g` itself."""
+    return app_ctx.g
 
 
 class Base(DeclarativeBase):
@@ -74,16 +81,12 @@ class RedisClient:
 
 
 class SessionedSQLAlchemy(SQLAlchemy):
-    """Looks whether there is a session before it asks for that of this request: most requests need none."""
+    """Knows whether this request has a session: most requests need none."""
 
     def has_session(self) -> bool:
         """True where this request has one."""
         registry: Any = self.session.registry
         return bool(registry.registry) and registry.has()
-
-    def _teardown_session(self, exc: BaseException | None) -> None:
-        if self.has_session():
-            super()._teardown_session(exc)
 
 
 db = SessionedSQLAlchemy(model_class=Base, session_options={"class_": RoutedSession, "expire_on_commit": False})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.pgbench import Script
 from bench.relay import CountingRelay
+from bench.report import Row, as_markdown, put_into
 from bench.servers import Statement
 
 
@@ -47,3 +48,9 @@ def test_what_is_sent_before_an_answer_comes_is_one_round_trip() -> None:
                     assert client.recv(100) == question
             thread.join(10)
         assert len(relay.trips) == 2
+
+
+def test_rows_of_a_part_take_the_place_of_those_that_the_page_has() -> None:
+    page = "# Words\n\n" + as_markdown([Row("a", "", "1"), Row("b", "", "2")])
+    found = put_into(page, [Row("b", "", "3"), Row("c", "", "4")])
+    assert found == "# Words\n\n" + as_markdown([Row("a", "", "1"), Row("b", "", "3"), Row("c", "", "4")])

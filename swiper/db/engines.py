@@ -263,6 +263,10 @@ class SharedTlsConnection(PyMySQLConnection):
 
     offered_tls: ClassVar[Any] = None
 
+    def fileno(self) -> int:
+        """The number of its socket, as psycopg's connections tell it. Raises AttributeError where it is closed."""
+        return int(self._sock.fileno())
+
     def _create_ssl_ctx(self, sslp: Any) -> Any:
         if sslp:
             return super()._create_ssl_ctx(sslp)
@@ -330,7 +334,7 @@ def _no_answer(dialect: Any, seconds: float, what: str) -> Any:
 def _is_readable(connection: Any) -> bool:
     """True when something has arrived or the server has hung up. Asks the kernel, not the server."""
     try:
-        handle = connection.fileno() if hasattr(connection, "fileno") else connection._sock.fileno()
+        handle = connection.fileno()
         poller = get_original("select", "poll")()
         poller.register(handle, 1)
         return bool(poller.poll(0))

@@ -17,13 +17,14 @@ from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Flask, Request, Response, current_app, request
+from flask.globals import request_ctx
 
 from config.settings import normal_origin
 from swiper.auth import routes as auth_routes
 from swiper.auth.sessions import UnreachableSession, bearer_token
 from swiper.bans.services import is_banned
 from swiper.errors import BannedError, CrossSiteError, LoginError, UnavailableError
-from swiper.extensions import db, this_app, this_context, this_g, this_request
+from swiper.extensions import db, this_app, this_g, this_request
 from swiper.http.bodies import ApiRequest, check_count, has_body
 from swiper.http.headers import SECURITY_HEADERS, StrictHeaders, UnquotedForwarding
 from swiper.http.schemas import refuse_fields
@@ -129,11 +130,11 @@ def require_login(whitelist: frozenset[str], for_suspended: frozenset[str] = fro
     """
 
     def check() -> None:
-        ctx = this_context()
-        endpoint = (ctx.request.endpoint or "").rpartition(".")[2]
-        if endpoint in whitelist or ctx.request.method == "OPTIONS":
+        own = this_request()
+        endpoint = (own.endpoint or "").rpartition(".")[2]
+        if endpoint in whitelist or own.method == "OPTIONS":
             return
-        caller: Any = ctx.session
+        caller: Any = request_ctx.session
         # A session is a mapping, and for those isinstance walks through more than its class.
         if type(caller) is UnreachableSession:
             raise UnavailableError()

@@ -14,11 +14,11 @@ import msgspec
 from apiflask import Schema
 from marshmallow import fields
 
-from swiper.http.schemas import Id
+from swiper.http.schemas import Flag, Id, Text, WholeNumber
 
 Dump = Callable[[Any], Any]
 # These go into JSON as they are; text may be an enum's.
-PLAIN = (fields.String, fields.Integer, fields.Boolean, fields.Float, fields.Raw, fields.Dict)
+PLAIN = (Text, WholeNumber, Flag, fields.String, fields.Integer, fields.Boolean, fields.Float, fields.Raw, fields.Dict)
 
 
 def compile_schema(schema: Any) -> Dump:
@@ -63,10 +63,10 @@ def _field_dump(field: Any) -> Dump | None:
     elif isinstance(field, fields.List):
         inner = _field_dump(field.inner)
         convert = list if inner is None else lambda items: items if type(items) is msgspec.Raw else [*map(inner, items)]
+    elif type(field) in PLAIN:
+        return None
     elif not isinstance(field, PLAIN):
         raise TypeError(f"no rule for serialising {type(field).__name__}")
-    elif type(field)._serialize in [kind._serialize for kind in PLAIN]:
-        return None
     else:
         # A field of our own that says itself how it is shown.
         convert = functools.partial(_ask_field, field)
@@ -77,4 +77,4 @@ _isoformat: Callable[[date], str] = operator.methodcaller("isoformat")
 
 
 def _ask_field(field: Any, value: Any) -> Any:
-    return field._serialize(value, field.name, None)
+    return field.serialize(field.name, {field.attribute or field.name: value})
