@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 REFUSED_SECONDS = 1.0
 
 
-class PatientConsumer(Consumer):
+class PatientConsumer(Consumer):  # type: ignore[misc]
     """Connects anew whatever a lost connection to the broker raises; Celery's own ends the worker.
 
     A channel of kombu 5.7 whose transport was closed under it asks that transport for its address, and meets None: an

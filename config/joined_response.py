@@ -20,7 +20,7 @@ class _Recorder:
         self.written += data
 
 
-class JoinedResponse(Response):
+class JoinedResponse(Response):  # type: ignore[misc]
     """gunicorn's response, whose head waits for the first piece of the body."""
 
     sock: Any

@@ -30,7 +30,7 @@ from swiper.vip.money import parse_yuan
 HOURS = Number(min=0, max=876_000, min_open=True)
 
 
-class Yuan(click.ParamType):
+class Yuan(click.ParamType[int]):
     """An amount of money with at most two decimals, read as cents."""
 
     name = "yuan"

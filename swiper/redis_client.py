@@ -45,7 +45,7 @@ class AppRedis(Redis):
 
     def eval_once(self, script: str, keys: Sequence[str], *args: Any) -> Any:
         """What a script answers that may count or consume something; see `once`. Raises RedisError."""
-        return self.execute_command(*once(script, keys, *args))
+        return self.execute_command(*once(script, keys, *args))  # type: ignore[no-untyped-call]
 
     def execute_together(self, *commands: tuple[Any, ...]) -> list[Any]:
         """The answers to several commands that are sent at once; one that failed stands there as its ResponseError."""

@@ -57,7 +57,7 @@ _decode = msgspec.msgpack.Decoder(dict[str, Any]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Session(ServerSideSession):
+class Session(ServerSideSession):  # type: ignore[misc]
     """A session; the id of one with `is_bearer` never travels in a cookie."""
 
     is_bearer = False
@@ -67,7 +67,7 @@ class UnreachableSession(Session):
     """Stands in while Redis is away; the login hook answers 1011 when it meets one."""
 
 
-class SessionInterface(RedisSessionInterface):
+class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
     """Flask-Session's Redis interface, which lets requests that need no login live without Redis."""
 
     session_class = Session

@@ -39,7 +39,7 @@ FAULTS = (
 )
 
 
-class PackedClient(pylibmc.Client):
+class PackedClient(pylibmc.Client):  # type: ignore[misc]
     """Stores msgpack, and takes every value with another mark for missing."""
 
     serializer = PackedSerializer()

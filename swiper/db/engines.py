@@ -254,7 +254,7 @@ def _limited_ending(dialect: Any, seconds: float, name: str) -> Callable[[Any], 
     return end_limited
 
 
-class SharedTlsConnection(PyMySQLConnection):
+class SharedTlsConnection(PyMySQLConnection):  # type: ignore[misc]
     """PyMySQL's connection. Those that take TLS where the server offers it share one context.
 
     PyMySQL makes one for each, which reads all certificates of the system: 40 ms (measured with 1.2) in which a worker

@@ -44,9 +44,9 @@ class SharedRedis(AppRedis):
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """The answer to a command; a lost connection is tried once more. Raises RedisError."""
         if not self._is_sharing() or args[0] in BLOCKING:
-            return super().execute_command(*args, **options)
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         (answer,) = self._share(args)
-        return self.parse_response(_Answer(answer), args[0], **options)
+        return self.parse_response(_Answer(answer), args[0], **options)  # type: ignore[no-untyped-call]
 
     def execute_together(self, *commands: tuple[Any, ...]) -> list[Any]:
         """See `AppRedis`."""
@@ -54,7 +54,7 @@ class SharedRedis(AppRedis):
             return super().execute_together(*commands)
         answers = self._share(*commands)
         return [
-            answer if isinstance(answer, Exception) else self.parse_response(_Answer(answer), command[0])
+            answer if isinstance(answer, Exception) else self.parse_response(_Answer(answer), command[0])  # type: ignore[no-untyped-call]
             for command, answer in zip(commands, answers, strict=True)
         ]
 

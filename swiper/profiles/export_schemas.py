@@ -19,7 +19,7 @@ COLUMN_KINDS: dict[str, Any] = {
 }
 
 
-def rows(name: str, **columns: str) -> fields.List:
+def rows(name: str, **columns: str) -> fields.List[Any]:
     """The rows of one table, a kind for each column; a kind with `?` may be null.
 
     Every column is named, so that a new one is told to anybody only once somebody has decided so.

@@ -24,7 +24,7 @@ CODES_QUEUE = "celery-codes"
 def init_app(app: Flask) -> Celery:
     """Build Celery for `app`; `celery_worker.py` exposes it to the worker and to beat."""
 
-    class AppTask(Task):
+    class AppTask(Task):  # type: ignore[misc]
         """Runs in an app context, whose end closes the task's database session."""
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -54,7 +54,7 @@ def serve_asset(asset: Asset, asked: Request) -> Response:
 
     The tag is a weak one, since it names the contents in both forms.
     """
-    is_packed = asset.packed is not None and "gzip" in asked.accept_encodings
+    is_packed = asset.packed is not None and asked.accept_encodings.quality("gzip") > 0
     response = Response(asset.packed if is_packed else asset.body, mimetype=asset.mimetype)
     if is_packed:
         response.headers["Content-Encoding"] = "gzip"
