@@ -1,6 +1,7 @@
 """Swiper: a self-hosted swipe-to-match service. `create_app` is the only place that knows every part."""
 
 import logging.config
+import tomllib
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
 from config.logging import logging_config
-from config.settings import Settings
+from config.settings import ROOT, Settings
 from swiper import cli, extensions, sms, storage
 from swiper.admin import metrics_buffer
 from swiper.admin import tasks as desk_tasks
@@ -34,7 +35,7 @@ from swiper.web.routes import blueprint as web_blueprint
 
 __all__ = ["bans_tasks", "create_app", "desk_tasks"]
 
-VERSION = "1.0.0"
+VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 CACHE_CLASSES = {
     "null": "NullCache",
     "simple": "swiper.cache.backends.PackedSimpleCache",
