@@ -117,7 +117,7 @@ def wipe(app: Flask) -> None:
     with app.app_context():
         redis.client.flushdb()
         cache.clear()
-        app.extensions.pop("memo", None)
+        app.extensions.pop("local_copies", None)
         app.extensions.pop("ban_list", None)
         with db.engine.begin() as connection:
             for table in reversed(db.metadata.sorted_tables):

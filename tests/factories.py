@@ -19,7 +19,7 @@ from swiper.auth.codes import deliver_code, restore_code, unsent_codes
 from swiper.auth.login import find_or_create
 from swiper.auth.sessions import key_of, new_session, new_sid
 from swiper.cache.pending import Invalidation
-from swiper.cache.values import forget
+from swiper.cache.values import invalidate
 from swiper.extensions import db
 from swiper.profiles.models import DatingSex, Sex
 from swiper.profiles.profile_changes import change_profile
@@ -154,7 +154,7 @@ def trust_the_cache(app: Flask, uid: int) -> None:
 
 def forget_levels() -> None:
     """Drop what is cached of the levels, for a test that has changed their rows by itself."""
-    forget(LEVELS_KEY, LEVELS_PAGE_KEY)
+    invalidate(LEVELS_KEY, LEVELS_PAGE_KEY)
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:

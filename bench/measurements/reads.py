@@ -7,7 +7,7 @@ from bench.lab import DATABASE, Caller, Lab
 from bench.load import Contender, Figures, Round, get, repeated
 from bench.report import Row
 from chaos.volley import Shot, volley
-from swiper.cache.values import forget
+from swiper.cache.values import invalidate
 from swiper.social.ranking import PAGE_KEY
 
 PROFILE, DECK, LEVELS, HOT = "/api/user/profile", "/api/social/users", "/api/vip/levels", "/api/social/hot"
@@ -151,7 +151,7 @@ def _cold(lab: Lab, caller: Caller) -> Row:
     def ask(count: int, *, is_cold: bool) -> list[str]:
         if is_cold:
             with lab.app.app_context():
-                forget(PAGE_KEY)
+                invalidate(PAGE_KEY)
             # Until then each worker has a copy of its own.
             time.sleep(lab.settings.local_refresh_seconds)
         answers = []

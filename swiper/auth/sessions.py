@@ -122,13 +122,13 @@ class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
         return Session(sid="", permanent=self.permanent)
 
     def _read(self, uid: int, sid: str, also: Callable[[int], str] | None) -> bytes | None:
-        """The stored session; the Account goes to `memo`, and what `also` names to `taken_along`."""
+        """The stored session; the Account goes to `values.prefetch`, and what `also` names to `taken_along`."""
         name = account_key(uid)
         account = values.shared_key(name)
         keys = [key_of(sid), *([account] if account else []), *([also(uid)] if also else [])]
         stored, *rest = self.client.execute_command("MGET", *keys)
         if account and (found := rest.pop(0)):
-            values.offer(name, found)
+            values.prefetch(name, found)
         if also and stored is not None:
             this_g().taken_along = rest
         return cast(bytes | None, stored)

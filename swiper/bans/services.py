@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, delete, or_, select
 
 from swiper.bans.models import IpBan
-from swiper.cache.invalidations import invalidate_shared
-from swiper.cache.values import recall_for_all
+from swiper.cache.invalidations import invalidate_shared_after_commit
+from swiper.cache.values import get_or_load_shared
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.db.upsert import upsert
@@ -124,7 +124,7 @@ def ban_network(text: str, reason: str = "", expires_at: datetime | None = None)
         ["network"],
         lambda _, new: {"reason": new.reason, "expires_at": new.expires_at, "created_at": new.created_at},
     )
-    invalidate_shared(CACHE_KEY)
+    invalidate_shared_after_commit(CACHE_KEY)
     return network
 
 
@@ -135,7 +135,7 @@ def unban_network(text: str) -> bool:
     if found is None:
         return False
     db.session.delete(found)
-    invalidate_shared(CACHE_KEY)
+    invalidate_shared_after_commit(CACHE_KEY)
     return True
 
 
@@ -151,7 +151,7 @@ def is_banned(remote_addr: str) -> bool:
 
 
 def _current_list() -> BanList:
-    rows = recall_for_all(CACHE_KEY, _load, CACHE_SECONDS, list[tuple[str, float | None]])
+    rows = get_or_load_shared(CACHE_KEY, _load, CACHE_SECONDS, list[tuple[str, float | None]])
     app = this_app()
     known: BanList | None = app.extensions.get("ban_list")
     if known is not None and known.rows is rows:

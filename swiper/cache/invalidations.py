@@ -1,6 +1,7 @@
 """Removes cached values when the database changes: at once if the cache is available, and once more some seconds later.
 
-Whoever changes something calls `invalidate` in the same transaction. See `pending` for how all processes know.
+Whoever changes something calls `invalidate_after_commit` in the same transaction. See `pending` for how all processes
+know.
 """
 
 import logging
@@ -9,7 +10,7 @@ from datetime import datetime
 
 from swiper.cache import pending
 from swiper.cache.pending import SHARED
-from swiper.cache.values import forget
+from swiper.cache.values import invalidate
 from swiper.db.transactions import after_commit
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ def remover(name: str) -> Callable[[Remover], Remover]:
     return register
 
 
-def invalidate(uid: int, *names: str) -> None:
+def invalidate_after_commit(uid: int, *names: str) -> None:
     """From the commit of the running transaction on, nobody uses what is cached of a user under `names`.
 
     This process knows at once, the others within `LOCAL_REFRESH_SECONDS`, whatever the cache does.
@@ -43,15 +44,15 @@ def invalidate(uid: int, *names: str) -> None:
         after_commit(lambda name=name: _remove(uid, name))  # type: ignore[misc]
 
 
-def invalidate_shared(*keys: str) -> None:
+def invalidate_shared_after_commit(*keys: str) -> None:
     """The same for what is cached once for all users, by its key in the cache."""
-    invalidate(SHARED, *keys)
+    invalidate_after_commit(SHARED, *keys)
 
 
 def _remove(uid: int, name: str) -> bool:
     """Drop a cached value; False where that could not be done now."""
     if uid == SHARED:
-        return forget(name)
+        return invalidate(name)
     remove = _removers.get(name)
     # Another release may have added it, and knows what to do.
     return remove is not None and remove(uid)

@@ -27,15 +27,15 @@ MARK_SECONDS = 120
 NO_ANSWER = object()
 
 
-def recall(key: str, load: Callable[[], T], seconds: int, kind: Any = Any) -> T:
+def get_or_load(key: str, load: Callable[[], T], seconds: int, kind: Any = Any) -> T:
     """The cached value of `key`, or `load()`, kept for `seconds`. None is never kept.
 
     A value is stored as msgpack, which knows numbers, texts, bytes, times, lists and mappings only; `kind` is the type
     that a stored value is converted to. A value that does not fit it is loaded anew.
 
-    A reader that loaded before a write and stored after the write's `forget` would leave an old value behind. So each
-    `forget` leaves a new mark, and a reader that finds another mark after storing than before loading takes its value
-    back. While `key` is known to be out of date (see `pending`) it is loaded and not stored.
+    A reader that loaded before a write and stored after the write's `invalidate` would leave an old value behind. So
+    each `invalidate` leaves a new mark, and a reader that finds another mark after storing than before loading takes
+    its value back. While `key` is known to be out of date (see `pending`) it is loaded and not stored.
     """
     if is_pending(SHARED, key):
         return load()
@@ -63,8 +63,8 @@ def read_cached(key: str, kind: Any = Any) -> Any:
         return None
 
 
-def take_offered(key: str) -> Any:
-    """What `offer` left for `key`, once: a second look in the same request may follow a write. None where nothing."""
+def take_prefetched(key: str) -> Any:
+    """What `prefetch` left for `key`, once: a later look in the request may follow a write. None where nothing."""
     found = this_g().pop(key, None)
     return _read_stored(found) if found else None
 
@@ -86,24 +86,24 @@ def _is_in_redis_of(app: Flask) -> bool:
     return app.extensions.get("redis") is getattr(backend, "_write_client", None)
 
 
-def offer(key: str, stored: bytes) -> None:
+def prefetch(key: str, stored: bytes) -> None:
     """Keep what Redis has under `shared_key(key)`, read along with something else, for this request."""
     this_g().setdefault(key, stored)
 
 
-def recall_for_all(key: str, load: Callable[[], T], seconds: int, kind: Any = Any) -> T:
-    """Like `recall`, for what is the same for everyone and read on every request.
+def get_or_load_shared(key: str, load: Callable[[], T], seconds: int, kind: Any = Any) -> T:
+    """Like `get_or_load`, for what is the same for everyone and read on every request.
 
     Each process keeps its own copy and looks at the cache again after `LOCAL_REFRESH_SECONDS`.
     """
     found: T | None = own_copy(key)
-    return keep_copy(key, recall(key, load, seconds, kind)) if found is None else found
+    return keep_copy(key, get_or_load(key, load, seconds, kind)) if found is None else found
 
 
 def own_copy(key: str) -> Any:
     """What this process has kept of `key`, for at most `LOCAL_REFRESH_SECONDS`; none that is known to be older."""
     app = this_app()
-    kept: tuple[float, Any] | None = app.extensions.setdefault("memo", {}).get(key)
+    kept: tuple[float, Any] | None = app.extensions.setdefault("local_copies", {}).get(key)
     if kept is None or time.monotonic() - kept[0] >= app.config["LOCAL_REFRESH_SECONDS"]:
         return None
     if is_pending(SHARED, key) and kept[0] < looked_at():
@@ -113,11 +113,11 @@ def own_copy(key: str) -> Any:
 
 def keep_copy(key: str, value: T) -> T:
     """Keep `value`, and return it."""
-    current_app.extensions.setdefault("memo", {})[key] = (time.monotonic(), value)
+    current_app.extensions.setdefault("local_copies", {})[key] = (time.monotonic(), value)
     return value
 
 
-def forget(*keys: str) -> bool:
+def invalidate(*keys: str) -> bool:
     """Drop `keys`, after the commit of the write that changed what they hold; False where the cache did not do all.
 
     Each is deleted by a call of its own: cachelib's `delete_many` looks whether the keys are gone, and takes a reader
@@ -125,7 +125,7 @@ def forget(*keys: str) -> bool:
     """
     done = []
     for key in keys:
-        current_app.extensions.setdefault("memo", {}).pop(key, None)
+        current_app.extensions.setdefault("local_copies", {}).pop(key, None)
         done.append(bool(safe_call("set", f"{key}:mark", secrets.token_hex(8), timeout=MARK_SECONDS)))
     for key in keys:
         # What the cache returns says whether there was anything to delete.

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, current_app, make_response, request
 
 from swiper.cache.pending import SHARED, is_pending
-from swiper.cache.values import keep_copy, own_copy, read_cached, recall, try_lock, unlock
+from swiper.cache.values import get_or_load, keep_copy, own_copy, read_cached, try_lock, unlock
 
 LOCK_SECONDS = 5
 WAIT_SECONDS = 2.0
@@ -78,7 +78,7 @@ def _render_once(key: str, seconds: int, view: Callable[[], Any]) -> Page:
         if page is not None:
             return page
         try:
-            return recall(key, lambda: _render(view), seconds, Page)
+            return get_or_load(key, lambda: _render(view), seconds, Page)
         finally:
             if token is not None:
                 unlock(lock, token)
@@ -86,7 +86,7 @@ def _render_once(key: str, seconds: int, view: Callable[[], Any]) -> Page:
 
 def _render(view: Callable[[], Any]) -> Page:
     # The page outlives this process's own copies by far, so none that another process has outdated goes into it.
-    current_app.extensions.get("memo", {}).clear()
+    current_app.extensions.get("local_copies", {}).clear()
     response = make_response(view())
     if response.status_code != 200:
         raise NotAPageError(response)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from swiper.cache.invalidations import ACCOUNT, SESSIONS, invalidate
+from swiper.cache.invalidations import ACCOUNT, SESSIONS, invalidate_after_commit
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.db.upsert import insert_if_absent
@@ -62,7 +62,7 @@ def set_status(uid: int, status: Status) -> None:
         raise NotFoundError()
     user.status = status
     publish(user)
-    invalidate(uid, *([ACCOUNT, SESSIONS] if status is Status.SUSPENDED else [ACCOUNT]))
+    invalidate_after_commit(uid, *([ACCOUNT, SESSIONS] if status is Status.SUSPENDED else [ACCOUNT]))
     status_changed.send(None, uid=uid)
 
 
@@ -121,7 +121,7 @@ def remove_owned(uid: int) -> None:
     ):
         db.session.execute(delete(owned).where(owned.uid == uid))
     db.session.execute(delete(User).where(User.id == uid))
-    invalidate(uid, ACCOUNT, SESSIONS)
+    invalidate_after_commit(uid, ACCOUNT, SESSIONS)
     status_changed.send(None, uid=uid)
 
 

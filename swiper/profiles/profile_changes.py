@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from swiper.cache.invalidations import ACCOUNT, invalidate
+from swiper.cache.invalidations import ACCOUNT, invalidate_after_commit
 from swiper.db.transactions import transactional
 from swiper.db.upsert import insert_if_absent
 from swiper.errors import LoginError, NotFoundError, PermissionDeniedError, ProfileError
@@ -44,7 +44,7 @@ def change_profile(uid: int, changes: dict[str, Any], current: Standing) -> None
     if changes.get("dating_location") and preferences.dating_location and not current.has(Permission.ANYLOCATION):
         raise PermissionDeniedError()
     publish(user)
-    invalidate(uid, ACCOUNT)
+    invalidate_after_commit(uid, ACCOUNT)
 
 
 def _claim_nickname(user: User, nickname: str) -> None:
@@ -86,7 +86,7 @@ def correct_profile(uid: int, *, sex: Sex | None = None, birthday: date | None =
         user.sex, user.deck_from = sex, None
     user.birthday = birthday or user.birthday
     publish(user)
-    invalidate(uid, ACCOUNT)
+    invalidate_after_commit(uid, ACCOUNT)
 
 
 def leave_out_unchanged(sent: Any, shown: Mapping[str, Any], stored: Mapping[str, Any]) -> Any:

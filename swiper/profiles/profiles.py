@@ -10,9 +10,9 @@ import msgspec
 from flask import current_app
 from sqlalchemy import select
 
-from swiper.cache.invalidations import ACCOUNT, invalidate, remover
+from swiper.cache.invalidations import ACCOUNT, invalidate_after_commit, remover
 from swiper.cache.pending import is_pending
-from swiper.cache.values import forget, recall, take_offered
+from swiper.cache.values import get_or_load, invalidate, take_prefetched
 from swiper.db.transactions import quick_lane
 from swiper.errors import LoginError
 from swiper.extensions import db
@@ -98,14 +98,14 @@ def account_key(uid: int) -> str:
 
 
 @remover(ACCOUNT)
-def forget_account(uid: int) -> bool:
+def drop_cached_account(uid: int) -> bool:
     """Drop the cached Account; False where the cache does not let us."""
-    return forget(account_key(uid))
+    return invalidate(account_key(uid))
 
 
 def invalidate_after_vip_change(_sender: Any, *, uid: int) -> None:
     """The Account carries the membership, which a lower layer has changed."""
-    invalidate(uid, ACCOUNT)
+    invalidate_after_commit(uid, ACCOUNT)
 
 
 vip_changed.connect(invalidate_after_vip_change)
@@ -115,16 +115,16 @@ def find_account(uid: int) -> Account | None:
     """The cached Account, or the database's where that is out of date; None when the user is gone."""
     if is_pending(uid, ACCOUNT):
         return load_account(uid)
-    packed = take_offered(account_key(uid))
+    packed = take_prefetched(account_key(uid))
     if packed is None:
-        packed = recall(account_key(uid), lambda: _load_packed(uid), current_app.config["USER_CACHE_SECONDS"])
+        packed = get_or_load(account_key(uid), lambda: _load_packed(uid), current_app.config["USER_CACHE_SECONDS"])
     if packed is None:
         return None
     try:
         return _unpack(packed)
     except (msgspec.DecodeError, TypeError):
         # Nothing that this release has written.
-        forget(account_key(uid))
+        invalidate(account_key(uid))
         return load_account(uid)
 
 

@@ -12,7 +12,7 @@ from gevent.monkey import is_module_patched
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from swiper.cache.invalidations import ACCOUNT, invalidate
+from swiper.cache.invalidations import ACCOUNT, invalidate_after_commit
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.db.upsert import changed_a_row, insert_if_absent
@@ -114,7 +114,7 @@ def _lock_user(uid: int) -> User | None:
 def _show_changed(user: User) -> None:
     """Let decks, and the user themself, see changed pictures once they are committed."""
     publish(user)
-    invalidate(user.id, ACCOUNT)
+    invalidate_after_commit(user.id, ACCOUNT)
 
 
 def _take_back_note(key: str, noted_at: datetime) -> None:

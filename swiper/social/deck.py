@@ -23,7 +23,7 @@ import msgspec
 from redis.exceptions import RedisError
 from sqlalchemy import select
 
-from swiper.cache.invalidations import invalidate, remover
+from swiper.cache.invalidations import invalidate_after_commit, remover
 from swiper.extensions import db, redis
 from swiper.outages import is_redis_outage
 from swiper.profiles.cards import KeptCard, complete
@@ -152,7 +152,7 @@ def pass_key(uid: int) -> str:
 
 def invalidate_pass(_sender: Any, *, uid: int) -> None:
     """The pass of somebody who is suspended or deleted tells whom they were to meet."""
-    invalidate(uid, DECK)
+    invalidate_after_commit(uid, DECK)
 
 
 @remover(DECK)

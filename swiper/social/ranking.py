@@ -21,7 +21,7 @@ from gevent.monkey import is_module_patched
 from redis.exceptions import RedisError
 from sqlalchemy import case, func, select
 
-from swiper.cache.invalidations import invalidate_shared
+from swiper.cache.invalidations import invalidate_shared_after_commit
 from swiper.db.replicas import replica_reads
 from swiper.extensions import db, redis, this_app
 from swiper.outages import is_redis_outage
@@ -135,7 +135,7 @@ def drop_from_ranking(uid: int) -> None:
 
 def invalidate_page(_sender: Any, *, uid: int) -> None:
     """Somebody who is suspended, admitted again or deleted leaves or enters the page."""
-    invalidate_shared(PAGE_KEY)
+    invalidate_shared_after_commit(PAGE_KEY)
 
 
 status_changed.connect(invalidate_page)

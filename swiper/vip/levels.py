@@ -9,8 +9,8 @@ import msgspec
 from flask import current_app
 from sqlalchemy import delete, func, select
 
-from swiper.cache.invalidations import invalidate_shared
-from swiper.cache.values import recall_for_all
+from swiper.cache.invalidations import invalidate_shared_after_commit
+from swiper.cache.values import get_or_load_shared
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.db.upsert import insert_if_absent
@@ -92,7 +92,7 @@ class Standing(NamedTuple):
 
 def list_levels() -> list[Level]:
     """All levels, lowest first."""
-    return recall_for_all(LEVELS_KEY, _load_levels, LEVELS_SECONDS, list[Level])
+    return get_or_load_shared(LEVELS_KEY, _load_levels, LEVELS_SECONDS, list[Level])
 
 
 def _load_levels() -> list[Level]:
@@ -251,4 +251,4 @@ def seed_levels() -> None:
 
 def invalidate_levels() -> None:
     """What is cached of the levels is out of date once the running transaction commits."""
-    invalidate_shared(LEVELS_KEY, LEVELS_PAGE_KEY)
+    invalidate_shared_after_commit(LEVELS_KEY, LEVELS_PAGE_KEY)

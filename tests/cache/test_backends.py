@@ -17,7 +17,7 @@ from redis.exceptions import ReadOnlyError, ResponseError
 
 from swiper.cache import values
 from swiper.cache.backends import PREFIX, PackedSerializer
-from swiper.cache.values import forget, recall, safe_call, try_lock, unlock
+from swiper.cache.values import get_or_load, invalidate, safe_call, try_lock, unlock
 from swiper.extensions import cache
 from tests.processes import Program, free_port
 
@@ -78,7 +78,7 @@ def test_two_loops_on_one_key_do_not_switch_the_cache_off(
         with app.app_context():
             before = safe_call("get", "{u:1}:thing:mark")
             for _ in range(150):
-                forget("{u:1}:thing")
+                invalidate("{u:1}:thing")
                 mark = safe_call("get", "{u:1}:thing:mark")
                 assert mark not in (None, before)
                 before = mark
@@ -98,7 +98,7 @@ def test_values_come_back_as_they_were(app_on: MakeApp, kind: str) -> None:
         for number, value in enumerate(values):
             name, kind_of_value = f"value-{number}", type(value)
             for _ in range(2):
-                found = recall(name, lambda value=value: value, 60, kind_of_value)  # type: ignore[misc]
+                found = get_or_load(name, lambda value=value: value, 60, kind_of_value)  # type: ignore[misc]
                 assert (found, type(found)) == (value, kind_of_value)
 
 
@@ -121,16 +121,16 @@ def test_a_pickled_value_is_no_value_and_is_not_unpickled(app_on: MakeApp, kind:
                 client.serialize = lambda value: (pickled, 1)
                 client.set(f"{app.config['CACHE_KEY_PREFIX']}k", b"")
                 del client.serialize
-        assert recall("k", lambda: "fresh", 60) == "fresh"
-        assert recall("k", lambda: "later", 60) == "fresh"
+        assert get_or_load("k", lambda: "fresh", 60) == "fresh"
+        assert get_or_load("k", lambda: "later", 60) == "fresh"
     assert UNPICKLED == []
 
 
 def test_a_value_that_does_not_fit_its_type_is_loaded_anew(app: Flask) -> None:
     with app.app_context():
         safe_call("set", "k", {"of": "another release"}, timeout=60)
-        assert recall("k", lambda: [("a", 1)], 60, list[tuple[str, int]]) == [("a", 1)]
-        assert recall("k", lambda: [], 60, list[tuple[str, int]]) == [("a", 1)]
+        assert get_or_load("k", lambda: [("a", 1)], 60, list[tuple[str, int]]) == [("a", 1)]
+        assert get_or_load("k", lambda: [], 60, list[tuple[str, int]]) == [("a", 1)]
 
 
 def test_what_msgpack_does_not_know_is_refused() -> None:
@@ -167,7 +167,7 @@ def test_only_an_outage_switches_the_cache_off_and_a_fault_is_logged_as_one(
 
     with app.app_context():
         monkeypatch.setattr(cache.cache, "get", fail)
-        assert recall("k", lambda: "value", 60) == "value"
+        assert get_or_load("k", lambda: "value", 60) == "value"
         assert (time.monotonic() < app.extensions.get("cache_away_until", 0)) == is_left_alone
     logging.getLogger().removeHandler(caplog.handler)
     records = [record for record in caplog.records if record.name == values.__name__]

@@ -16,7 +16,7 @@ from sqlalchemy import event, update
 
 from config.settings import Settings
 from swiper.bans.services import ban_network, is_banned
-from swiper.cache.values import forget, recall
+from swiper.cache.values import get_or_load, invalidate
 from swiper.extensions import cache, db
 from swiper.profiles.profile_changes import change_profile
 from swiper.profiles.profiles import account_key, find_account
@@ -136,7 +136,7 @@ def test_page_is_not_rendered_from_an_outdated_copy(build: MakeApp, kind: str) -
     ours, other = build(kind), build(kind, local_refresh_seconds=60)
     assert price(other) == 5.0
     reprice(ours, 800)
-    del other.extensions["memo"][LEVELS_PAGE_KEY]
+    del other.extensions["local_copies"][LEVELS_PAGE_KEY]
     assert price(other) == 8.0
     assert price(ours) == 8.0
 
@@ -208,14 +208,14 @@ def test_value_loaded_before_a_write_is_not_kept_after_it(build: MakeApp, kind: 
     def load_slowly() -> str:
         value = stored[0]
         if value == "old":
-            # The write comes in between, with its own `forget`.
+            # The write comes in between, with its own `invalidate`.
             stored[0] = "new"
-            forget("{u:42}:thing")
+            invalidate("{u:42}:thing")
         return value
 
     with app.app_context():
-        recall("{u:42}:thing", load_slowly, 60)
-        assert recall("{u:42}:thing", load_slowly, 60) == "new"
+        get_or_load("{u:42}:thing", load_slowly, 60)
+        assert get_or_load("{u:42}:thing", load_slowly, 60) == "new"
 
 
 def test_unreachable_redis_cache_costs_speed_only(build: MakeApp, people: People, tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ class TestMemcached:
             assert price(other) == 5.0
         assert queries.count == 0
         reprice(ours, 700)
-        del other.extensions["memo"][LEVELS_PAGE_KEY]
+        del other.extensions["local_copies"][LEVELS_PAGE_KEY]
         assert price(other) == 7.0
 
     def test_profile_is_remembered_until_a_write_in_another_process(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from swiper.cache.values import forget, recall, recall_for_all
+from swiper.cache.values import get_or_load, get_or_load_shared, invalidate
 from swiper.extensions import cache
 from swiper.profiles.profiles import account_key
 from tests.factories import People
@@ -27,39 +27,39 @@ class Source:
 @pytest.mark.usefixtures("context")
 def test_a_value_is_read_once_until_it_is_forgotten() -> None:
     source = Source("first")
-    assert [recall("k", source.load, 60) for _ in range(3)] == ["first"] * 3
+    assert [get_or_load("k", source.load, 60) for _ in range(3)] == ["first"] * 3
     reads = source.reads
     source.value = "second"
-    assert recall("k", source.load, 60) == "first"
+    assert get_or_load("k", source.load, 60) == "first"
     assert source.reads == reads
-    forget("k")
-    assert recall("k", source.load, 60) == "second"
-    assert recall("k", source.load, 60) == "second"
+    invalidate("k")
+    assert get_or_load("k", source.load, 60) == "second"
+    assert get_or_load("k", source.load, 60) == "second"
 
 
 @pytest.mark.usefixtures("context")
 def test_forgetting_drops_the_named_keys_alone() -> None:
     for key in ("a", "b", "c"):
-        recall(key, Source(key).load, 60)
-    forget("a", "b")
+        get_or_load(key, Source(key).load, 60)
+    invalidate("a", "b")
     assert [cache.get(key) for key in ("a", "b", "c")] == [None, None, "c"]
 
 
 @pytest.mark.usefixtures("context")
 def test_nothing_is_not_kept() -> None:
     source = Source(None)
-    assert recall("k", source.load, 60) is None
+    assert get_or_load("k", source.load, 60) is None
     source.value = "made meanwhile"
-    assert recall("k", source.load, 60) == "made meanwhile"
+    assert get_or_load("k", source.load, 60) == "made meanwhile"
 
 
 @pytest.mark.usefixtures("context")
 def test_what_is_empty_is_kept() -> None:
     for key, value in (("a", []), ("b", 0), ("c", "")):
         source = Source(value)
-        recall(key, source.load, 60)
+        get_or_load(key, source.load, 60)
         reads = source.reads
-        assert recall(key, source.load, 60) == value
+        assert get_or_load(key, source.load, 60) == value
         assert source.reads == reads
 
 
@@ -70,14 +70,14 @@ def test_a_reader_overtaken_by_a_write_leaves_nothing_old_behind() -> None:
     def load_slowly() -> Any:
         value = source.load()
         if source.value == "old":
-            # The write commits and forgets after this reader has read and before it stores.
+            # The write commits and invalidates after this reader has read and before it stores.
             source.value = "new"
-            forget("k")
+            invalidate("k")
         return value
 
-    recall("k", load_slowly, 60)
-    assert recall("k", source.load, 60) == "new"
-    assert recall("k", source.load, 60) == "new"
+    get_or_load("k", load_slowly, 60)
+    assert get_or_load("k", source.load, 60) == "new"
+    assert get_or_load("k", source.load, 60) == "new"
 
 
 @pytest.mark.usefixtures("context")
@@ -85,25 +85,25 @@ def test_a_process_keeps_its_own_copy_for_a_moment(app: Flask) -> None:
     source = Source("first")
     app.config["LOCAL_REFRESH_SECONDS"] = 60
     try:
-        assert recall_for_all("k", source.load, 60) == "first"
+        assert get_or_load_shared("k", source.load, 60) == "first"
         cache.delete("k")
         source.value = "second"
-        assert recall_for_all("k", source.load, 60) == "first"
-        forget("k")
-        assert recall_for_all("k", source.load, 60) == "second"
+        assert get_or_load_shared("k", source.load, 60) == "first"
+        invalidate("k")
+        assert get_or_load_shared("k", source.load, 60) == "second"
     finally:
         app.config["LOCAL_REFRESH_SECONDS"] = 0
     source.value = "third"
     cache.delete("k")
-    assert recall_for_all("k", source.load, 60) == "third"
+    assert get_or_load_shared("k", source.load, 60) == "third"
 
 
 def test_a_cache_that_is_away_costs_no_answer(make_app: Callable[..., Flask]) -> None:
     with make_app(redis_url="unix:///nonexistent.sock").app_context():
         source = Source("value")
-        assert [recall("k", source.load, 60) for _ in range(2)] == ["value"] * 2
+        assert [get_or_load("k", source.load, 60) for _ in range(2)] == ["value"] * 2
         assert source.reads >= 2
-        forget("k")
+        invalidate("k")
 
 
 @pytest.mark.parametrize("cache_type", ["null", "simple", "file", "redis"])

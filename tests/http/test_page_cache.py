@@ -9,7 +9,7 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from swiper.cache.values import forget
+from swiper.cache.values import invalidate
 from swiper.extensions import cache, db
 from swiper.http.page_cache import cached_page
 from swiper.vip.levels import LEVELS_PAGE_KEY
@@ -68,7 +68,8 @@ def test_a_write_in_another_process_is_seen_after_the_refresh(
     assert price(client) == 5.0
     reprice(keeping, 700, is_ours=False)
     assert price(client) == 5.0
-    keeping.extensions["memo"] = {key: (kept[0] - 601, kept[1]) for key, kept in keeping.extensions["memo"].items()}
+    copies = keeping.extensions["local_copies"]
+    keeping.extensions["local_copies"] = {key: (kept[0] - 601, kept[1]) for key, kept in copies.items()}
     assert price(client) == 7.0
     reprice(keeping, 900, is_ours=False)
     monkeypatch.setitem(keeping.config, "LOCAL_REFRESH_SECONDS", 0)
@@ -131,7 +132,7 @@ def test_a_page_whose_write_comes_while_it_is_rendered_does_not_stay(page: tuple
     def write() -> None:
         # The view has read "first" before, and answers with it.
         state["text"], state["meanwhile"] = "second", lambda: None
-        forget("page:test")
+        invalidate("page:test")
 
     state["meanwhile"] = write
     assert app.test_client().get("/api/page").data == b"first"
@@ -151,7 +152,7 @@ def known(request: pytest.FixtureRequest, app: Flask, monkeypatch: pytest.Monkey
     first = app.test_client().get(LEVELS)
     if request.param == "rendered":
         with app.app_context():
-            forget(LEVELS_PAGE_KEY)
+            invalidate(LEVELS_PAGE_KEY)
     return app, first.headers["ETag"], first.data
 
 

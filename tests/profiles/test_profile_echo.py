@@ -10,7 +10,7 @@ from sqlalchemy import update
 from swiper.clock import now
 from swiper.extensions import db
 from swiper.profiles.models import User
-from swiper.profiles.profiles import forget_account
+from swiper.profiles.profiles import drop_cached_account
 from swiper.vip.models import Membership
 from tests.factories import People, Person
 
@@ -39,7 +39,7 @@ def store(app: Flask, model: Any, uid: int, **values: Any) -> None:
         key = model.id if model is User else model.uid
         db.session.execute(update(model).where(key == uid).values(**values))
         db.session.commit()
-        forget_account(uid)
+        drop_cached_account(uid)
         db.session.remove()
 
 

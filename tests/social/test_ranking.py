@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import event, select
 
 from config.settings import Settings
-from swiper.cache.values import forget
+from swiper.cache.values import invalidate
 from swiper.extensions import cache, db, redis
 from swiper.profiles.accounts import delete_account, set_status
 from swiper.profiles.models import Status
@@ -40,7 +40,7 @@ def at_its_ease(monkeypatch: pytest.MonkeyPatch) -> None:
 def hot(person: Person) -> list[tuple[int, int, int]]:
     """Rank, score and id of everyone on a fresh page."""
     with person.client.application.app_context():
-        forget(ranking.PAGE_KEY)
+        invalidate(ranking.PAGE_KEY)
     shown = person.get("/api/social/hot").json["data"]
     return [(place["rank"], place["score"], int(place["user"]["id"])) for place in shown]
 
@@ -448,7 +448,7 @@ def test_the_page_is_cached_and_answers_304_to_whoever_has_it(people: People, ap
     known = man.client.get("/api/social/hot", headers={"If-None-Match": first.headers["ETag"]})
     assert (known.status_code, known.data) == (304, b"")
     with app.app_context():
-        forget(ranking.PAGE_KEY)
+        invalidate(ranking.PAGE_KEY)
     fresh = man.client.get("/api/social/hot", headers={"If-None-Match": first.headers["ETag"]})
     assert fresh.status_code == 200
     assert fresh.headers["ETag"] != first.headers["ETag"]
