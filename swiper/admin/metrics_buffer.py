@@ -4,18 +4,18 @@ A process that ends, or has no Redis, loses what it had gathered since; that cos
 """
 
 import logging
-import threading
 import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask
 from redis.exceptions import RedisError
 
 from swiper.extensions import redis
+from swiper.tasks.batcher import Batcher
 from swiper.vip.quotas import today
 
 log = logging.getLogger(__name__)
@@ -42,61 +42,59 @@ def slowest_key(day: date) -> str:
     return f"{{figures}}:slowest:{day}"
 
 
-class Gathering:
+class Gathered(NamedTuple):
     """What one process has counted and timed since it last sent anything."""
 
+    counts: Counter[str]
+    # By method and route: how many, microseconds in all and at most, then how many in each bucket.
+    timings: dict[tuple[str, str], list[int]]
+
+    def __bool__(self) -> bool:
+        return bool(self.counts or self.timings)
+
+
+class Gathering:
+    """Counts and times what one process does, and sends it every few seconds."""
+
     def __init__(self, app: Flask, flush_seconds: float) -> None:
-        self.app = app
+        """With `flush_seconds` 0 nothing is sent but by `flush`."""
         self.flush_seconds = flush_seconds
-        self.counts: Counter[str] = Counter()
-        # By method and route: how many, microseconds in all and at most, then how many in each bucket.
-        self.timings: dict[tuple[str, str], list[int]] = {}
-        self.is_due = False
-        # Celery's worker counts in several threads.
-        self.lock = threading.Lock()
+        self.batcher = Batcher(app, lambda: Gathered(Counter(), {}), self._send)
 
     def count(self, *names: str, by: int = 1) -> None:
         """Add to some of today's counts."""
-        with self.lock:
+        # Celery's worker counts in several threads.
+        with self.batcher.lock:
+            counts = self.batcher.content.counts
             for name in names:
-                self.counts[name] += by
-        if not self.is_due:
-            self.plan()
+                counts[name] += by
+        self._plan()
 
     def note(self, route: tuple[str, str], seconds: float) -> None:
         """Add one answer to its route's times. Without the lock: greenlets do not interrupt each other here."""
         micros = int(seconds * 1_000_000)
-        timing = self.timings.get(route)
+        timings = self.batcher.content.timings
+        timing = timings.get(route)
         if timing is None:
-            timing = self.timings[route] = [0] * (4 + len(BOUNDS_MS))
+            timing = timings[route] = [0] * (4 + len(BOUNDS_MS))
         timing[0] += 1
         timing[1] += micros
         if micros > timing[2]:
             timing[2] = micros
         timing[3 + bisect_left(BOUNDS_MS, micros / 1000)] += 1
-        if not self.is_due:
-            self.plan()
-
-    def plan(self) -> None:
-        """See to it that what was gathered is sent in a while; in a gevent worker the timer is a greenlet."""
-        if self.is_due or not self.flush_seconds:
-            return
-        self.is_due = True
-        timer = threading.Timer(self.flush_seconds, self.flush)
-        timer.daemon = True
-        timer.start()
+        self._plan()
 
     def flush(self) -> None:
         """Send everything in one pipeline."""
-        self.is_due = False
-        with self.lock:
-            counts, self.counts = self.counts, Counter()
-            timings, self.timings = self.timings, {}
-        if not counts and not timings:
-            return
+        self.batcher.flush()
+
+    def _plan(self) -> None:
+        if self.flush_seconds:
+            self.batcher.plan(self.flush_seconds)
+
+    def _send(self, content: Gathered) -> None:
         try:
-            with self.app.app_context():
-                _send(today(), counts, timings)
+            _send(today(), content.counts, content.timings)
         except RedisError as error:
             log.warning("figures of %.0f s are lost: %s", self.flush_seconds, type(error).__name__)
 

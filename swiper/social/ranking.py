@@ -15,8 +15,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
-import gevent
-from flask import Flask
 from gevent.monkey import is_module_patched
 from redis.exceptions import RedisError
 from sqlalchemy import case, func, select
@@ -29,6 +27,7 @@ from swiper.profiles.models import User
 from swiper.profiles.profiles import cards_of
 from swiper.signals import status_changed
 from swiper.social.models import Pair, Swipe, SwipeKind
+from swiper.tasks.batcher import batcher_of
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +49,7 @@ FRESH_SECONDS = 900
 # Longer than a point can come after its swipe's commit: gathered, then Redis is given up after `REDIS_TIMEOUT_SECONDS`.
 SETTLE_SECONDS = 5.0
 GATHER_SECONDS = 0.02
+BATCHER = "ranking"
 # Longer than counting a batch and waiting for it.
 WATCH_SECONDS = 120
 BATCH = 5_000
@@ -95,28 +95,23 @@ def add_points(sid: int, kind: SwipeKind, sign: int = 1) -> None:
     if not is_module_patched("socket"):
         add_all({sid: sign * POINTS[kind]})
         return
-    app = this_app()
-    gathered: Counter[int] = app.extensions.setdefault("gathered_points", Counter())
-    if not gathered:
-        gevent.spawn_later(GATHER_SECONDS, _send_gathered, app, gathered)
-    gathered[sid] += sign * POINTS[kind]
+    batcher = batcher_of(this_app(), BATCHER, Counter[int], _send)
+    batcher.content[sid] += sign * POINTS[kind]
+    batcher.plan(GATHER_SECONDS)
 
 
-def _send_gathered(app: Flask, gathered: Counter[int]) -> None:
-    points = dict(gathered)
-    gathered.clear()
-    with app.app_context():
-        try:
-            add_all(points)
-        except RedisError as error:
-            is_fault = not is_redis_outage(error)
-            log.log(
-                logging.ERROR if is_fault else logging.WARNING,
-                "points of %d people are missing until the next rebuild: %s",
-                len(points),
-                type(error).__name__,
-                exc_info=is_fault,
-            )
+def _send(points: Counter[int]) -> None:
+    try:
+        add_all(points)
+    except RedisError as error:
+        is_fault = not is_redis_outage(error)
+        log.log(
+            logging.ERROR if is_fault else logging.WARNING,
+            "points of %d people are missing until the next rebuild: %s",
+            len(points),
+            type(error).__name__,
+            exc_info=is_fault,
+        )
 
 
 def add_all(points: Mapping[int, int]) -> None:

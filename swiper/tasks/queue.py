@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
-import gevent
 from celery import Task
-from flask import Flask
 from gevent.monkey import is_module_patched
 
 from swiper.extensions import redis, this_app
 from swiper.logs import request_id_var
 from swiper.outages import is_broker_outage
+from swiper.tasks.batcher import batcher_of
 
 log = logging.getLogger(__name__)
 
@@ -62,22 +61,17 @@ def enqueue_soon(one: Task, many: Task, item: int) -> None:
     if not is_module_patched("socket"):
         enqueue(one, item)
         return
-    app = this_app()
-    gathered: list[tuple[int, str]] = app.extensions.setdefault(f"gathered:{one.name}", [])
-    if not gathered:
-        gevent.spawn_later(GATHER_SECONDS, _enqueue_gathered, app, one, many, gathered)
-    gathered.append((item, request_id_var.get()))
+    batcher = batcher_of(this_app(), one.name, list[tuple[int, str]], lambda items: _enqueue_gathered(one, many, items))
+    batcher.content.append((item, request_id_var.get()))
+    batcher.plan(GATHER_SECONDS)
 
 
-def _enqueue_gathered(app: Flask, one: Task, many: Task, gathered: list[tuple[int, str]]) -> None:
-    items = gathered[:]
-    gathered.clear()
-    with app.app_context():
-        if len(items) > 1:
-            enqueue(many, items)
-        else:
-            request_id_var.set(items[0][1])
-            enqueue(one, items[0][0])
+def _enqueue_gathered(one: Task, many: Task, items: list[tuple[int, str]]) -> None:
+    if len(items) > 1:
+        enqueue(many, items)
+    else:
+        request_id_var.set(items[0][1])
+        enqueue(one, items[0][0])
 
 
 def enqueue_each(task: Task, items: Iterable[tuple[int, str]]) -> None:

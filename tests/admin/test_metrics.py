@@ -19,6 +19,7 @@ from swiper.admin.tasks import keep_figures as keep_figures_task
 from swiper.extensions import db, redis
 from swiper.robots.seeding import seed_robots
 from swiper.sms import SmsError
+from swiper.tasks import batcher
 from swiper.vip.models import Order
 from swiper.vip.orders import add_order, settle
 from swiper.vip.payments import PaymentNotice
@@ -33,11 +34,11 @@ NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
 def gathered(app: Flask) -> Iterator[Gathering]:
     """What the application gathers, empty at first."""
     made: Gathering = app.extensions["figures"]
-    made.counts.clear()
-    made.timings.clear()
+    for part in made.batcher.content:
+        part.clear()
     yield made
-    made.counts.clear()
-    made.timings.clear()
+    for part in made.batcher.content:
+        part.clear()
 
 
 def stored() -> dict[tuple[date, str], int]:
@@ -55,7 +56,7 @@ def test_swipes_likes_and_matches_are_counted_once_each(gathered: Gathering, peo
     woman.like(man)
     man.superlike(people.woman())
     man.like(man)
-    assert gathered.counts == {Figure.SWIPES: 4, Figure.LIKES: 3, Figure.MATCHES: 1}
+    assert gathered.batcher.content.counts == {Figure.SWIPES: 4, Figure.LIKES: 3, Figure.MATCHES: 1}
 
 
 class Provider(sms.SmsProvider):
@@ -96,7 +97,7 @@ def test_messages_are_counted_by_what_became_of_them(
                 sms.send_sms("+8613800138000", "123456")
         else:
             sms.send_sms("+8613800138000", "123456")
-    assert {name: value for name, value in gathered.counts.items() if value} == expected
+    assert {name: value for name, value in gathered.batcher.content.counts.items() if value} == expected
 
 
 def test_threads_that_count_at_once_lose_nothing(gathered: Gathering) -> None:
@@ -105,7 +106,7 @@ def test_threads_that_count_at_once_lose_nothing(gathered: Gathering) -> None:
             gathered.count("threads")
 
     at_once([many] * 8)
-    assert gathered.counts["threads"] == 16_000
+    assert gathered.batcher.content.counts["threads"] == 16_000
 
 
 # --- sending ---
@@ -151,7 +152,7 @@ def test_a_request_sends_nothing_by_itself(
     person, woman = people.add(), people.woman()
     monkeypatch.setattr(metrics_buffer, "_send", lambda *_: pytest.fail("a request has waited for its figures"))
     assert person.like(woman).status_code == 200
-    assert gathered.counts[Figure.SWIPES] == 1
+    assert gathered.batcher.content.counts[Figure.SWIPES] == 1
 
 
 def test_one_timer_sends_for_all_that_comes_meanwhile(
@@ -170,17 +171,17 @@ def test_one_timer_sends_for_all_that_comes_meanwhile(
         def start(self) -> None:
             assert self.daemon
 
-    monkeypatch.setattr(metrics_buffer.threading, "Timer", Timer)
+    monkeypatch.setattr(batcher.threading, "Timer", Timer)
     monkeypatch.setattr(gathered, "flush_seconds", 5.0)
     for _ in range(3):
         gathered.count("swipes")
         gathered.note(("GET", "/x"), 0.001)
     assert [seconds for seconds, _ in timers] == [5.0]
     timers[0][1]()
-    assert not gathered.counts
+    assert not gathered.batcher.content.counts
     gathered.count("swipes")
     assert len(timers) == 2
-    gathered.is_due = False
+    gathered.batcher.is_planned = False
 
 
 def test_a_redis_that_is_away_costs_figures_and_no_more(
@@ -192,7 +193,7 @@ def test_a_redis_that_is_away_costs_figures_and_no_more(
     monkeypatch.setattr(metrics_buffer, "_send", away)
     gathered.count("swipes")
     gathered.flush()
-    assert not gathered.counts
+    assert not gathered.batcher.content.counts
     assert "figures of" in caplog.text
     assert "secret host" not in caplog.text
 
@@ -202,7 +203,7 @@ def test_a_redis_that_is_away_costs_figures_and_no_more(
 
 def test_answers_are_timed_by_the_rule_of_their_route(gathered: Gathering, people: People, desk: Desk) -> None:
     person: Person = people.add()
-    gathered.timings.clear()
+    gathered.batcher.content.timings.clear()
     person.get(f"/api/user/{desk.id}")
     person.get(f"/api/user/{desk.id}")
     person.get("/api/user/999")
@@ -210,7 +211,7 @@ def test_answers_are_timed_by_the_rule_of_their_route(gathered: Gathering, peopl
     person.client.get(f"/nowhere/{person.id}")
     person.client.open("/api/user/profile", method="INVENTED")
     person.client.open("/api/user/profile", method=f"M{person.id}")
-    assert {route: timing[0] for route, timing in gathered.timings.items()} == {
+    assert {route: timing[0] for route, timing in gathered.batcher.content.timings.items()} == {
         ("GET", "/api/user/<id:user_id>"): 3,
         ("HEAD", "/healthz"): 1,
         ("-", NO_ROUTE): 3,
@@ -224,9 +225,9 @@ def test_errors_are_timed_as_well(gathered: Gathering, people: People, monkeypat
         raise RuntimeError("broken")
 
     monkeypatch.setattr("swiper.profiles.profiles.own_view", broken)
-    gathered.timings.clear()
+    gathered.batcher.content.timings.clear()
     assert person.get("/api/user/profile").status_code == 500
-    assert gathered.timings[("GET", "/api/user/profile")][0] == 1
+    assert gathered.batcher.content.timings[("GET", "/api/user/profile")][0] == 1
 
 
 def test_slow_routes_come_first_with_mean_p95_and_slowest(app: Flask, gathered: Gathering) -> None:
@@ -246,11 +247,11 @@ def test_slow_routes_come_first_with_mean_p95_and_slowest(app: Flask, gathered: 
 
 def test_an_answer_lies_in_the_bucket_whose_bound_it_does_not_exceed(gathered: Gathering) -> None:
     for place, bound in enumerate(BOUNDS_MS):
-        gathered.timings.clear()
+        gathered.batcher.content.timings.clear()
         gathered.note(("GET", "/"), bound / 1000)
-        assert gathered.timings[("GET", "/")][3 + place] == 1
+        assert gathered.batcher.content.timings[("GET", "/")][3 + place] == 1
     gathered.note(("GET", "/"), 60)
-    assert gathered.timings[("GET", "/")][-1] == 1
+    assert gathered.batcher.content.timings[("GET", "/")][-1] == 1
 
 
 # --- days ---

@@ -59,17 +59,17 @@ def like_and_rewind(app: Flask, uids: list[int], sids: list[int]) -> None:
         redis.client.hset(ranking.WATCHED_KEY, str(sid), "token")
         swipe(app, uid, sid, SwipeKind.LIKE)
         swipes.rewind(uid, standing_of(uid))
-        gathered = app.extensions["gathered_points"]
-        print(dict(gathered), redis.client.hlen(ranking.WATCHED_KEY))
-        ranking._send_gathered(app, gathered)
-        print(dict(gathered), redis.client.hlen(ranking.WATCHED_KEY))
+        batcher = app.extensions[f"batcher:{ranking.BATCHER}"]
+        print(dict(batcher.content), redis.client.hlen(ranking.WATCHED_KEY))
+        batcher.flush()
+        print(dict(batcher.content), redis.client.hlen(ranking.WATCHED_KEY))
 
 
 def without_redis(app: Flask, uids: list[int], sids: list[int]) -> None:
     """Likes one by one, each gathered alone; says so when all are stored and none is still to be sent."""
     for uid in uids:
         swipe(app, uid, sids[0], SwipeKind.LIKE)
-        wait_until(lambda: not app.extensions["gathered_points"], 30, "points are not sent")
+        wait_until(lambda: not app.extensions[f"batcher:{ranking.BATCHER}"].content, 30, "points are not sent")
     print("stored")
 
 
