@@ -24,7 +24,7 @@ from swiper.extensions import db
 from swiper.profiles.models import DatingSex, Sex
 from swiper.profiles.profile_changes import change_profile
 from swiper.profiles.profiles import load_account
-from swiper.vip.levels import LEVELS_KEY, LEVELS_PAGE_KEY, grant, standing_of
+from swiper.vip.levels import LEVELS_KEY, LEVELS_PAGE_KEY, grant, vip_status_of
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ class People:
             if is_complete or profile:
                 wanted = (self.PROFILE if is_complete else {}) | profile
                 enums = {name: kind(wanted[name]) for name, kind in self.ENUMS.items() if wanted.get(name)}
-                change_profile(uid, wanted | enums, standing_of(uid))
+                change_profile(uid, wanted | enums, vip_status_of(uid))
             trust_the_cache(self.app, uid)
             db.session.remove()
         return Person(uid, phone, self.client_of(uid))

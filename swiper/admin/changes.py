@@ -78,20 +78,20 @@ def suspend(actor: int | None, uid: int, reason: str, until: datetime | None) ->
     """Suspend somebody `until` a moment, or for good. Raises NotFoundError, ParamError for oneself."""
     if uid == actor:
         raise ParamError("You cannot suspend yourself.")
-    before = _standing_of(uid)
+    before = _account_status_of(uid)
     suspensions.suspend(uid, reason, until)
-    record(actor, Action.SUSPEND, uid, before, _standing_of(uid))
+    record(actor, Action.SUSPEND, uid, before, _account_status_of(uid))
 
 
 @transactional
 def resume(actor: int | None, uid: int) -> None:
     """Admit somebody again. Raises NotFoundError."""
-    before = _standing_of(uid)
+    before = _account_status_of(uid)
     suspensions.resume(uid)
-    record(actor, Action.RESUME, uid, before, _standing_of(uid))
+    record(actor, Action.RESUME, uid, before, _account_status_of(uid))
 
 
-def _standing_of(uid: int) -> dict[str, Any]:
+def _account_status_of(uid: int) -> dict[str, Any]:
     # Whoever changes somebody's status locks their row first.
     user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
     if user is None:

@@ -14,7 +14,7 @@ from swiper.profiles.nicknames import fold_nickname
 from swiper.profiles.profiles import Account, load_account
 from swiper.profiles.suspensions import suspension_of
 from swiper.social.models import Friend, LikeIn, Swipe
-from swiper.vip.levels import Standing
+from swiper.vip.levels import VipStatus
 from swiper.vip.models import Order
 
 LAST_CHARACTER = "\U0010ffff"
@@ -22,12 +22,12 @@ LAST_CHARACTER = "\U0010ffff"
 
 @dataclass(frozen=True)
 class Details:
-    """One person: account, standing, album, and how much there is of what they did."""
+    """One person: account, VIP status, album, and how much there is of what they did."""
 
     account: Account
     user: User
     phone: str
-    standing: Standing
+    vip_status: VipStatus
     suspension: Suspension | None
     is_operator: bool
     pictures: list[Upload]
@@ -65,7 +65,7 @@ def details_of(uid: int) -> Details:
         account=account,
         user=user,
         phone=mask(user.phone),
-        standing=account.standing,
+        vip_status=account.vip_status,
         suspension=suspension_of(uid),
         is_operator=db.session.get(Operator, uid) is not None,
         pictures=list(db.session.scalars(select(Upload).where(Upload.uid == uid).order_by(Upload.id))),

@@ -145,7 +145,7 @@ def require_login(whitelist: frozenset[str], for_suspended: frozenset[str] = fro
         if account.status is not Status.ACTIVE and endpoint not in for_suspended:
             raise suspension_error(account.id)
         kept = this_g()
-        kept.uid, kept.account, kept.standing = account.id, account, account.standing
+        kept.uid, kept.account, kept.vip_status = account.id, account, account.vip_status
         _give_back_connection()
 
     # The guard test looks for this mark on every blueprint.

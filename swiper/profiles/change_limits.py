@@ -17,14 +17,14 @@ from swiper.extensions import db, this_app
 from swiper.ids import first_id_at, new_id
 from swiper.profiles.deleted_numbers import COMPARED, differing_from_former
 from swiper.profiles.models import CountedField, ProfileChange, User
-from swiper.vip.levels import Standing
+from swiper.vip.levels import VipStatus
 from swiper.vip.models import Permission
 
 CORRECTED = (CountedField.SEX, CountedField.BIRTHDAY)
 USED_UP = "This has been corrected before; only an operator can change it again."
 
 
-def count_changes(user: User, changes: dict[str, Any], current: Standing) -> None:
+def count_changes(user: User, changes: dict[str, Any], current: VipStatus) -> None:
     """Count the changes of city, sex and birthday, before they are made, under the lock of the user's row.
 
     An equal value is no change, nor is a first one, unless a deleted account of the number had another. The city of

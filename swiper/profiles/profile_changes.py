@@ -16,14 +16,14 @@ from swiper.profiles.change_limits import count_changes
 from swiper.profiles.models import Nickname, Preferences, Sex, User
 from swiper.profiles.nicknames import check_nickname, fold_nickname
 from swiper.profiles.profiles import NO_ADULT, PREFERENCE_FIELDS, is_adult
-from swiper.vip.levels import Standing
+from swiper.vip.levels import VipStatus
 from swiper.vip.models import Permission
 
 LONGEST_FOLDED = 160
 
 
 @transactional
-def change_profile(uid: int, changes: dict[str, Any], current: Standing) -> None:
+def change_profile(uid: int, changes: dict[str, Any], current: VipStatus) -> None:
     """Store changed profile and preference fields, and with them what decks show: all or none.
 
     Raises ProfileError with the reasons by field, PermissionDeniedError for a foreign `dating_location` without the

@@ -20,7 +20,7 @@ from swiper.fastpath.postgres_statements import Row, StatementRunner
 from swiper.profiles import quick
 from swiper.profiles.models import DatingSex, Preferences, Sex, Status, Upload, UploadKind, User
 from swiper.signals import vip_changed
-from swiper.vip.levels import Standing, standing, standings_of
+from swiper.vip.levels import VipStatus, current_vip_status, vip_statuses_of
 from swiper.vip.models import Membership, Permission
 from swiper.vip.quotas import today
 
@@ -64,7 +64,7 @@ class Account(msgspec.Struct, frozen=True):
         """`dating_sex`, by default the other sex; None while the own sex is not set."""
         return self.dating_sex or (DatingSex(self.sex.other) if self.sex else None)
 
-    def wanted_location(self, current: Standing) -> str | None:
+    def wanted_location(self, current: VipStatus) -> str | None:
         """The city whose people are shown: another than the own one only while the VIP level allows it."""
         if self.dating_location and current.has(Permission.ANYLOCATION):
             return self.dating_location
@@ -76,9 +76,9 @@ class Account(msgspec.Struct, frozen=True):
         return [name for name in ("sex", "birthday", "location") if not getattr(self, name)]
 
     @property
-    def standing(self) -> Standing:
-        """The VIP standing at this moment."""
-        return standing(self.vip_level, self.vip_expires_at)
+    def vip_status(self) -> VipStatus:
+        """The VIP status at this moment."""
+        return current_vip_status(self.vip_level, self.vip_expires_at)
 
 
 PREFERENCE_FIELDS = [column.key for column in Preferences.__table__.columns if column.key != "uid"]
@@ -210,9 +210,9 @@ def latest_birthday(day: date, years: int) -> date:
         return date(day.year - years, 2, 28)
 
 
-def own_view(account: Account, current: Standing | None = None) -> dict[str, Any]:
+def own_view(account: Account, current: VipStatus | None = None) -> dict[str, Any]:
     """What the caller sees of themself: user, preferences with their defaults filled in, VIP state."""
-    current = current or account.standing
+    current = current or account.vip_status
     return {name: getattr(account, name) for name in OWN_FIELDS} | {
         "age": age_on(today(), account.birthday) if account.birthday else None,
         "photos": [{"id": photo_id, "url": url} for photo_id, url in account.photos],
@@ -237,8 +237,8 @@ def cards_of(uids: Sequence[int], friends: Collection[int] = ()) -> list[dict[st
     ).all()
     users = {user.id: user for user, _ in rows}
     albums = photos_of([user.id for user, only_match in rows if user.id in friends or not only_match])
-    standings = standings_of(list(users))
-    return [_card(users[uid], albums.get(uid, []), standings[uid]) for uid in uids if uid in users]
+    vip_statuses = vip_statuses_of(list(users))
+    return [_card(users[uid], albums.get(uid, []), vip_statuses[uid]) for uid in uids if uid in users]
 
 
 def _cards_quickly(lane: StatementRunner, uids: Sequence[int], friends: Collection[int]) -> list[dict[str, Any]]:
@@ -248,7 +248,7 @@ def _cards_quickly(lane: StatementRunner, uids: Sequence[int], friends: Collecti
     for uid, nickname, sex, birthday, location, bio, avatar, only_match, level, expires_at in rows:
         shown = albums.get(uid, []) if uid in friends or not only_match else []
         face = Face(uid, nickname, sex, birthday, location, bio, avatar)
-        made[uid] = _card(face, shown, standing(level, expires_at))
+        made[uid] = _card(face, shown, current_vip_status(level, expires_at))
     return [made[uid] for uid in uids if uid in made]
 
 
@@ -277,6 +277,6 @@ def lasting_card(face: User | Face, photos: Album) -> dict[str, Any]:
     }
 
 
-def _card(face: User | Face, photos: Album, current: Standing) -> dict[str, Any]:
+def _card(face: User | Face, photos: Album, current: VipStatus) -> dict[str, Any]:
     age = age_on(today(), face.birthday) if face.birthday else None
     return lasting_card(face, photos) | {"age": age, "vip": current.level.badge}

@@ -20,7 +20,7 @@ from swiper.profiles.export_schemas import ExportOut
 from swiper.profiles.models import UploadKind
 from swiper.signals import code_confirming
 from swiper.tasks.queue import enqueue
-from swiper.vip.levels import Standing
+from swiper.vip.levels import VipStatus
 from swiper.vip.quotas import today
 
 blueprint = Blueprint("profiles", __name__, url_prefix="/api/user", tag="User")
@@ -33,9 +33,9 @@ SUSPENDED_WHITELIST = frozenset({"export", "export_by_post", "delete_account"})
 _dump_own = compile_schema(schemas.OwnOut)
 
 
-# The same until account, standing or day is another.
+# The same until account, VIP status or day is another.
 @functools.lru_cache(maxsize=2_000)
-def _own_answer(account: profiles.Account, current: Standing, _day: date) -> msgspec.Raw:
+def _own_answer(account: profiles.Account, current: VipStatus, _day: date) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(_dump_own(profiles.own_view(account, current))))
 
 
@@ -44,7 +44,7 @@ _profile_in = schemas.ProfileIn()
 
 def _read_changes() -> dict[str, Any]:
     """The fields of the body that change something."""
-    shown = _dump_own(profiles.own_view(g.account, g.standing))
+    shown = _dump_own(profiles.own_view(g.account, g.vip_status))
     stored = {"dating_location": g.account.dating_location}
     sent = load_json_or_form(request, _profile_in)
     changes: dict[str, Any] = _profile_in.load(profile_changes.leave_out_unchanged(sent, shown, stored))
@@ -55,7 +55,7 @@ def _read_changes() -> dict[str, Any]:
 @blueprint.output(schemas.OwnOut)
 def show_profile() -> dict[str, Any]:
     """The caller's own user, preferences and VIP state."""
-    return ok(_own_answer(g.account, g.standing, today()))
+    return ok(_own_answer(g.account, g.vip_status, today()))
 
 
 @blueprint.post("/profile/modify")
@@ -63,7 +63,7 @@ def show_profile() -> dict[str, Any]:
 @blueprint.output(schemas.OwnOut)
 def modify_profile(changes: dict[str, Any]) -> dict[str, Any]:
     """Change any of the profile and preference fields."""
-    profile_changes.change_profile(g.uid, changes, g.standing)
+    profile_changes.change_profile(g.uid, changes, g.vip_status)
     return ok(profiles.own_view(profiles.own_account(g.uid)))
 
 

@@ -14,7 +14,7 @@ from swiper.extensions import db, this_app
 from swiper.profiles.models import User
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import swipe
-from swiper.vip.levels import standing_of
+from swiper.vip.levels import vip_status_of
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def _mind(robot: int, uid: int) -> bytes:
 
 def _like(robot: int, uid: int) -> bool:
     try:
-        swipe(robot, uid, SwipeKind.LIKE, standing_of(robot))
+        swipe(robot, uid, SwipeKind.LIKE, vip_status_of(robot))
     except ApiError as error:
         # A robot's own quota may be used up, like anybody's.
         log.info("robot %d did not answer: %s", robot, error.message)

@@ -32,7 +32,7 @@ from swiper.profiles.profiles import Account
 from swiper.signals import rewound, status_changed
 from swiper.social.walks import MAX_CHUNK, Place, fitting_cards, look_again, still_fitting, unseen, unseen_rest
 from swiper.social.wishes import Wish, make_wish, wish_of
-from swiper.vip.levels import Standing
+from swiper.vip.levels import VipStatus
 from swiper.vip.models import Permission
 
 log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def _unpack(stored: Any) -> Pass | None:
 
 
 def show_deck(
-    account: Account, current: Standing, group: int, read: list[bytes | None] | None = None
+    account: Account, current: VipStatus, group: int, read: list[bytes | None] | None = None
 ) -> tuple[list[int], dict[str, Any]]:
     """The ids and the answer of one group: `users`, and `empty` with reason and advice when there is nobody to show.
 
@@ -282,7 +282,7 @@ def _go_on(wish: Wish, current: Pass, group: int) -> tuple[list[int], dict[int, 
     return shown, cards, current
 
 
-def _explain(account: Account, current: Standing, wish: Wish, group: int) -> dict[str, Any]:
+def _explain(account: Account, current: VipStatus, wish: Wish, group: int) -> dict[str, Any]:
     """Why a group is empty, and which preferences would bring new people if they were relaxed."""
     # Group 0 has just walked the whole deck in vain.
     if group and _has_anyone(wish):
@@ -298,7 +298,7 @@ def _has_anyone(wish: Wish) -> bool:
     return next(unseen_rest(wish), None) is not None
 
 
-def _worth_relaxing(account: Account, current: Standing, wish: Wish) -> list[str]:
+def _worth_relaxing(account: Account, current: VipStatus, wish: Wish) -> list[str]:
     """The preferences that alone keep unseen people away; another city only for those who may choose one."""
     own: dict[str, Any] = {
         "sex": account.wanted_sex,

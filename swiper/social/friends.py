@@ -18,7 +18,7 @@ from swiper.social.models import ENDED, MATCHED, Friend, LikeIn, Pair, Swipe
 from swiper.social.pairs import befriend, lock_pair, set_mask
 from swiper.social.ranking import POINTS, add_all, drop_from_ranking
 from swiper.social.wishes import wish_of
-from swiper.vip.levels import Standing
+from swiper.vip.levels import VipStatus
 
 # How many of each side are taken at a time when a deleted user is forgotten.
 FORGET_BATCH = 300
@@ -90,7 +90,7 @@ def list_likers(uid: int, page: int, per_page: int) -> dict[str, Any]:
     return page_of(items, total, page, per_page)
 
 
-def count_waiting(account: Account, current: Standing) -> dict[str, Any]:
+def count_waiting(account: Account, current: VipStatus) -> dict[str, Any]:
     """How many who like the caller and fit, as in the deck, wait for an answer: `waiting`, and whether there are more.
 
     Without a complete profile there is nobody to answer.

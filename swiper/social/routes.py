@@ -40,7 +40,7 @@ def show_card(user_id: int) -> dict[str, Any]:
 def show_deck(wanted: dict[str, int]) -> dict[str, Any]:
     """Five people of the deck; group 0 starts from the top."""
     kept = this_g()
-    ids, answer = deck.show_deck(kept.account, kept.standing, wanted["group_num"], sessions.taken_along())
+    ids, answer = deck.show_deck(kept.account, kept.vip_status, wanted["group_num"], sessions.taken_along())
     if this_app().config["ROBOTS_ANSWER_PERCENT"] and ids:
         enqueue(tasks.answer_as_robots, g.uid, ids)
     return ok(answer)
@@ -48,7 +48,7 @@ def show_deck(wanted: dict[str, int]) -> dict[str, Any]:
 
 def _swipe(sid: int, kind: SwipeKind) -> dict[str, Any]:
     kept = this_g()
-    is_matched = swipes.swipe(kept.uid, sid, kind, kept.standing).is_matched
+    is_matched = swipes.swipe(kept.uid, sid, kind, kept.vip_status).is_matched
     delay = answers.answer_delay(sid, kept.uid) if kind.is_like and not is_matched else None
     if delay is not None:
         enqueue(tasks.answer_like, kept.uid, sid, delay_seconds=delay)
@@ -86,7 +86,7 @@ def dislike(given: dict[str, int]) -> dict[str, Any]:
 @blueprint.output(schemas.RewindOut)
 def rewind(given: dict[str, int]) -> dict[str, Any]:
     """Take the last swipe back, with everything that followed from it."""
-    return ok({"sid": swipes.rewind(g.uid, g.standing, given.get("sid"))})
+    return ok({"sid": swipes.rewind(g.uid, g.vip_status, given.get("sid"))})
 
 
 @blueprint.get("/social/friends")
@@ -119,7 +119,7 @@ def show_likers(wanted: dict[str, int]) -> dict[str, Any]:
 @blueprint.output(schemas.WaitingOut)
 def count_likers() -> dict[str, Any]:
     """How many wait for the caller's answer; who they are takes the permission."""
-    return ok(friends.count_waiting(g.account, g.standing))
+    return ok(friends.count_waiting(g.account, g.vip_status))
 
 
 @blueprint.get("/social/hot")

@@ -21,7 +21,7 @@ from swiper.social import quick
 from swiper.social.models import LikeIn, Swipe, SwipeKind
 from swiper.social.pairs import PairState, lock_pair, pair_of, set_mask
 from swiper.social.ranking import add_points
-from swiper.vip.levels import Standing
+from swiper.vip.levels import VipStatus
 from swiper.vip.quotas import QuotaKind, day_of, give_back, limit_of, spend
 
 QUOTA_OF = {SwipeKind.LIKE: QuotaKind.LIKE, SwipeKind.SUPERLIKE: QuotaKind.SUPERLIKE}
@@ -34,7 +34,7 @@ class Outcome:
     is_matched: bool
 
 
-def swipe(uid: int, sid: int, kind: SwipeKind, current: Standing) -> Outcome:
+def swipe(uid: int, sid: int, kind: SwipeKind, current: VipStatus) -> Outcome:
     """Store what `uid` thinks of `sid`; the same swipe again changes nothing and costs nothing.
 
     Raises ParamError for oneself, NotFoundError for somebody who is not there, AlreadySwipedError for a second,
@@ -128,7 +128,7 @@ class _TakenBackMeanwhileError(Exception):
     """The swipe that was the last one is gone."""
 
 
-def rewind(uid: int, current: Standing, sid: int | None = None) -> int:
+def rewind(uid: int, current: VipStatus, sid: int | None = None) -> int:
     """Take back the caller's last swipe, with match, points, queue entry and quota; whom it was on is returned.
 
     Two at the same moment take back two swipes. Raises ParamError when `sid` is not the last swipe's,
@@ -158,7 +158,7 @@ def _last_swiped(uid: int) -> int:
 
 
 @transactional
-def _take_back(uid: int, sid: int, current: Standing, done: list[int]) -> None:
+def _take_back(uid: int, sid: int, current: VipStatus, done: list[int]) -> None:
     """Take back the swipe on `sid`; `done` is empty until a run has come as far as its commit."""
     pair = lock_pair(uid, sid)
     stored = db.session.get(Swipe, (uid, sid), populate_existing=True)

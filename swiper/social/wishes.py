@@ -15,7 +15,7 @@ from swiper.ids import moment_of
 from swiper.profiles.models import DatingSex, Discovery, Sex
 from swiper.profiles.profiles import Account, latest_birthday
 from swiper.social.models import LikeIn
-from swiper.vip.levels import Standing
+from swiper.vip.levels import VipStatus
 from swiper.vip.quotas import today
 
 FULL_CIRCLE = 2**31
@@ -88,7 +88,7 @@ class Wish:
         return and_(Discovery.location == self.location, Discovery.sex.in_(self.sexes), self.admits())
 
 
-def wish_of(account: Account, current: Standing, day: date | None = None) -> Wish:
+def wish_of(account: Account, current: VipStatus, day: date | None = None) -> Wish:
     """The caller's wish, as of `day` (today). Raises ProfileError that names what the profile still lacks."""
     return _own_wish(account, account.wanted_location(current), day or today())
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from swiper.errors import ParamError
 
 if TYPE_CHECKING:
-    from swiper.vip.levels import Level, Standing
+    from swiper.vip.levels import Level, VipStatus
 
 MICROSECOND = timedelta(microseconds=1)
 # More than any membership may reach ahead.
@@ -82,7 +82,13 @@ class Extension(NamedTuple):
 
 
 def extend(
-    current: "Standing", level: "Level", months: int, *, moment: datetime, paid_cents: int, periods: Sequence[Paid] = ()
+    current: "VipStatus",
+    level: "Level",
+    months: int,
+    *,
+    moment: datetime,
+    paid_cents: int,
+    periods: Sequence[Paid] = (),
 ) -> Extension:
     """Level and expiry after buying `months` of `level` for `paid_cents`; `periods` are those of the current level.
 

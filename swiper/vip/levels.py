@@ -79,7 +79,7 @@ class Level:
         return msgspec.json.encode(self.badge)
 
 
-class Standing(NamedTuple):
+class VipStatus(NamedTuple):
     """Where a user stands now: an expired membership counts as level 0."""
 
     level: Level
@@ -119,33 +119,37 @@ def find_level(number: int) -> Level:
     return Level(number, "", 0, ())
 
 
-def standing(level: int, expires_at: datetime | None) -> Standing:
+def current_vip_status(level: int, expires_at: datetime | None) -> VipStatus:
     """What the stored membership is worth now."""
     if level and expires_at and expires_at > now():
-        return Standing(find_level(level), expires_at)
-    return Standing(find_level(0), None)
+        return VipStatus(find_level(level), expires_at)
+    return VipStatus(find_level(0), None)
 
 
-def standing_of(uid: int) -> Standing:
-    """The standing of one user, read from the database."""
+def vip_status_of(uid: int) -> VipStatus:
+    """The VIP status of one user, read from the database."""
     row = db.session.get(Membership, uid, populate_existing=True)
-    return standing(row.level, row.expires_at) if row else standing(0, None)
+    return _status_of_row(row)
 
 
-def standings_of(uids: list[int]) -> dict[int, Standing]:
-    """The standings of several users in one query."""
+def vip_statuses_of(uids: list[int]) -> dict[int, VipStatus]:
+    """The VIP status of several users in one query."""
     rows = {row.uid: row for row in db.session.scalars(select(Membership).where(Membership.uid.in_(uids)))}
-    return {uid: standing(rows[uid].level, rows[uid].expires_at) if uid in rows else standing(0, None) for uid in uids}
+    return {uid: _status_of_row(rows.get(uid)) for uid in uids}
 
 
-def require(current: Standing, permission: Permission) -> None:
-    """Raise PermissionDeniedError unless the standing unlocks `permission`."""
+def _status_of_row(row: Membership | None) -> VipStatus:
+    return current_vip_status(row.level, row.expires_at) if row else current_vip_status(0, None)
+
+
+def require(current: VipStatus, permission: Permission) -> None:
+    """Raise PermissionDeniedError unless the VIP status unlocks `permission`."""
     if not current.has(permission):
         raise PermissionDeniedError()
 
 
 @transactional
-def grant(uid: int, level: int, months: int, paid_cents: int | None = None) -> Standing:
+def grant(uid: int, level: int, months: int, paid_cents: int | None = None) -> VipStatus:
     """Give a user `months` of `level` on top of what they have, for `paid_cents` or the list price.
 
     Raises MembershipLimitError.
@@ -160,7 +164,7 @@ def grant(uid: int, level: int, months: int, paid_cents: int | None = None) -> S
         if period.starts_at < period.ends_at
     )
     announce(uid)
-    return standing(row.level, row.expires_at)
+    return current_vip_status(row.level, row.expires_at)
 
 
 def lock_membership(uid: int) -> Membership:
@@ -175,7 +179,7 @@ def lock_membership(uid: int) -> Membership:
 def extension_of(uid: int, row: Membership | None, level: int, months: int, paid_cents: int | None = None) -> Extension:
     """What a purchase would make of a stored membership at this moment. Raises MembershipLimitError."""
     wanted, moment = find_level(level), now()
-    current = standing(row.level, row.expires_at) if row else standing(0, None)
+    current = _status_of_row(row)
     cents = wanted.price_cents * months if paid_cents is None else paid_cents
     try:
         periods = _periods_of(uid, current, moment)
@@ -187,7 +191,7 @@ def extension_of(uid: int, row: Membership | None, level: int, months: int, paid
     return extension
 
 
-def _periods_of(uid: int, current: Standing, moment: datetime) -> list[Paid]:
+def _periods_of(uid: int, current: VipStatus, moment: datetime) -> list[Paid]:
     """What was paid for the rest of a membership.
 
     Of time that the release before has granted no payment is noted. It counts at the list price, yet never as more than

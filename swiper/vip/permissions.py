@@ -16,7 +16,7 @@ def permission_required(permission: Permission) -> Callable[[Callable[..., Any]]
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(view)
         def check(*args: Any, **kwargs: Any) -> Any:
-            require(g.standing, permission)
+            require(g.vip_status, permission)
             return view(*args, **kwargs)
 
         return check

@@ -18,7 +18,7 @@ from swiper.db.types import enum_type
 from swiper.db.upsert import changed_a_row, insert_if_absent
 from swiper.errors import RateLimitedError
 from swiper.extensions import Model, db, this_app
-from swiper.vip.levels import Standing
+from swiper.vip.levels import VipStatus
 from swiper.vip.models import Permission
 
 
@@ -76,8 +76,8 @@ def _zone() -> ZoneInfo:
 _zone_of = functools.cache(ZoneInfo)
 
 
-def limit_of(kind: QuotaKind, current: Standing) -> int | None:
-    """How many a day the standing allows; None is without limit."""
+def limit_of(kind: QuotaKind, current: VipStatus) -> int | None:
+    """How many a day the VIP status allows; None is without limit."""
     if kind is QuotaKind.LIKE and current.has(Permission.UNLIMIT_LIKE):
         return None
     limit: int = current_app.config[f"{kind.upper()}S_PER_DAY"]
@@ -130,7 +130,7 @@ def give_back(uid: int, kind: QuotaKind, day: date) -> None:
     )
 
 
-def quotas_left(uid: int, current: Standing, day: date | None = None) -> dict[str, dict[str, int | None]]:
+def quotas_left(uid: int, current: VipStatus, day: date | None = None) -> dict[str, dict[str, int | None]]:
     """By kind: the limit of `day` (today), what is used and what is left; None is without limit."""
     rows = db.session.execute(select(Quota.kind, Quota.used).where(Quota.uid == uid, Quota.day >= (day or today())))
     used = {row.kind: row.used for row in rows}

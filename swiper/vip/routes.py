@@ -31,14 +31,14 @@ def show_levels() -> dict[str, Any]:
 @blueprint.output(schemas.MembershipOut)
 def show_membership() -> dict[str, Any]:
     """The caller's level, expiry, permissions and what is left of today's quotas."""
-    level, day = g.standing.level, quotas.today()
+    level, day = g.vip_status.level, quotas.today()
     return ok(
         {
             "level": level.level,
             "name": level.name,
-            "expires_at": g.standing.expires_at,
+            "expires_at": g.vip_status.expires_at,
             "permissions": level.permissions,
-            "quotas": quotas.quotas_left(g.uid, g.standing, day),
+            "quotas": quotas.quotas_left(g.uid, g.vip_status, day),
             "resets_at": quotas.resets_at(day),
         }
     )

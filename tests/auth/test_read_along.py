@@ -19,7 +19,7 @@ from swiper.profiles.models import Status
 from swiper.profiles.profile_changes import change_profile
 from swiper.profiles.profiles import account_key
 from swiper.social.deck import pass_key
-from swiper.vip.levels import grant, standing_of
+from swiper.vip.levels import grant, vip_status_of
 from tests.factories import People, Person, sid_of
 
 COOKIE = "swiper_session"
@@ -134,7 +134,7 @@ def test_the_second_request_of_a_connection_sees_what_changed_after_the_first(
     socket = connection.sock
     assert ask(connection, man, "/api/user/profile")[1]["location"] == "上海"
     with app.app_context():
-        change_profile(man.id, {"location": "北京"}, standing_of(man.id))
+        change_profile(man.id, {"location": "北京"}, vip_status_of(man.id))
         grant(man.id, 2, 1)
         db.session.remove()
     assert ask(connection, man, "/api/user/profile")[1]["location"] == "北京"

@@ -20,7 +20,7 @@ from swiper.cache.values import get_or_load, invalidate
 from swiper.extensions import cache, db
 from swiper.profiles.profile_changes import change_profile
 from swiper.profiles.profiles import account_key, find_account
-from swiper.vip.levels import LEVELS_PAGE_KEY, standing_of
+from swiper.vip.levels import LEVELS_PAGE_KEY, vip_status_of
 from swiper.vip.models import VipLevel
 from tests.factories import People, forget_levels
 from tests.processes import Program, environment_of, free_port
@@ -33,10 +33,10 @@ CHANGE_NICKNAME = """
 import sys
 from swiper import create_app
 from swiper.profiles.profile_changes import change_profile
-from swiper.vip.levels import standing_of
+from swiper.vip.levels import vip_status_of
 with create_app().app_context():
     uid = int(sys.argv[1])
-    change_profile(uid, {"nickname": sys.argv[2]}, standing_of(uid))
+    change_profile(uid, {"nickname": sys.argv[2]}, vip_status_of(uid))
 """
 
 
@@ -80,7 +80,7 @@ def price(app: Flask) -> float:
 
 def rename(app: Flask, uid: int, nickname: str) -> None:
     with app.app_context():
-        change_profile(uid, {"nickname": nickname}, standing_of(uid))
+        change_profile(uid, {"nickname": nickname}, vip_status_of(uid))
         db.session.remove()
 
 

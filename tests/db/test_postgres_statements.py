@@ -38,7 +38,7 @@ from swiper.social import quick
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import Outcome, swipe
 from swiper.social.walks import unseen
-from swiper.vip.levels import standing_of
+from swiper.vip.levels import vip_status_of
 from tests.factories import People, at_once
 from tests.http.test_bad_input import state_of
 from tests.processes import Program, environment_of, free_port
@@ -420,19 +420,19 @@ def test_a_swipe_beyond_the_quota_leaves_nothing(
     uid, sid = couple
     other = people.woman().id
     monkeypatch.setitem(app.config, "SUPERLIKES_PER_DAY", 1)
-    standing = standing_of(uid)
-    assert swipe(uid, sid, SwipeKind.SUPERLIKE, standing) == Outcome(False)
+    vip_status = vip_status_of(uid)
+    assert swipe(uid, sid, SwipeKind.SUPERLIKE, vip_status) == Outcome(False)
     before = state_of(app)
     for _ in range(3):
         with pytest.raises(RateLimitedError):
-            swipe(uid, other, SwipeKind.SUPERLIKE, standing)
+            swipe(uid, other, SwipeKind.SUPERLIKE, vip_status)
         # The same again is free.
-        assert swipe(uid, sid, SwipeKind.SUPERLIKE, standing) == Outcome(False)
+        assert swipe(uid, sid, SwipeKind.SUPERLIKE, vip_status) == Outcome(False)
     with pytest.raises(AlreadySwipedError):
-        swipe(uid, sid, SwipeKind.DISLIKE, standing)
+        swipe(uid, sid, SwipeKind.DISLIKE, vip_status)
     assert state_of(app) == before
     assert is_idle(app)
-    assert swipe(uid, other, SwipeKind.DISLIKE, standing) == Outcome(False)
+    assert swipe(uid, other, SwipeKind.DISLIKE, vip_status) == Outcome(False)
 
 
 def test_a_like_that_meets_the_last_of_the_quota_being_spent_leaves_nothing(app: Flask, people: People) -> None:
@@ -472,11 +472,11 @@ def test_a_swipe_of_or_by_somebody_who_was_deleted_meanwhile_leaves_nothing(
     is_own: bool, kind: SwipeKind, app: Flask, couple: tuple[int, int]
 ) -> None:
     uid, sid = couple
-    standing = standing_of(uid)
+    vip_status = vip_status_of(uid)
     delete_account(uid if is_own else sid)
     before = state_of(app)
     with pytest.raises(NotFoundError):
-        swipe(uid, sid, kind, standing)
+        swipe(uid, sid, kind, vip_status)
     assert state_of(app) == before
     assert is_idle(app)
 

@@ -21,7 +21,7 @@ from swiper.profiles.models import Discovery, Status, Upload, UploadKind
 from swiper.profiles.profile_changes import change_profile
 from swiper.profiles.profiles import photos_of
 from swiper.storage import ObjectStore
-from swiper.vip.levels import expire_memberships, grant, standing_of
+from swiper.vip.levels import expire_memberships, grant, vip_status_of
 from swiper.vip.models import LevelPermission, Membership, Permission, VipLevel
 from tests.factories import Clock, People, Person, forget_levels
 
@@ -269,7 +269,7 @@ def test_pictures_that_come_and_go_at_once_are_all_on_the_card(usual: Scene, mon
         *[lambda: uploads.add_upload(usual.she.id, UploadKind.PHOTO, picture.getvalue())] * 3,
         *[lambda photo=each: uploads.delete_photo(usual.she.id, photo) for each in gone],  # type: ignore[misc]
         lambda: uploads.add_upload(usual.she.id, UploadKind.AVATAR, picture.getvalue()),
-        lambda: change_profile(usual.she.id, {"bio": "after"}, standing_of(usual.she.id)),
+        lambda: change_profile(usual.she.id, {"bio": "after"}, vip_status_of(usual.she.id)),
     ]
     with ThreadPoolExecutor(len(writes)) as pool:
         list(pool.map(run, writes))

@@ -12,7 +12,7 @@ from swiper.extensions import cache, db
 from swiper.profiles.models import Nickname
 from swiper.profiles.profile_changes import change_profile
 from swiper.profiles.profiles import Account, account_key, age_on, find_account, latest_birthday
-from swiper.vip.levels import standing_of
+from swiper.vip.levels import vip_status_of
 from swiper.vip.quotas import today
 from tests.factories import People, Person
 
@@ -332,7 +332,7 @@ def test_a_reader_that_loaded_before_a_write_leaves_no_old_profile(app: Flask, p
             # The write commits, and forgets, between the reader's load and its store.
             if not writes:
                 writes.append(key)
-                change_profile(person.id, {"bio": "new"}, standing_of(person.id))
+                change_profile(person.id, {"bio": "new"}, vip_status_of(person.id))
             return original(key, value, timeout=timeout)
 
         cache.cache.set = set_late

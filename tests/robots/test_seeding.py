@@ -15,7 +15,7 @@ from swiper.profiles.cards import publish
 from swiper.profiles.models import Discovery, Nickname, Preferences, Sex, User
 from swiper.robots import seeding
 from swiper.robots.seeding import FEMALE_NAMES, MALE_NAMES, SURNAMES, seed_robots
-from swiper.vip.levels import expire_memberships, standing_of
+from swiper.vip.levels import expire_memberships, vip_status_of
 from swiper.vip.models import Membership
 from tests.conftest import wipe
 from tests.factories import People
@@ -75,10 +75,10 @@ def test_every_city_gets_its_share_of_both_sexes(context: None) -> None:
 
 def test_some_robots_of_every_city_show_a_badge(context: None) -> None:
     seed_robots(200, seed=1)
-    badged = [user for user in everyone() if standing_of(user.id).level.badge["badge"]]
+    badged = [user for user in everyone() if vip_status_of(user.id).level.badge["badge"]]
     assert {(user.location, user.sex) for user in badged} == {(city, sex) for city in CITIES for sex in Sex}
     assert len(badged) < 60
-    assert {standing_of(user.id).level.level for user in badged} == {1, 3}
+    assert {vip_status_of(user.id).level.level for user in badged} == {1, 3}
     # Nobody else has a level, and the badges stay.
     assert db.session.scalar(select(func.count()).select_from(Membership)) == len(badged)
     assert expire_memberships() == []

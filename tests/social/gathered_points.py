@@ -14,7 +14,7 @@ from deploy.processes import wait_until
 from swiper.extensions import db, redis
 from swiper.social import ranking, swipes
 from swiper.social.models import SwipeKind
-from swiper.vip.levels import standing_of
+from swiper.vip.levels import vip_status_of
 from tests.patched import application
 
 GATHER_SECONDS = 0.5
@@ -28,7 +28,7 @@ def ids(text: str) -> list[int]:
 
 def swipe(app: Flask, uid: int, sid: int, kind: SwipeKind) -> None:
     with app.app_context():
-        swipes.swipe(uid, sid, kind, standing_of(uid))
+        swipes.swipe(uid, sid, kind, vip_status_of(uid))
         db.session.remove()
 
 
@@ -58,7 +58,7 @@ def like_and_rewind(app: Flask, uids: list[int], sids: list[int]) -> None:
     with app.app_context():
         redis.client.hset(ranking.WATCHED_KEY, str(sid), "token")
         swipe(app, uid, sid, SwipeKind.LIKE)
-        swipes.rewind(uid, standing_of(uid))
+        swipes.rewind(uid, vip_status_of(uid))
         batcher = app.extensions[f"batcher:{ranking.BATCHER}"]
         print(dict(batcher.content), redis.client.hlen(ranking.WATCHED_KEY))
         batcher.flush()

@@ -14,7 +14,7 @@ from swiper.profiles.accounts import delete_account, set_status
 from swiper.profiles.models import DatingSex, Status
 from swiper.profiles.profile_changes import change_profile
 from swiper.social.deck import pass_key
-from swiper.vip.levels import standing_of
+from swiper.vip.levels import vip_status_of
 from tests.factories import Clock, People, Person, at_once
 from tests.social.test_deck import CITIES, Made, fits, whole_deck
 
@@ -84,7 +84,7 @@ class World:
         if "dating_sex" in changes:
             changes["dating_sex"] = DatingSex(changes["dating_sex"])
         with self.people.app.app_context():
-            change_profile(other.id, changes, standing_of(other.id))
+            change_profile(other.id, changes, vip_status_of(other.id))
             db.session.remove()
 
     def swipe(self, who: Made, whom: Made, kind: str) -> None:

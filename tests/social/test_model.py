@@ -31,7 +31,7 @@ from swiper.social import ranking
 from swiper.social.deck import show_deck
 from swiper.social.friends import halves_of_matches, list_friends, list_likers
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
-from swiper.vip.levels import expire_memberships, standing_of
+from swiper.vip.levels import expire_memberships, vip_status_of
 from swiper.vip.models import Membership
 from swiper.vip.quotas import Quota, quotas_left
 from tests.conftest import wipe
@@ -118,7 +118,7 @@ class Service(RuleBasedStateMachine):
         with self.app.app_context():
             uid = find_or_create(phone).id
             assert uid not in self.world.members
-            change_profile(uid, profile | {"dating_sex": DatingSex.MALE}, standing_of(uid))
+            change_profile(uid, profile | {"dating_sex": DatingSex.MALE}, vip_status_of(uid))
         self.world.members[uid] = Member()
         return Person(uid, phone, self.people.client_of(uid))
 
@@ -329,10 +329,10 @@ class Service(RuleBasedStateMachine):
         shown = [(item["id"], item["is_superlike"], item["answer"]) for item in likers["items"]]
         assert (shown, likers["total"]) == (world.likers_of(uid), len(shown))
         head, rest = world.deck_of(uid)
-        deck, _ = show_deck(account, account.standing, 0)
+        deck, _ = show_deck(account, account.vip_status, 0)
         assert (deck[: len(head)], set(deck[len(head) :]), len(deck)) == (head, rest, len(head) + len(rest))
-        assert account.standing.level.level == world.level(uid)
-        quotas = quotas_left(uid, account.standing)
+        assert account.vip_status.level.level == world.level(uid)
+        quotas = quotas_left(uid, account.vip_status)
         today = {kind: world.used[uid, kind, world.day()] for kind in LIMITS}
         assert {kind: quota["used"] for kind, quota in quotas.items()} == today
         assert {kind: quota["left"] == 0 for kind, quota in quotas.items()} == {

@@ -30,7 +30,7 @@ from swiper.social.models import (
 )
 from swiper.social.ranking import KEY, POINTS
 from swiper.social.swipes import rewind, swipe
-from swiper.vip.levels import standing_of
+from swiper.vip.levels import vip_status_of
 from swiper.vip.quotas import Quota, QuotaKind
 from tests.factories import People, Person, at_once
 
@@ -127,7 +127,7 @@ def _like_in_process(settings: Settings, jobs: list[tuple[int, int]], barrier: B
     app = create_app(settings)
     for uid, sid in jobs:
         with app.app_context():
-            current = standing_of(uid)
+            current = vip_status_of(uid)
             barrier.wait(60)
             told.put((uid, sid, swipe(uid, sid, SwipeKind.LIKE, current).is_matched))
     with app.app_context():
@@ -293,11 +293,11 @@ def test_a_tangle_of_everything_at_once_stays_consistent(seed: int, people: Peop
             with app.app_context():
                 try:
                     if action == "rewind":
-                        rewind(uid, standing_of(uid))
+                        rewind(uid, vip_status_of(uid))
                     elif action == "unfriend":
                         unfriend(uid, sid)
                     else:
-                        swipe(uid, sid, SwipeKind(action), standing_of(uid))
+                        swipe(uid, sid, SwipeKind(action), vip_status_of(uid))
                 except (NotFoundError, AlreadySwipedError, NothingToRewindError, RateLimitedError):
                     db.session.rollback()
 

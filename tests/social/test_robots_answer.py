@@ -13,7 +13,7 @@ from swiper.robots.seeding import seed_robots
 from swiper.social.answers import answer_as_robots, answer_delay, answer_like
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import rewind, swipe
-from swiper.vip.levels import standing_of
+from swiper.vip.levels import vip_status_of
 from tests.factories import People
 from tests.social.test_races import assert_consistent
 
@@ -90,7 +90,7 @@ def test_a_robot_that_was_liked_answers_after_a_while(lively: Flask, people: Peo
         assert len({delays[uid] for uid in slow}) > 5
         # A fifth of all; another fifth likes first, and the rest never does.
         assert 5 < len(slow) < 40
-        swipe(man.id, slow[0], SwipeKind.LIKE, standing_of(man.id))
+        swipe(man.id, slow[0], SwipeKind.LIKE, vip_status_of(man.id))
         assert answer_like(slow[0], man.id)
     assert man.friends() == [slow[0]]
     assert_consistent(lively)
@@ -109,9 +109,9 @@ def test_each_robot_that_answers_does_so_once(lively: Flask) -> None:
 def test_a_like_that_was_taken_back_or_never_given_is_not_answered(lively: Flask, people: People) -> None:
     man, (first, second, *_) = people.add(vip=2), robots(lively)
     with lively.app_context():
-        swipe(man.id, first, SwipeKind.LIKE, standing_of(man.id))
-        rewind(man.id, standing_of(man.id))
-        swipe(man.id, second, SwipeKind.DISLIKE, standing_of(man.id))
+        swipe(man.id, first, SwipeKind.LIKE, vip_status_of(man.id))
+        rewind(man.id, vip_status_of(man.id))
+        swipe(man.id, second, SwipeKind.DISLIKE, vip_status_of(man.id))
         assert not answer_like(first, man.id)
         assert not answer_like(second, man.id)
     assert likers_of(lively, man.id) == set()

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, update
 from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.vip.credit import Paid, add_months, extend, price_of, rest_of, time_for
-from swiper.vip.levels import Level, Standing, expire_memberships, find_level, grant, standing_of
+from swiper.vip.levels import Level, VipStatus, expire_memberships, find_level, grant, vip_status_of
 from swiper.vip.models import Membership, Order, OrderState, PaidPeriod, VipLevel
 from swiper.vip.orders import create_order, settle
 from swiper.vip.payments.base import PaymentNotice
@@ -30,7 +30,7 @@ def level(number: int, price_cents: int | None = None) -> Level:
 
 def left_of(uid: int) -> timedelta:
     """How long the membership lasts from now, the level's number aside."""
-    expires_at = standing_of(uid).expires_at
+    expires_at = vip_status_of(uid).expires_at
     assert expires_at is not None
     return expires_at - NOON
 
@@ -42,7 +42,7 @@ moments = st.datetimes(datetime(2025, 1, 1), datetime(2040, 1, 1), timezones=st.
 
 @given(moment=moments, months=st.integers(1, 36), bought=st.integers(1, 3))
 def test_a_first_purchase_starts_now(moment: datetime, months: int, bought: int) -> None:
-    extension = extend(Standing(level(0), None), level(bought), months, moment=moment, paid_cents=7)
+    extension = extend(VipStatus(level(0), None), level(bought), months, moment=moment, paid_cents=7)
     assert extension[:2] == (bought, add_months(moment, months))
     assert extension.periods == [Paid(moment, add_months(moment, months), 7)]
 
@@ -60,7 +60,7 @@ def test_whole_months_are_those_of_the_calendar(moment: datetime, months: int, p
 
 def test_a_free_level_does_not_divide_by_zero() -> None:
     ten_days = [Paid(NOON, NOON + timedelta(days=10), 100)]
-    current = Standing(level(1), NOON + timedelta(days=10))
+    current = VipStatus(level(1), NOON + timedelta(days=10))
     extension = extend(current, level(3, 0), 1, moment=NOON, paid_cents=0, periods=ten_days)
     assert extension[:2] == (3, add_months(NOON, 1) + timedelta(days=10))
     # What was paid is not forgotten while the higher level costs nothing.
@@ -68,11 +68,11 @@ def test_a_free_level_does_not_divide_by_zero() -> None:
 
 
 def test_a_credit_is_at_most_one_to_one() -> None:
-    current = Standing(level(1), NOON + timedelta(days=10))
+    current = VipStatus(level(1), NOON + timedelta(days=10))
     periods = [Paid(NOON, NOON + timedelta(days=10), 99_999)]
     extension = extend(current, level(2, 1), 1, moment=NOON, paid_cents=1, periods=periods)
     assert extension.expires_at == add_months(NOON, 1) + timedelta(days=10)
-    lower = extend(Standing(level(3, 1), NOON + MONTH), level(1), 1, moment=NOON, paid_cents=500)
+    lower = extend(VipStatus(level(3, 1), NOON + MONTH), level(1), 1, moment=NOON, paid_cents=500)
     assert lower.expires_at == NOON + 2 * MONTH
 
 
@@ -84,7 +84,7 @@ def test_an_upgrade_credits_what_a_sale_cost_and_not_its_list_price(app: Flask, 
     with app.app_context():
         grant(1, 1, 36, 1)
         grant(1, 3, 1, 1500)
-        assert standing_of(1).level.level == 3
+        assert vip_status_of(1).level.level == 3
         # A month, and a cent's worth of another.
         assert left_of(1) == MONTH + MONTH / 1500
 
@@ -94,7 +94,7 @@ def test_a_cheap_lower_level_extends_a_higher_one_by_what_it_cost(app: Flask, mo
     with app.app_context():
         grant(1, 3, 1, 1500)
         grant(1, 1, 36, 1)
-        assert (standing_of(1).level.level, left_of(1)) == (3, MONTH + MONTH / 1500)
+        assert (vip_status_of(1).level.level, left_of(1)) == (3, MONTH + MONTH / 1500)
 
 
 def test_a_sale_of_the_held_level_gives_its_months_and_no_credit_beyond_its_price(app: Flask, monkeypatch: Any) -> None:
@@ -102,11 +102,11 @@ def test_a_sale_of_the_held_level_gives_its_months_and_no_credit_beyond_its_pric
     with app.app_context():
         grant(1, 1, 36, 18_000)
         grant(1, 1, 36, 1)
-        assert standing_of(1).expires_at == add_months(NOON, 72)
+        assert vip_status_of(1).expires_at == add_months(NOON, 72)
         # What was dear is used up first, so that it cannot be had twice.
         clock.moment = add_months(NOON, 36)
         grant(1, 3, 1, 1500)
-        expires_at = standing_of(1).expires_at
+        expires_at = vip_status_of(1).expires_at
         assert expires_at is not None
         assert expires_at - add_months(clock.moment, 1) <= MONTH / 1500
 
@@ -117,7 +117,7 @@ def test_half_of_what_was_paid_is_left_after_half_of_the_time(app: Flask, monkey
         grant(1, 1, 12, 3000)
         clock.moment = NOON + (add_months(NOON, 12) - NOON) / 2
         grant(1, 3, 1, 1500)
-        expires_at = standing_of(1).expires_at
+        expires_at = vip_status_of(1).expires_at
         assert expires_at is not None
         assert expires_at - add_months(clock.moment, 1) == add_months(clock.moment, 1) - clock.moment
 
@@ -160,7 +160,7 @@ def test_a_membership_of_the_release_before_is_credited_by_list_price_and_at_mos
         rows = db.session.scalars(select(PaidPeriod).where(PaidPeriod.uid == 1).order_by(PaidPeriod.starts_at))
         assert [row.paid_cents for row in rows] == [1500, credit]
         expected = add_months(NOON, 1) + time_for(credit, 1500, NOON)
-        assert standing_of(1).expires_at == expected
+        assert vip_status_of(1).expires_at == expected
 
 
 def test_what_has_ended_is_worth_nothing(app: Flask, monkeypatch: Any) -> None:
@@ -172,7 +172,7 @@ def test_what_has_ended_is_worth_nothing(app: Flask, monkeypatch: Any) -> None:
         assert expire_memberships() == [1]
         assert set(db.session.scalars(select(PaidPeriod.uid))) == {2}
         grant(1, 3, 1)
-        assert standing_of(1).expires_at == add_months(clock.moment, 1)
+        assert vip_status_of(1).expires_at == add_months(clock.moment, 1)
 
 
 # An attacker who may do anything, as often as they like.
@@ -186,7 +186,7 @@ class Buyer:
 
     def state(self) -> tuple[int, timedelta, Fraction]:
         """Level, time and money that are left."""
-        current = standing_of(self.uid)
+        current = vip_status_of(self.uid)
         rows = db.session.scalars(select(PaidPeriod).where(PaidPeriod.uid == self.uid))
         rest = Fraction(0)
         for row in rows:

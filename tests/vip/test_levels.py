@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, update
 from swiper.extensions import db
 from swiper.signals import vip_changed
 from swiper.vip.credit import add_months
-from swiper.vip.levels import expire_memberships, grant, seed_levels, standing_of
+from swiper.vip.levels import expire_memberships, grant, seed_levels, vip_status_of
 from swiper.vip.models import LevelPermission, Membership, Permission, VipLevel, VipPermission
 from swiper.vip.quotas import Quota, QuotaKind, today
 from tests.factories import Clock, People, Person, at_once, forget_levels
@@ -234,7 +234,7 @@ def test_buying_more_extends_upgrades_or_prolongs(
     with app.app_context():
         grant(1, *first)
         grant(1, *second)
-        current = standing_of(1)
+        current = vip_status_of(1)
     assert current.level.level == expected[0]
     assert current.expires_at is not None
     assert abs(current.expires_at - expected[1]) <= timedelta(microseconds=1)
@@ -246,7 +246,7 @@ def test_an_expired_level_is_not_credited(app: Flask, monkeypatch: pytest.Monkey
         grant(1, 3, 1)
         clock.advance(days=60)
         grant(1, 1, 1)
-        current = standing_of(1)
+        current = vip_status_of(1)
     assert (current.level.level, current.expires_at) == (1, add_months(clock.moment, 1))
 
 
@@ -259,7 +259,7 @@ def test_grants_at_the_same_moment_all_count(app: Flask, monkeypatch: pytest.Mon
 
     at_once([give] * 10)
     with app.app_context():
-        assert standing_of(1).expires_at == add_months(NOON, 10)
+        assert vip_status_of(1).expires_at == add_months(NOON, 10)
 
 
 def test_a_grant_shows_at_once_though_the_account_is_cached(people: People, app: Flask) -> None:

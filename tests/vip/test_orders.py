@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from swiper.extensions import db
 from swiper.vip import tasks
 from swiper.vip.credit import add_months
-from swiper.vip.levels import grant, standing_of
+from swiper.vip.levels import grant, vip_status_of
 from swiper.vip.models import Membership, Order, OrderState, VipLevel
 from swiper.vip.orders import purge_orders, release_order, unpaid_orders
 from tests.factories import Clock, People, Person, at_once, forget_levels
@@ -75,7 +75,7 @@ def test_paying_twice_in_the_sandbox_grants_once(man: Person, app: Flask, monkey
     made = order(man, months=1)
     assert [man.post(made["payment"]["url"]).json["data"]["state"] for _ in range(3)] == ["paid"] * 3
     with app.app_context():
-        assert standing_of(man.id).expires_at == add_months(NOON, 1)
+        assert vip_status_of(man.id).expires_at == add_months(NOON, 1)
 
 
 def test_the_price_is_that_of_the_day_of_the_order(man: Person, app: Flask) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from swiper.extensions import db
 from swiper.signals import vip_changed
 from swiper.vip.credit import add_months
-from swiper.vip.levels import standing_of
+from swiper.vip.levels import vip_status_of
 from swiper.vip.models import Order
 from swiper.vip.payments.cashier import CashierProvider
 from tests.factories import Clock, People, Person, at_once
@@ -48,7 +48,7 @@ def test_a_signed_notice_pays_the_order(man: Person, app: Flask) -> None:
     answer = send(app, notice(made["id"]))
     assert (answer.status_code, answer.json) == (200, {"code": 0, "data": {"state": "paid"}})
     with app.app_context():
-        assert standing_of(man.id).level.level == 2
+        assert vip_status_of(man.id).level.level == 2
         assert db.session.scalars(select(Order.payment_id)).one() == "bank-1"
 
 
@@ -68,7 +68,7 @@ def test_one_notice_sent_twenty_times_at_once_grants_once(
     assert {(answer.status_code, answer.json["data"]["state"]) for answer in answers} == {(200, "paid")}
     assert set(told) == {man.id}
     with app.app_context():
-        assert standing_of(man.id).expires_at == add_months(NOON, 3)
+        assert vip_status_of(man.id).expires_at == add_months(NOON, 3)
 
 
 def test_a_granted_level_is_known_although_its_process_died_before_telling(
@@ -89,10 +89,10 @@ def test_a_second_payment_of_one_order_grants_nothing_and_asks_for_a_refund(
     number = order(man)["id"]
     send(app, notice(number))
     with app.app_context():
-        before = standing_of(man.id)
+        before = vip_status_of(man.id)
     assert send(app, notice(number, payment_id="bank-2")).json["data"] == {"state": "paid"}
     with app.app_context():
-        assert standing_of(man.id) == before
+        assert vip_status_of(man.id) == before
     assert [record.levelname for record in caplog.records if "refund" in record.message] == ["ERROR"]
 
 

@@ -15,7 +15,7 @@ from swiper.fastpath.postgres_statements import Statement
 from swiper.profiles.models import Sex
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import swipe
-from swiper.vip.levels import standing_of
+from swiper.vip.levels import vip_status_of
 from swiper.vip.quotas import Quota, QuotaKind, day_of, give_back, resets_at, spend, today
 from tests.factories import Clock, People, Person, at_once
 
@@ -133,7 +133,7 @@ def test_a_like_that_fails_half_way_costs_nothing(people: People, app: Flask, mo
     # PostgreSQL's short way has nothing between its one statement and this.
     monkeypatch.setattr("swiper.social.swipes.COMMIT", Statement("SELECT 'x'::int8"))
     with app.app_context(), pytest.raises((RuntimeError, DataError)):
-        swipe(man.id, woman.id, SwipeKind.LIKE, standing_of(man.id))
+        swipe(man.id, woman.id, SwipeKind.LIKE, vip_status_of(man.id))
     assert left(man)["like"]["used"] == 0
     with app.app_context():
         assert db.session.scalars(select(Swipe)).all() == []
