@@ -32,6 +32,22 @@ if find_spec("playwright") is None:
     # Only `make browser` installs it. With the folder ignored, that command finds no test and fails.
     collect_ignore += ["browser"]
 
+# They use the application, yet what they prove holds on every database: parsing, pictures, pages, nginx.
+ANY_DATABASE = ("fuzz/test_parsing.py", "http/test_languages.py", "storage/", "web/", "test_nginx.py")
+# They make databases of their own, on the server that TEST_DATABASE names.
+OWN_DATABASES = ("db/", "test_bench_data.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Mark what `make test-services` need not repeat: tests that use no database, and those named above."""
+    for item in items:
+        place = item.path.relative_to(Path(__file__).parent).as_posix()
+        if place.startswith(ANY_DATABASE) or not (
+            "database_url" in item.fixturenames or place.startswith(OWN_DATABASES)
+        ):
+            item.add_marker("any_database")
+
 
 @pytest.fixture(scope="session")
 def worker_number() -> int:
