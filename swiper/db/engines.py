@@ -94,7 +94,8 @@ def _single_statements(engine: Engine, config: dict[str, Any]) -> StatementRunne
     kept = create_engine(engine.url, **options)
     _prepare_server(kept, seconds)
     _leave_moved_server(kept)
-    stock = StockPostgres(kept, partial(_run_limited, kept.dialect, seconds))
+    is_alone = not config["DATABASE_BEHIND_PGBOUNCER"]
+    stock = StockPostgres(kept, partial(_run_limited, kept.dialect, seconds), keeps_settings=is_alone)
     runner: StatementRunner = stock
     if versions.may_share(config["FAST_PATHS"] in ("on", "postgres"), versions.POSTGRES):
         runner = SharedPostgres(
@@ -104,7 +105,7 @@ def _single_statements(engine: Engine, config: dict[str, Any]) -> StatementRunne
             size=size,
             wait_seconds=config["DATABASE_POOL_TIMEOUT_SECONDS"],
             seconds=seconds,
-            is_preparing=not config["DATABASE_BEHIND_PGBOUNCER"],
+            is_preparing=is_alone,
             no_answer=partial(_no_answer, engine.dialect, seconds),
         )
     event.listen(engine, "engine_disposed", runner.close_idle)
