@@ -73,7 +73,7 @@ sms_sent.connect(count_sms)
 sms_failed.connect(count_failed_sms)
 
 
-def keep_figures() -> int:
+def store_metrics() -> int:
     """Write down the figures of today, yesterday and every day that was missed; how many days that were."""
     days = [today() - timedelta(days=back) for back in range(KEPT_DAYS)]
     known = select(DailyFigure.day).where(DailyFigure.name == Figure.SIGN_UPS, DailyFigure.day >= days[-1])

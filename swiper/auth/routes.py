@@ -19,7 +19,7 @@ from swiper.http.security_log import SecurityEvent, record_event, refusals_recor
 from swiper.profiles import profiles
 from swiper.signals import code_confirming
 from swiper.sms.phone_numbers import describe_number
-from swiper.tasks.queue import enqueue_soon
+from swiper.tasks.queue import enqueue_batched
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/user", tag="User")
 
@@ -45,7 +45,7 @@ def _send_code(wanted: dict[str, str]) -> dict[str, Any]:
             proof=wanted.get("altcha", ""),
         )
     if issued.outbox_id is not None:
-        enqueue_soon(tasks.send_code, tasks.send_codes, issued.outbox_id)
+        enqueue_batched(tasks.send_code, tasks.send_codes, issued.outbox_id)
     _set_cookie(CHALLENGE_COOKIE, issued.challenge, issued.expires_in)
     return ok(issued)
 

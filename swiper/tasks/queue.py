@@ -52,7 +52,7 @@ def enqueue(task: Task, *args: Any, delay_seconds: float = 0) -> None:
             log.exception("%s waits for the sweep: a fault in queueing it", task.name)
 
 
-def enqueue_soon(one: Task, many: Task, item: int) -> None:
+def enqueue_batched(one: Task, many: Task, item: int) -> None:
     """Queue `one(item)`; or where more come within `GATHER_SECONDS`, `many` with the pairs of item and request id.
 
     Handing a task to Celery costs a gevent worker more than most views do. `many` queues `one` for each, in a process
@@ -61,12 +61,12 @@ def enqueue_soon(one: Task, many: Task, item: int) -> None:
     if not is_module_patched("socket"):
         enqueue(one, item)
         return
-    batcher = batcher_of(this_app(), one.name, list[tuple[int, str]], lambda items: _enqueue_gathered(one, many, items))
+    batcher = batcher_of(this_app(), one.name, list[tuple[int, str]], lambda items: _enqueue_batch(one, many, items))
     batcher.content.append((item, request_id_var.get()))
     batcher.plan(GATHER_SECONDS)
 
 
-def _enqueue_gathered(one: Task, many: Task, items: list[tuple[int, str]]) -> None:
+def _enqueue_batch(one: Task, many: Task, items: list[tuple[int, str]]) -> None:
     if len(items) > 1:
         enqueue(many, items)
     else:

@@ -11,11 +11,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from swiper import sms
 from swiper.admin import metrics, metrics_buffer
-from swiper.admin.metrics import Figure, figures_at, keep_figures, series
+from swiper.admin.metrics import Figure, figures_at, series, store_metrics
 from swiper.admin.metrics_buffer import BOUNDS_MS, NO_ROUTE, Gathering, counts_key, routes_key, slowest_key
 from swiper.admin.models import DailyFigure
 from swiper.admin.route_latency import slowest_routes
-from swiper.admin.tasks import keep_figures as keep_figures_task
+from swiper.admin.tasks import store_metrics as store_metrics_task
 from swiper.extensions import db, redis
 from swiper.robots.seeding import seed_robots
 from swiper.sms import SmsError
@@ -264,36 +264,36 @@ def test_the_beat_keeps_the_days_and_a_figure_never_falls(
     with app.app_context():
         gathered.count(Figure.SWIPES, by=10)
         gathered.flush()
-        keep_figures()
+        store_metrics()
         day = today()
         assert stored()[day, "swipes"] == 10
         # Redis loses what it had, and begins again.
         redis.client.flushdb()
         gathered.count(Figure.SWIPES, by=4)
         gathered.flush()
-        keep_figures()
+        store_metrics()
         assert stored()[day, "swipes"] == 10
         gathered.count(Figure.SWIPES, by=8)
         gathered.flush()
-        keep_figures()
+        store_metrics()
         assert stored()[day, "swipes"] == 12
         # What came in the last minute before midnight is written down after it.
         gathered.count(Figure.SWIPES, by=5)
         gathered.flush()
         clock.advance(hours=12)
         assert today() == day + timedelta(days=1)
-        keep_figures()
+        store_metrics()
         assert (stored()[day, "swipes"], stored()[today(), "swipes"]) == (17, 0)
 
 
 def test_days_that_the_beat_has_missed_are_filled_in_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     Clock(monkeypatch, NOON)
     with app.app_context():
-        assert keep_figures() == metrics.KEPT_DAYS
-        assert keep_figures() == 2
+        assert store_metrics() == metrics.KEPT_DAYS
+        assert store_metrics() == 2
         db.session.execute(db.delete(DailyFigure).where(DailyFigure.day == today() - timedelta(days=9)))
         db.session.commit()
-        assert keep_figures() == 3
+        assert store_metrics() == 3
 
 
 def test_sign_ups_are_counted_on_their_day_without_robots(
@@ -335,11 +335,11 @@ def test_the_revenue_of_deleted_accounts_stays(app: Flask, people: People, monke
         order = add_order(person.id, 1, 1, 500)
         db.session.commit()
         settle(order.provider, PaymentNotice(order.id, "p", 500, "CNY"))
-        keep_figures()
+        store_metrics()
         db.session.remove()
     assert person.delete_account().status_code == 200
     with app.app_context():
-        keep_figures()
+        store_metrics()
         assert stored()[today(), "revenue"] == 500
         db.session.remove()
 
@@ -384,7 +384,7 @@ def test_the_page_shows_the_same_figures_as_tables(app: Flask, gathered: Gatheri
 
 def test_the_task_samples_the_queue_and_keeps_the_figures(app: Flask) -> None:
     with app.app_context():
-        keep_figures_task()
+        store_metrics_task()
         assert stored()[today(), "queue_peak"] == 0
         assert redis.client.exists("{figures}:queue")
         db.session.remove()

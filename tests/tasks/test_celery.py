@@ -345,8 +345,8 @@ def test_codes_that_are_asked_for_together_pass_as_one_message_and_each_goes_out
     request_ids = [ask_for_code(client, f"1380013800{number}") for number in range(3)]
     broker.delete(CODES_QUEUE)
     with app.app_context():
-        outbox_ids = codes.unsent_codes()
-    queue._enqueue_gathered(app, tasks.send_code, tasks.send_codes, list(zip(outbox_ids, request_ids, strict=True)))
+        items = list(zip(codes.unsent_codes(), request_ids, strict=True))
+        queue._enqueue_batch(tasks.send_code, tasks.send_codes, items)
     (message,) = queued(broker)
     assert message["headers"]["task"] == "auth.send_codes"
     worker = start_worker()
@@ -359,9 +359,8 @@ def test_codes_that_are_asked_for_together_pass_as_one_message_and_each_goes_out
 def test_a_code_that_is_asked_for_alone_is_queued_alone(app: Flask, client: FlaskClient, broker: Redis) -> None:
     request_id = ask_for_code(client)
     broker.delete(CODES_QUEUE)
-    gathered = [(7, request_id)]
-    queue._enqueue_gathered(app, tasks.send_code, tasks.send_codes, gathered)
+    with app.app_context():
+        queue._enqueue_batch(tasks.send_code, tasks.send_codes, [(7, request_id)])
     (message,) = queued(broker)
     assert message["headers"]["task"] == "auth.send_code"
     assert message["headers"][HEADER] == request_id
-    assert gathered == []

@@ -13,7 +13,7 @@ from swiper.auth import codes, login, tasks
 from swiper.errors import ApiError, CodeError, NotFoundError, RateLimitedError
 from swiper.http.security_log import SecurityEvent, record_event, refusals_recorded
 from swiper.profiles.profiles import own_account
-from swiper.tasks.queue import enqueue_soon
+from swiper.tasks.queue import enqueue_batched
 
 _code, _setup = schemas.CodeIn(), schemas.SetupIn()
 # Whoever has just logged in has just shown that the phone is theirs.
@@ -64,7 +64,7 @@ def send_setup_code() -> Any:
     phone = own_account(g.operator.id).phone
     outbox_id = codes.issue_code(phone, request.remote_addr or "", is_own=True).outbox_id
     if outbox_id is not None:
-        enqueue_soon(tasks.send_code, tasks.send_codes, outbox_id)
+        enqueue_batched(tasks.send_code, tasks.send_codes, outbox_id)
     return show("enrol.html", step="sent")
 
 
