@@ -16,7 +16,7 @@ from swiper.errors import (
 )
 from swiper.extensions import db
 from swiper.http.responses import is_outage
-from swiper.profiles.cards import publish
+from swiper.profiles.cards import refresh_discovery_row
 from swiper.profiles.deleted_numbers import remember, restore
 from swiper.profiles.models import (
     Discovery,
@@ -61,7 +61,7 @@ def set_status(uid: int, status: Status) -> None:
     if user is None:
         raise NotFoundError()
     user.status = status
-    publish(user)
+    refresh_discovery_row(user)
     invalidate_after_commit(uid, *([ACCOUNT, SESSIONS] if status is Status.SUSPENDED else [ACCOUNT]))
     status_changed.send(None, uid=uid)
 
@@ -79,7 +79,7 @@ def delete_account(uid: int) -> None:
     Raises ParamError for an operator: the log of what they did would name nobody, and the role is given back first.
     From the first commit on the account is gone. What fails after that is finished by the sweep of the tombstones.
     """
-    _bury(uid)
+    _delete_with_tombstone(uid)
     try:
         account_deleted.send(None, uid=uid)
     except Exception as error:
@@ -87,7 +87,7 @@ def delete_account(uid: int) -> None:
 
 
 @transactional
-def _bury(uid: int) -> None:
+def _delete_with_tombstone(uid: int) -> None:
     user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
     if user is None:
         raise NotFoundError()

@@ -14,7 +14,7 @@ from sqlalchemy import delete
 from swiper.extensions import db
 from swiper.http.serialization import compile_schema
 from swiper.profiles.models import DatingSex, Discovery, Preferences, Status, User
-from swiper.profiles.profiles import Album, Face, lasting_card, photos_of
+from swiper.profiles.profiles import Album, CardSource, photos_of, stored_card
 from swiper.profiles.schemas import CardOut
 from swiper.vip.levels import find_level, list_levels
 
@@ -26,9 +26,9 @@ _dump = compile_schema(CardOut(exclude=("age", "vip")))
 _encode = msgspec.json.Encoder().encode
 
 
-def card_text(face: User | Face, photos: Album) -> str:
+def card_text(source: User | CardSource, photos: Album) -> str:
     """The lasting part of the card that strangers see, as JSON."""
-    return _encode(_dump(lasting_card(face, photos))).decode()
+    return _encode(_dump(stored_card(source, photos))).decode()
 
 
 def complete(kept: Iterable[KeptCard]) -> msgspec.Raw:
@@ -41,7 +41,7 @@ def complete(kept: Iterable[KeptCard]) -> msgspec.Raw:
     return msgspec.Raw(b"[%s]" % b",".join(made))
 
 
-def publish(user: User) -> None:
+def refresh_discovery_row(user: User) -> None:
     """Bring the user's row in `discovery` up to date, in the running transaction, which has locked the user's row."""
     db.session.flush()
     db.session.execute(delete(Discovery).where(Discovery.uid == user.id))

@@ -125,7 +125,7 @@ class Preferences(Model):
 class Discovery(Model):
     """Everyone who can be shown in a deck, laid out as decks read it: by city and sex, in a mixed order.
 
-    `card` is what strangers are shown of them, as `cards.publish` has made it.
+    `card` is what strangers are shown of them, as `cards.refresh_discovery_row` has made it.
     """
 
     __tablename__ = "discovery"

@@ -11,11 +11,11 @@ from swiper.db.transactions import transactional
 from swiper.db.upsert import insert_if_absent
 from swiper.errors import LoginError, NotFoundError, PermissionDeniedError, ProfileError
 from swiper.extensions import db
-from swiper.profiles.cards import publish
+from swiper.profiles.cards import refresh_discovery_row
 from swiper.profiles.change_limits import count_changes
 from swiper.profiles.models import Nickname, Preferences, Sex, User
 from swiper.profiles.nicknames import check_nickname, fold_nickname
-from swiper.profiles.profiles import NO_ADULT, PREFERENCE_FIELDS, is_adult
+from swiper.profiles.profiles import AGE_OUT_OF_RANGE, PREFERENCE_FIELDS, is_adult
 from swiper.vip.levels import VipStatus
 from swiper.vip.models import Permission
 
@@ -43,7 +43,7 @@ def change_profile(uid: int, changes: dict[str, Any], current: VipStatus) -> Non
         preferences.dating_location = None
     if changes.get("dating_location") and preferences.dating_location and not current.has(Permission.ANYLOCATION):
         raise PermissionDeniedError()
-    publish(user)
+    refresh_discovery_row(user)
     invalidate_after_commit(uid, ACCOUNT)
 
 
@@ -78,14 +78,14 @@ def correct_profile(uid: int, *, sex: Sex | None = None, birthday: date | None =
     NotFoundError, ProfileError for the birthday of somebody whom the service does not take.
     """
     if birthday is not None and not is_adult(birthday):
-        raise ProfileError(errors={"birthday": [NO_ADULT]})
+        raise ProfileError(errors={"birthday": [AGE_OUT_OF_RANGE]})
     user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
     if user is None:
         raise NotFoundError()
     if sex is not None:
         user.sex, user.deck_from = sex, None
     user.birthday = birthday or user.birthday
-    publish(user)
+    refresh_discovery_row(user)
     invalidate_after_commit(uid, ACCOUNT)
 
 

@@ -24,9 +24,9 @@ from swiper.vip.levels import VipStatus, current_vip_status, vip_statuses_of
 from swiper.vip.models import Membership, Permission
 from swiper.vip.quotas import today
 
-YOUNGEST = 18
-OLDEST = 100
-NO_ADULT = "You must be 18 to 100 years old."
+MIN_AGE = 18
+MAX_AGE = 100
+AGE_OUT_OF_RANGE = "You must be 18 to 100 years old."
 
 # `(id, address)` of its photos.
 Album = list[tuple[int, str]]
@@ -198,7 +198,7 @@ def age_on(day: date, birthday: date) -> int:
 
 def is_adult(birthday: date) -> bool:
     """True for people whom the service takes: adults, not older than the oldest age that preferences reach."""
-    return YOUNGEST <= age_on(today(), birthday) <= OLDEST
+    return MIN_AGE <= age_on(today(), birthday) <= MAX_AGE
 
 
 def latest_birthday(day: date, years: int) -> date:
@@ -247,12 +247,12 @@ def _cards_quickly(lane: StatementRunner, uids: Sequence[int], friends: Collecti
     made = {}
     for uid, nickname, sex, birthday, location, bio, avatar, only_match, level, expires_at in rows:
         shown = albums.get(uid, []) if uid in friends or not only_match else []
-        face = Face(uid, nickname, sex, birthday, location, bio, avatar)
-        made[uid] = _card(face, shown, current_vip_status(level, expires_at))
+        source = CardSource(uid, nickname, sex, birthday, location, bio, avatar)
+        made[uid] = _card(source, shown, current_vip_status(level, expires_at))
     return [made[uid] for uid in uids if uid in made]
 
 
-class Face(NamedTuple):
+class CardSource(NamedTuple):
     """What a card shows of a user's row."""
 
     id: int
@@ -264,19 +264,19 @@ class Face(NamedTuple):
     avatar: str
 
 
-def lasting_card(face: User | Face, photos: Album) -> dict[str, Any]:
+def stored_card(source: User | CardSource, photos: Album) -> dict[str, Any]:
     """A card but for what changes by itself."""
     return {
-        "id": face.id,
-        "nickname": face.nickname,
-        "sex": face.sex,
-        "location": face.location,
-        "bio": face.bio,
-        "avatar": face.avatar,
+        "id": source.id,
+        "nickname": source.nickname,
+        "sex": source.sex,
+        "location": source.location,
+        "bio": source.bio,
+        "avatar": source.avatar,
         "photos": [{"id": photo_id, "url": url} for photo_id, url in photos],
     }
 
 
-def _card(face: User | Face, photos: Album, current: VipStatus) -> dict[str, Any]:
-    age = age_on(today(), face.birthday) if face.birthday else None
-    return lasting_card(face, photos) | {"age": age, "vip": current.level.badge}
+def _card(source: User | CardSource, photos: Album, current: VipStatus) -> dict[str, Any]:
+    age = age_on(today(), source.birthday) if source.birthday else None
+    return stored_card(source, photos) | {"age": age, "vip": current.level.badge}

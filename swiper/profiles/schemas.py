@@ -10,7 +10,7 @@ from marshmallow import ValidationError, fields, validate
 from swiper.errors import FileMissingError, ProfileError
 from swiper.http.schemas import Flag, Id, InputSchema, Text, WholeNumber, in_range
 from swiper.profiles.models import DatingSex, Sex
-from swiper.profiles.profiles import NO_ADULT, OLDEST, YOUNGEST, is_adult
+from swiper.profiles.profiles import AGE_OUT_OF_RANGE, MAX_AGE, MIN_AGE, is_adult
 from swiper.vip.schemas import VipOut
 
 SEXES = [sex.value for sex in Sex]
@@ -42,12 +42,12 @@ class Choice(fields.String):
 def check_birthday(birthday: date) -> None:
     """See `is_adult`."""
     if not is_adult(birthday):
-        raise ValidationError(NO_ADULT)
+        raise ValidationError(AGE_OUT_OF_RANGE)
 
 
 def age_field() -> WholeNumber:
     """A bound of the ages that somebody wants to see."""
-    return WholeNumber(validate=in_range(YOUNGEST, OLDEST))
+    return WholeNumber(validate=in_range(MIN_AGE, MAX_AGE))
 
 
 class ProfileIn(InputSchema):

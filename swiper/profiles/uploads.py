@@ -19,7 +19,7 @@ from swiper.db.upsert import changed_a_row, insert_if_absent
 from swiper.errors import LoginError, NotFoundError, ParamError, UnavailableError
 from swiper.extensions import db
 from swiper.ids import new_id
-from swiper.profiles.cards import publish
+from swiper.profiles.cards import refresh_discovery_row
 from swiper.profiles.models import FileRemoval, Upload, UploadKind, User
 from swiper.profiles.upload_slots import upload_slot
 from swiper.storage import StorageError, local_url, object_store
@@ -113,7 +113,7 @@ def _lock_user(uid: int) -> User | None:
 
 def _show_changed(user: User) -> None:
     """Let decks, and the user themself, see changed pictures once they are committed."""
-    publish(user)
+    refresh_discovery_row(user)
     invalidate_after_commit(user.id, ACCOUNT)
 
 

@@ -19,7 +19,7 @@ from swiper.ids import new_id
 from swiper.profiles.cards import card_text, shuffle_of
 from swiper.profiles.models import DatingSex, Discovery, Nickname, Preferences, Sex, User
 from swiper.profiles.nicknames import fold_nickname
-from swiper.profiles.profiles import Face
+from swiper.profiles.profiles import CardSource
 from swiper.vip.models import Membership
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ FEMALE_NAMES = "芳娜敏静丽艳娟霞秀燕玲桂玉萍红梅莹雪琳晶倩�
 CITIES = ("北京", "上海", "深圳", "广州", "西安", "成都", "沈阳", "武汉")
 FIRST_PHONE = 21_000_000_000
 LAST_PHONE = 21_900_000_000
-OLDEST = date(1980, 1, 1)
-YOUNGEST = date(2000, 12, 31)
+EARLIEST_BIRTHDAY = date(1980, 1, 1)
+LATEST_BIRTHDAY = date(2000, 12, 31)
 BATCH = 5_000
 # The levels with a badge. In each city every fifth woman and every fifth man has one of them.
 BADGED_LEVELS = (1, 3)
@@ -93,7 +93,7 @@ class Robot(NamedTuple):
     @property
     def card(self) -> str:
         """See `Discovery`."""
-        return card_text(Face(self.id, *self[2:]), [])
+        return card_text(CardSource(self.id, *self[2:]), [])
 
 
 def seed_robots(count: int, seed: int | None = None, progress: Callable[[int], None] = lambda _: None) -> None:
@@ -131,7 +131,8 @@ def _people(first: int, count: int, pick: random.Random) -> Iterator[Robot]:
         Sex.MALE: [a + b for a in SURNAMES for b in MALE_NAMES],
         Sex.FEMALE: [a + b for a in SURNAMES for b in FEMALE_NAMES],
     }
-    birthdays = [OLDEST + timedelta(days=day) for day in range((YOUNGEST - OLDEST).days + 1)]
+    days = (LATEST_BIRTHDAY - EARLIEST_BIRTHDAY).days + 1
+    birthdays = [EARLIEST_BIRTHDAY + timedelta(days=day) for day in range(days)]
     # Dealt out evenly, so that a newcomer finds somebody in every city, however few robots there are.
     places = [(city, sex) for city in CITIES for sex in (Sex.MALE, Sex.FEMALE)]
     for number in range(first, first + count):

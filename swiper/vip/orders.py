@@ -82,7 +82,7 @@ def find_order(uid: int, order_id: int) -> Order:
 
 
 @transactional
-def settle(provider: str, notice: PaymentNotice) -> Order:
+def confirm_payment(provider: str, notice: PaymentNotice) -> Order:
     """Take note of a payment and grant what was bought, once however often the notice comes.
 
     What cannot be granted any more is `refund_due`, for an operator to pay back. Raises PaymentError where order,

@@ -69,7 +69,7 @@ def show_order(order_id: int) -> dict[str, Any]:
 def receive_payment(provider: str) -> dict[str, Any]:
     """A payment provider's signed notice; sending it again is harmless."""
     notice = payments.find_provider(provider).read_callback(dict(request.headers), request.get_data())
-    return ok({"state": orders.settle(provider, notice).state.value})
+    return ok({"state": orders.confirm_payment(provider, notice).state.value})
 
 
 @blueprint.post("/payments/sandbox/checkout/<id:order_id>")
@@ -81,7 +81,7 @@ def pay_in_sandbox(order_id: int) -> dict[str, Any]:
         raise NotFoundError()
     order = orders.find_order(g.uid, order_id)
     headers, body = provider.pay(order.id, order.amount_cents, order.currency)
-    return _described(orders.settle(provider.name, provider.read_callback(headers, body)))
+    return _described(orders.confirm_payment(provider.name, provider.read_callback(headers, body)))
 
 
 @blueprint.get("/sales")

@@ -21,7 +21,7 @@ from swiper.robots.seeding import seed_robots
 from swiper.sms import SmsError
 from swiper.tasks import batcher
 from swiper.vip.models import Order
-from swiper.vip.orders import add_order, settle
+from swiper.vip.orders import add_order, confirm_payment
 from swiper.vip.payments import PaymentNotice
 from swiper.vip.quotas import today
 from tests.admin.conftest import Desk
@@ -318,7 +318,7 @@ def test_revenue_is_what_was_paid_on_the_day(app: Flask, people: People, monkeyp
             order = add_order(uid, 1, 1, amount)
             db.session.commit()
             if amount < 900:
-                settle(order.provider, PaymentNotice(order.id, f"p{amount}", amount, "CNY"))
+                confirm_payment(order.provider, PaymentNotice(order.id, f"p{amount}", amount, "CNY"))
             clock.advance(hours=12)
         # 500 at noon, 700 at midnight, which is the next day's; 900 never.
         assert figures_at(date(2026, 3, 10))[Figure.REVENUE] == 500
@@ -334,7 +334,7 @@ def test_the_revenue_of_deleted_accounts_stays(app: Flask, people: People, monke
     with app.app_context():
         order = add_order(person.id, 1, 1, 500)
         db.session.commit()
-        settle(order.provider, PaymentNotice(order.id, "p", 500, "CNY"))
+        confirm_payment(order.provider, PaymentNotice(order.id, "p", 500, "CNY"))
         store_metrics()
         db.session.remove()
     assert person.delete_account().status_code == 200

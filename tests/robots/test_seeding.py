@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from swiper.auth.models import Phone, SmsOutbox
 from swiper.extensions import db
-from swiper.profiles.cards import publish
+from swiper.profiles.cards import refresh_discovery_row
 from swiper.profiles.models import Discovery, Nickname, Preferences, Sex, User
 from swiper.robots import seeding
 from swiper.robots.seeding import FEMALE_NAMES, MALE_NAMES, SURNAMES, seed_robots
@@ -61,7 +61,7 @@ def test_each_has_the_card_that_a_change_of_their_profile_would_make(context: No
     seed_robots(20)
     made = {row.uid: row.card for row in db.session.scalars(select(Discovery))}
     for user in everyone():
-        publish(user)
+        refresh_discovery_row(user)
     assert {row.uid: row.card for row in db.session.scalars(select(Discovery))} == made
     assert len(set(made.values())) == 20
 

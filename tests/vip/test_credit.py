@@ -15,7 +15,7 @@ from swiper.ids import new_id
 from swiper.vip.credit import Paid, add_months, extend, price_of, rest_of, time_for
 from swiper.vip.levels import Level, VipStatus, expire_memberships, find_level, grant, vip_status_of
 from swiper.vip.models import Membership, Order, OrderState, PaidPeriod, VipLevel
-from swiper.vip.orders import create_order, settle
+from swiper.vip.orders import confirm_payment, create_order
 from swiper.vip.payments.base import PaymentNotice
 from swiper.vip.sales import add_sale, queue_up, serve_ticket
 from tests.factories import Clock, forget_levels
@@ -211,7 +211,7 @@ class Buyer:
         moment = self.clock.moment
         held, left, rest = self.state()
         price = find_level(max(number, held)).price_cents
-        paid = settle("sandbox", PaymentNotice(made.id, f"bank-{made.id}", cents, "CNY"))
+        paid = confirm_payment("sandbox", PaymentNotice(made.id, f"bank-{made.id}", cents, "CNY"))
         assert paid.state is OrderState.PAID
         now_held, now_left, now_rest = self.state()
         assert now_held == max(number, held)
