@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from bench.lab import Extent, Lab, Size
-from bench.measurements import ablation, embedded, growth, logins, reads, sizes, trips, writes
+from bench.measurements import ablation, embedded, growth, logins, reads, round_trips, sizes, writes
 from bench.pictures import draw_flames, draw_growth
 from bench.report import Row, as_markdown, as_text, put_into
 from chaos.servers import missing_programs
@@ -31,7 +31,7 @@ MEASUREMENTS: tuple[Measurement, ...] = (
     writes.like,
     writes.match,
     ablation.ablation,
-    trips.trips,
+    round_trips.count_round_trips,
     growth.people,
     growth.swipes,
     logins.verify,

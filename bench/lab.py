@@ -26,10 +26,10 @@ from bench import data
 from bench.load import Contender, Figures, Source, compare
 from bench.relay import CountingRelay
 from bench.servers import LoggingPostgres
+from chaos.burst import RequestSpec, burst
 from chaos.providers import AliyunGateway, Gateway, RonglianGateway
 from chaos.servers import RedisServer
 from chaos.shop import NEEDED_BY_PROVIDERS
-from chaos.volley import Shot, volley
 from config.settings import ROOT, Environment, Settings
 from swiper import create_app
 from swiper.auth import sessions
@@ -328,10 +328,11 @@ class Lab:
             time.sleep(2 * self.settings.local_refresh_seconds)
         self.known |= {caller.id: caller for caller in fresh}
         # Their accounts are in the cache from then on, as those of users who have just logged in.
-        shots = [
-            Shot("GET", "/api/user/profile", headers={"Cookie": f"__Host-swiper_session={each.sid}"}) for each in fresh
+        specs = [
+            RequestSpec("GET", "/api/user/profile", headers={"Cookie": f"__Host-swiper_session={each.sid}"})
+            for each in fresh
         ]
-        answers = volley(self.base, shots, TOGETHER)
+        answers = burst(self.base, specs, TOGETHER)
         assert {answer.status for answer in answers} <= {200}
         return [self.known[uid] for uid in chosen]
 

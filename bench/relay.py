@@ -13,12 +13,12 @@ class CountingRelay:
     """Forwards connections to one port of 127.0.0.1; a context manager.
 
     A round trip begins when a client sends something after the server has answered all that came before, so commands
-    that are sent together are one. `trips` has the moment of each by the monotonic clock.
+    that are sent together are one. `round_trips` has the moment of each by the monotonic clock.
     """
 
     def __init__(self, port: int) -> None:
         self.target = port
-        self.trips: list[float] = []
+        self.round_trips: list[float] = []
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self.listener.getsockname()[1]
         self.selector = selectors.DefaultSelector()
@@ -33,7 +33,7 @@ class CountingRelay:
 
     def count(self, start: float, end: float) -> int:
         """How many round trips began between two moments."""
-        return sum(start <= moment <= end for moment in list(self.trips))
+        return sum(start <= moment <= end for moment in list(self.round_trips))
 
     def _run(self) -> None:
         while True:
@@ -71,7 +71,7 @@ class CountingRelay:
             self.waiting.discard(sink)
         elif source not in self.waiting:
             self.waiting.add(source)
-            self.trips.append(time.monotonic())
+            self.round_trips.append(time.monotonic())
 
     def _close(self, *ends: socket.socket) -> None:
         for end in ends:

@@ -11,7 +11,6 @@ from types import FrameType
 from chaos.experiments import (
     budgets,
     codes,
-    couriers,
     disks,
     kills,
     matches,
@@ -22,6 +21,7 @@ from chaos.experiments import (
     rolling,
     sales,
     sessions,
+    sms_failover,
     swipes,
 )
 from chaos.lab import Lab
@@ -38,7 +38,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     quotas.quotas_are_exact,
     codes.codes_are_guessed_five_times_and_used_once,
     budgets.budgets_hold,
-    couriers.codes_are_sent_when_providers_fail,
+    sms_failover.codes_are_sent_when_providers_fail,
     kills.nothing_is_lost_when_parts_are_killed,
     sales.a_sale_sells_each_place_once,
     payments.payments_are_granted_once,

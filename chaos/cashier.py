@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from chaos.burst import Answer, RequestSpec
 from chaos.site import Member, Site
-from chaos.volley import Answer, Shot
 from swiper.vip.models import Membership, Order
 
 PAYMENT_SECRET = "cashier-" * 6
@@ -25,7 +25,7 @@ def sign(purpose: bytes, text: bytes, secret: str = PAYMENT_SECRET) -> str:
     return hmac.new(secret.encode(), purpose + b"\n" + text, hashlib.sha256).hexdigest()
 
 
-def notice(order: Shown, *, secret: str = PAYMENT_SECRET, signature: str = "", **changes: Any) -> Shot:
+def notice(order: Shown, *, secret: str = PAYMENT_SECRET, signature: str = "", **changes: Any) -> RequestSpec:
     """The signed callback that `order` was paid; `changes` are fields other than the order's own."""
     fields = {
         "order_id": order["id"],
@@ -35,7 +35,7 @@ def notice(order: Shown, *, secret: str = PAYMENT_SECRET, signature: str = "", *
     }
     body = json.dumps(fields | changes).encode()
     proof = signature or sign(b"swiper-notice", body, secret)
-    return Shot("POST", "/api/vip/payments/cashier/callback", body, headers={"X-Signature": proof})
+    return RequestSpec("POST", "/api/vip/payments/cashier/callback", body, headers={"X-Signature": proof})
 
 
 def place_order(site: Site, member: Member, months: int, level: int = 1) -> Shown:

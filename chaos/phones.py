@@ -2,8 +2,8 @@
 
 import itertools
 
+from chaos.burst import RequestSpec
 from chaos.site import Site
-from chaos.volley import Shot
 from deploy.processes import wait_until
 
 CODE_WRONG, LIMITED, UNAVAILABLE = 1000, 1006, 1011
@@ -19,14 +19,14 @@ def new_phones(count: int) -> list[str]:
     return [f"+86{next(_numbers)}" for _ in range(count)]
 
 
-def request_code(phone: str, source: str = HOME) -> Shot:
+def request_code(phone: str, source: str = HOME) -> RequestSpec:
     """A request for a code, from the address `source`."""
-    return Shot("POST", "/api/user/verify", {"phonenum": phone}, source=source)
+    return RequestSpec("POST", "/api/user/verify", {"phonenum": phone}, source=source)
 
 
-def enter_code(phone: str, code: str, source: str = HOME) -> Shot:
+def enter_code(phone: str, code: str, source: str = HOME) -> RequestSpec:
     """A login, or a guess."""
-    return Shot("POST", "/api/user/login", {"phonenum": phone, "vcode": code}, source=source)
+    return RequestSpec("POST", "/api/user/login", {"phonenum": phone, "vcode": code}, source=source)
 
 
 def wrong_codes(code: str, count: int) -> list[str]:

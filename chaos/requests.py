@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Sequence
 
+from chaos.burst import RequestSpec
 from chaos.phones import ask_codes, enter_code, new_phones, request_code
 from chaos.site import Member, Site
-from chaos.volley import Shot
 from tests.storage.samples import encode, gradient
 
 OK, UNAVAILABLE = 0, 1011
@@ -20,25 +20,25 @@ WITHOUT_DATABASE = (
     | {"healthz": SERVED}
 )
 
-Named = list[tuple[str, Shot]]
+Named = list[tuple[str, RequestSpec]]
 
 
-def upload_photo(member: Member) -> Shot:
+def upload_photo(member: Member) -> RequestSpec:
     """A picture for the member's album."""
     head = b'Content-Disposition: form-data; name="photo"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
     body = b"--chaos\r\n%b%b\r\n--chaos--\r\n" % (head, encode(gradient(), "JPEG"))
     kind = {"Content-Type": "multipart/form-data; boundary=chaos"}
-    return Shot("POST", "/api/user/photos", body, member.sid, kind)
+    return RequestSpec("POST", "/api/user/photos", body, member.sid, kind)
 
 
 class Cast:
     """Some people who come again and again, others who come once and are in no cache, and numbers with codes."""
 
-    def __init__(self, site: Site, size: int, volleys: int) -> None:
+    def __init__(self, site: Site, size: int, bursts: int) -> None:
         self.site = site
         self.size = size
         self.regulars = site.add_members(size, vip=2)
-        self.others = itertools.cycle(site.add_members(2 * size * volleys))
+        self.others = itertools.cycle(site.add_members(2 * size * bursts))
         self.numbers = new_phones(size)
         self.codes: Sequence[str] = []
 
@@ -46,15 +46,15 @@ class Cast:
         """Have a code sent to each number; `login` enters it, again and again until it is taken."""
         self.codes = ask_codes(self.site, self.numbers)
 
-    def volley(self) -> Named:
+    def burst(self) -> Named:
         """Requests of every kind, as many of each as there are regulars."""
         return list(itertools.chain.from_iterable(self._requests(number) for number in range(self.size)))
 
-    def one_each(self) -> dict[str, Shot]:
+    def one_each(self) -> dict[str, RequestSpec]:
         """One request of every kind."""
         return dict(self._requests(0))
 
-    def other_logins(self) -> list[Shot]:
+    def other_logins(self) -> list[RequestSpec]:
         """Those that `one_each` leaves."""
         return [enter_code(*pair) for pair in list(zip(self.numbers, self.codes, strict=True))[1:]]
 
@@ -68,7 +68,7 @@ class Cast:
             *([("login", enter_code(self.numbers[number], self.codes[number]))] if self.codes else []),
             ("code", request_code(phone)),
             ("hot", regular.get("/api/social/hot")),
-            ("levels", Shot("GET", "/api/vip/levels")),
-            ("readyz", Shot("GET", "/readyz")),
-            ("healthz", Shot("GET", "/healthz")),
+            ("levels", RequestSpec("GET", "/api/vip/levels")),
+            ("readyz", RequestSpec("GET", "/readyz")),
+            ("healthz", RequestSpec("GET", "/healthz")),
         ]

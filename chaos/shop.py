@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from chaos.burst import Answer, RequestSpec
 from chaos.cashier import PAYMENT_SECRET
 from chaos.lab import Lab
 from chaos.providers import AliyunGateway, Gateway, Message, RonglianGateway
 from chaos.site import Site
-from chaos.volley import Answer, Shot
 from swiper.auth.challenges import keys_of
 from swiper.extensions import redis
 
@@ -88,7 +88,7 @@ class Shop:
         asked: list[Asked] = []
         for start in range(0, len(phones), TOGETHER):
             group, at = phones[start : start + TOGETHER], time.time()
-            answers = self.site.fire(*[Shot("POST", "/api/user/verify", {"phonenum": phone}) for phone in group])
+            answers = self.site.fire(*[RequestSpec("POST", "/api/user/verify", {"phonenum": phone}) for phone in group])
             asked += [Asked(phone, at, answer) for phone, answer in zip(group, answers, strict=True)]
         return asked
 
@@ -120,7 +120,7 @@ class Shop:
 
     def log_in(self, phone: str, code: str) -> Answer:
         """Try a code."""
-        return self.site.ask(Shot("POST", "/api/user/login", {"phonenum": phone, "vcode": code}))
+        return self.site.ask(RequestSpec("POST", "/api/user/login", {"phonenum": phone, "vcode": code}))
 
 
 def shop_on(lab: Lab, database: str) -> Shop:

@@ -13,8 +13,8 @@ import flask_migrate
 from flask import Flask
 from sqlalchemy import delete, insert, select
 
+from chaos.burst import Answer, RequestSpec, burst
 from chaos.servers import RedisServer
-from chaos.volley import Answer, Shot, volley
 from config.settings import ROOT, Settings
 from swiper import create_app
 from swiper.auth.sessions import key_of, new_session, new_sid
@@ -52,15 +52,15 @@ class Member:
     id: int
     sid: str
 
-    def get(self, path: str) -> Shot:
+    def get(self, path: str) -> RequestSpec:
         """A GET by this member."""
-        return Shot("GET", path, sid=self.sid)
+        return RequestSpec("GET", path, sid=self.sid)
 
-    def post(self, path: str, **body: Any) -> Shot:
+    def post(self, path: str, **body: Any) -> RequestSpec:
         """A POST by this member."""
-        return Shot("POST", path, body, self.sid)
+        return RequestSpec("POST", path, body, self.sid)
 
-    def swipe(self, kind: str, other: "Member") -> Shot:
+    def swipe(self, kind: str, other: "Member") -> RequestSpec:
         """`kind` is like, superlike or dislike."""
         return self.post(f"/api/social/{kind}", sid=str(other.id))
 
@@ -209,25 +209,25 @@ class Site:
         command = (BIN / "celery", "-A", "celery_worker", "beat", "--loglevel", "warning")
         self.beat = self.stack.enter_context(Program(command, self.env, self.folder / "beat.log"))
 
-    def fire(self, *shots: Shot, at_once: int | None = None) -> list[Answer]:
-        """Requests through the front door, see `volley`."""
-        return volley(self.base, shots, at_once)
+    def fire(self, *specs: RequestSpec, at_once: int | None = None) -> list[Answer]:
+        """Requests through the front door, see `burst`."""
+        return burst(self.base, specs, at_once)
 
-    def ask(self, shot: Shot) -> Answer:
+    def ask(self, spec: RequestSpec) -> Answer:
         """One request through the front door."""
-        return self.fire(shot)[0]
+        return self.fire(spec)[0]
 
-    def prepare(self, *shots: Shot, at_once: int | None = None) -> None:
+    def prepare(self, *specs: RequestSpec, at_once: int | None = None) -> None:
         """What an experiment begins with; a request that was answered 503, and so has changed nothing, is sent again.
 
         Raises AssertionError where one is answered anything else than 0 in the end.
         """
-        left = list(shots)
+        left = list(specs)
         for _ in range(5):
             answers = self.fire(*left, at_once=at_once) if left else []
             codes = {answer.code for answer in answers}
             assert codes <= {0, UnavailableError.code}, f"codes before the experiment: {codes}"
-            left = [shot for shot, answer in zip(left, answers, strict=True) if answer.code]
+            left = [spec for spec, answer in zip(left, answers, strict=True) if answer.code]
         assert not left, f"{len(left)} requests before the experiment were answered 503"
 
     @contextmanager

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from chaos.burst import PATIENCE_SECONDS, RequestSpec
 from chaos.site import Site
-from chaos.volley import PATIENCE_SECONDS, Shot
 
 READS = ("/api/user/profile", "/api/social/users", "/api/vip/levels", "/api/social/friends", "/api/social/hot")
 LIKES = 0.8
@@ -44,14 +44,14 @@ class Crowd:
         self.swipes: list[Swiped] = []
         self.requests = 0
         self.slowest = 0.0
-        self._shots = self._plan()
+        self._specs = self._plan()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(clients)
         self._clients = clients
         self._runs: list[Future[None]] = []
 
-    def _plan(self) -> Iterator[tuple[Shot, tuple[int, int, str] | None]]:
+    def _plan(self) -> Iterator[tuple[RequestSpec, tuple[int, int, str] | None]]:
         """Swipes and reads in turn; what was swiped once is swiped again the same way when all pairs are done."""
         couples = list(itertools.combinations(self.members, 2))
         random.shuffle(couples)
@@ -81,17 +81,19 @@ class Crowd:
         try:
             while not self._stopping.is_set():
                 with self._lock:
-                    shot, meant = next(self._shots)
-                self._note(shot, meant, *_send(connection, shot))
+                    spec, meant = next(self._specs)
+                self._note(spec, meant, *_send(connection, spec))
         finally:
             connection.close()
 
-    def _note(self, shot: Shot, meant: tuple[int, int, str] | None, seconds: float, answer: Any, fault: str) -> None:
+    def _note(
+        self, spec: RequestSpec, meant: tuple[int, int, str] | None, seconds: float, answer: Any, fault: str
+    ) -> None:
         with self._lock:
             self.requests += 1
             self.slowest = max(self.slowest, seconds)
             if fault:
-                self.failures.append(f"{shot.method} {shot.path}: {fault}")
+                self.failures.append(f"{spec.method} {spec.path}: {fault}")
             elif meant:
                 self.swipes.append(Swiped(*meant, answer["data"]["is_matched"]))
 
@@ -103,13 +105,13 @@ class Crowd:
             time.sleep(0.01)
 
 
-def _send(connection: http.client.HTTPConnection, shot: Shot) -> tuple[float, Any, str]:
+def _send(connection: http.client.HTTPConnection, spec: RequestSpec) -> tuple[float, Any, str]:
     """Seconds, the envelope, and what was wrong."""
     started = time.monotonic()
-    body = json.dumps(shot.body) if shot.body else None
-    headers = {"Cookie": f"swiper_session={shot.sid}"} | ({"Content-Type": "application/json"} if body else {})
+    body = json.dumps(spec.body) if spec.body else None
+    headers = {"Cookie": f"swiper_session={spec.sid}"} | ({"Content-Type": "application/json"} if body else {})
     try:
-        connection.request(shot.method, shot.path, body, headers)
+        connection.request(spec.method, spec.path, body, headers)
         response = connection.getresponse()
         content = response.read()
     except (OSError, http.client.HTTPException) as error:

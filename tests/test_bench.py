@@ -47,7 +47,7 @@ def test_what_is_sent_before_an_answer_comes_is_one_round_trip() -> None:
                     client.sendall(question)
                     assert client.recv(100) == question
             thread.join(10)
-        assert len(relay.trips) == 2
+        assert len(relay.round_trips) == 2
 
 
 def test_rows_of_a_part_take_the_place_of_those_that_the_page_has() -> None:

@@ -14,7 +14,7 @@ import pytest
 import requests
 from flask import Flask
 
-from chaos.volley import Shot, loaded
+from chaos.burst import RequestSpec, loaded
 from config.settings import Settings
 from swiper.bans.services import ban_network
 from swiper.extensions import db
@@ -96,7 +96,7 @@ def test_slow_bodies_leave_the_database_to_others(servers: Servers, people: Peop
     _, port = servers.start(CACHE_TYPE="null")
     cookie = people.add(nickname="小红").client.get_cookie("swiper_session")
     assert cookie is not None
-    slow = Shot("POST", "/api/user/profile/modify", {"bio": "slow"}, cookie.value)
+    slow = RequestSpec("POST", "/api/user/profile/modify", {"bio": "slow"}, cookie.value)
     with loaded([(f"http://127.0.0.1:{port}", slow)] * 45):
         # Who would wait for a connection in vain has been refused by now.
         time.sleep(2)

@@ -15,7 +15,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.engine import make_url
 
-from chaos.volley import Shot, volley
+from chaos.burst import RequestSpec, burst
 from config.settings import Settings
 from swiper.db.engines import SharedTlsConnection
 from swiper.extensions import db
@@ -202,7 +202,7 @@ def test_a_busy_process_does_not_take_its_own_lateness_for_the_servers(
     """The worker is stopped while it waits, connecting or for an answer, and goes on when its limit has long passed."""
     limit = 3.0
     target = people.woman()
-    likes = [Shot("POST", LIKE, {"sid": str(target.id)}, sid_of(people.add().client)) for _ in range(6)]
+    likes = [RequestSpec("POST", LIKE, {"sid": str(target.id)}, sid_of(people.add().client)) for _ in range(6)]
     with (
         proxied_database(settings) as (proxy, through),
         serving(settings, tmp_path, DATABASE_URL=through, DATABASE_STATEMENT_SECONDS=limit) as (base, server),
@@ -210,7 +210,7 @@ def test_a_busy_process_does_not_take_its_own_lateness_for_the_servers(
     ):
         (worker,) = server.children()
         proxy.freeze()
-        answering = pool.submit(volley, base, likes)
+        answering = pool.submit(burst, base, likes)
         time.sleep(limit / 3)
         worker.send_signal(signal.SIGSTOP)
         proxy.thaw()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from bench.lab import DATABASE, Caller, Lab
 from bench.load import Contender, Figures, Round, get, repeated
 from bench.report import Row
-from chaos.volley import Shot, volley
+from chaos.burst import RequestSpec, burst
 from swiper.cache.values import invalidate
 from swiper.social.ranking import PAGE_KEY
 
@@ -130,7 +130,7 @@ def pages(lab: Lab) -> Iterator[Row]:
 def _page(lab: Lab, path: str, line: str) -> Iterator[Row]:
     headers = dict(lab.sample(line)["headers"])
     again = f"{line}\tIf-None-Match: {headers['ETag']}"
-    (answer,) = volley(lab.base, [_as_shot(again)])
+    (answer,) = burst(lab.base, [_as_spec(again)])
     with lab.bare(line, repeated([line])) as bare:
         flask, swiper, known = lab.compare(bare.flask, lab.swiper(repeated([line])), lab.swiper(repeated([again])))
     yield against(f"GET {path}", flask, "bare Flask view", swiper, PAGE_TARGET)
@@ -138,15 +138,15 @@ def _page(lab: Lab, path: str, line: str) -> Iterator[Row]:
     yield Row(f"GET {path} with a known ETag", "", words, None, "304", answer.status == 304)
 
 
-def _as_shot(line: str) -> Shot:
-    """A line of load as a request for a volley."""
+def _as_spec(line: str) -> RequestSpec:
+    """A line of load as a request for a burst."""
     method, path, _, *rest = line.split("\t")
-    return Shot(method, path, headers=dict(each.split(": ", 1) for each in rest))
+    return RequestSpec(method, path, headers=dict(each.split(": ", 1) for each in rest))
 
 
 def _cold(lab: Lab, caller: Caller) -> Row:
     """A hundred at once for a page that is in no cache: how often the view runs."""
-    shot = Shot("GET", HOT, headers={"Cookie": f"__Host-swiper_session={caller.sid}"})
+    spec = RequestSpec("GET", HOT, headers={"Cookie": f"__Host-swiper_session={caller.sid}"})
 
     def ask(count: int, *, is_cold: bool) -> list[str]:
         if is_cold:
@@ -155,7 +155,7 @@ def _cold(lab: Lab, caller: Caller) -> Row:
             # Until then each worker has a copy of its own.
             time.sleep(lab.settings.local_refresh_seconds)
         answers = []
-        logged = lab.postgres.statements_of(DATABASE, lambda: answers.extend(volley(lab.base, [shot] * count)))
+        logged = lab.postgres.statements_of(DATABASE, lambda: answers.extend(burst(lab.base, [spec] * count)))
         assert {answer.status for answer in answers} == {200}
         return [statement.text for statement in logged]
 

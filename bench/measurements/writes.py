@@ -8,7 +8,7 @@ from itertools import islice
 from bench.lab import Caller, Lab
 from bench.load import WARM_UP_SECONDS, Contender, Figures, Round, post
 from bench.measurements.reads import against
-from bench.measurements.trips import capture_like
+from bench.measurements.round_trips import capture_like
 from bench.pgbench import Script, Yardstick
 from bench.report import Row
 

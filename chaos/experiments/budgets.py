@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 from sqlalchemy import func, select
 
+from chaos.burst import Answer, RequestSpec
 from chaos.experiments.quotas import CODES_AN_ADDRESS, CODES_IN_ALL, limited_site, logins_an_address
 from chaos.lab import POSTGRES, Lab
 from chaos.phones import CODE_WRONG, LIMITED, end_resend_locks, end_soon, enter_code, new_phones, request_code, total
 from chaos.report import Finding
 from chaos.site import Site
-from chaos.volley import Answer, Shot
 from swiper.auth.models import SmsOutbox
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -34,17 +34,17 @@ class Budgets:
 
     def ask(self, phones: Sequence[str], sources: Sequence[str]) -> list[Answer]:
         """Ask for codes at the same moment, from the addresses in turn, by both methods and with forged headers."""
-        shots = [
+        specs = [
             _forged(request_code(phone, sources[number % len(sources)]), number) for number, phone in enumerate(phones)
         ]
-        answers = self.site.fire(*shots, at_once=TOGETHER)
+        answers = self.site.fire(*specs, at_once=TOGETHER)
         self.accepted += sum(answer.code == 0 for answer in answers)
         return answers
 
     def judge(
         self, what: str, answers: Sequence[Answer], wanted: int, window: int, since: float, admitted: int = 0
     ) -> str:
-        """Note what is wrong about a volley of which `wanted` should be admitted; how many were is told in words.
+        """Note what is wrong about a burst of which `wanted` should be admitted; how many were is told in words.
 
         The refused must be told to come back at the end of the window of so many seconds that began after `since`.
         """
@@ -67,13 +67,13 @@ class Budgets:
         if wrong:
             self.faults.append(f"{self.accepted} accepted in all, but counted are {wrong}")
 
-    def come_back(self, what: str, pattern: str, shot: Shot, admitted: int = 0) -> int:
+    def come_back(self, what: str, pattern: str, spec: RequestSpec, admitted: int = 0) -> int:
         """Let all but the rest of a used-up window pass; who waits as told must be admitted. Seconds are returned."""
         end_soon(self.site, pattern, int(REST_SECONDS * 1000))
-        refused = self.site.ask(shot)
+        refused = self.site.ask(spec)
         seconds = int(refused.headers.get("retry-after", 0))
         time.sleep(seconds)
-        code = self.site.ask(shot).code
+        code = self.site.ask(spec).code
         if (refused.code, code) != (LIMITED, admitted) or not 1 <= seconds <= REST_SECONDS + 1:
             self.faults.append(f"{what}: {refused.code}, told to wait {seconds} s, then {code}")
         return seconds
@@ -86,13 +86,13 @@ class Budgets:
         return Finding(name, done, target, f"{measured}; {count} differences", not count)
 
 
-def _forged(shot: Shot, number: int) -> Shot:
+def _forged(spec: RequestSpec, number: int) -> RequestSpec:
     """The same request, by GET if the number is odd, with headers that claim another address."""
     headers = dict.fromkeys(FORGED, f"10.{number % 250}.{number // 250}.1")
-    if number % 2 and shot.path.endswith("/verify"):
-        path = f"{shot.path}?phonenum={quote(shot.body['phonenum'])}"
-        return Shot("GET", path, headers=headers, source=shot.source)
-    return Shot(shot.method, shot.path, shot.body, headers=headers, source=shot.source)
+    if number % 2 and spec.path.endswith("/verify"):
+        path = f"{spec.path}?phonenum={quote(spec.body['phonenum'])}"
+        return RequestSpec("GET", path, headers=headers, source=spec.source)
+    return RequestSpec(spec.method, spec.path, spec.body, headers=headers, source=spec.source)
 
 
 def budgets_hold(lab: Lab) -> Iterator[Finding]:
@@ -162,8 +162,8 @@ def _everybody(budgets: Budgets) -> Finding:
 
 def _logins(budgets: Budgets, limit: int) -> Finding:
     address, phone, start = "127.0.3.1", new_phones(1)[0], time.monotonic()
-    shots = [_forged(enter_code(phone, f"{number:06d}", address), number) for number in range(limit + 100)]
-    answers = budgets.site.fire(*shots, at_once=TOGETHER)
+    specs = [_forged(enter_code(phone, f"{number:06d}", address), number) for number in range(limit + 100)]
+    answers = budgets.site.fire(*specs, at_once=TOGETHER)
     # The library that counts these tells the second after the end.
     guessed = budgets.judge("guesses", answers, limit, MINUTE + 1, start - 1, admitted=CODE_WRONG)
     elsewhere = budgets.site.ask(enter_code(phone, "000000", "127.0.3.2")).code
@@ -171,7 +171,7 @@ def _logins(budgets: Budgets, limit: int) -> Finding:
         budgets.faults.append(f"a guess from elsewhere answered {elsewhere}")
     return budgets.finding(
         "guesses from one address",
-        f"{len(shots)} guesses, {TOGETHER} at the same moment, each with forged headers of another address",
+        f"{len(specs)} guesses, {TOGETHER} at the same moment, each with forged headers of another address",
         f"{limit} looked at; Retry-After right; another address may guess",
         f"{guessed} looked at",
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from chaos.burst import Answer, RequestSpec
 from chaos.lab import DATABASES, POSTGRES, Lab
 from chaos.phones import (
     CODE_WRONG,
@@ -22,7 +23,6 @@ from chaos.phones import (
 )
 from chaos.report import Finding
 from chaos.site import Site
-from chaos.volley import Answer, Shot
 from deploy.processes import wait_until
 from swiper.auth.challenges import live_codes
 from swiper.auth.models import Phone, SmsOutbox
@@ -140,7 +140,7 @@ def _check_login(site: Site, phone: str, entered: Sequence[Answer], tally: Tally
     tally.expect("sessions", sids, cookies)
     tally.expect("stored sessions", [redis.exists(key_of(sid)) for sid in sids], [1])
     for cookie in cookies:
-        own = site.ask(Shot("GET", "/api/user/profile", sid=cookie))
+        own = site.ask(RequestSpec("GET", "/api/user/profile", sid=cookie))
         tally.expect("the account of the cookie", (own.code, int(own.data["id"])), (0, uids[0]))
 
 

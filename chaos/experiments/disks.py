@@ -8,6 +8,7 @@ from functools import partial
 
 from sqlalchemy import func, select, text
 
+from chaos.burst import Answer, RequestSpec
 from chaos.consistency import half_written, lost_swipes
 from chaos.disks import Disk, make_disk
 from chaos.lab import Lab
@@ -16,7 +17,6 @@ from chaos.report import Finding
 from chaos.requests import upload_photo
 from chaos.site import Member, Site
 from chaos.traffic import Swiped
-from chaos.volley import Answer, Shot
 from swiper.extensions import db
 from swiper.profiles.models import FileRemoval, Upload
 from tests.processes import answers_at
@@ -140,7 +140,7 @@ def _like(site: Site, likes: Sequence[tuple[Member, Member]], seen: Seen) -> lis
     ]
 
 
-def _some_of_all(members: Sequence[Member]) -> list[Shot]:
+def _some_of_all(members: Sequence[Member]) -> list[RequestSpec]:
     (phone,) = new_phones(1)
     return [
         members[0].post("/api/user/profile/modify", bio=str(time.monotonic())),

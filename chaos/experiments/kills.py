@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import psutil
 
+from chaos.burst import PATIENCE_SECONDS
 from chaos.cashier import Cashier, Shown, granted_months, place_order, states_of
 from chaos.lab import POSTGRES, Lab
 from chaos.report import Finding
 from chaos.shop import Asked, Deliveries, Shop, new_numbers, shop_on
 from chaos.site import Member
-from chaos.volley import PATIENCE_SECONDS
 from swiper.tasks.celery import CODES_QUEUE
 from tests.processes import Program
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from sqlalchemy import select
 
+from chaos.burst import Answer
 from chaos.lab import DATABASES, SQLITE, Lab
 from chaos.report import Finding
 from chaos.site import Member, Site
-from chaos.volley import Answer
 from swiper.social.models import Friend
 
 TARGET = "one friendship each; one of the two is told is_matched; 0 lost, 0 double, 0 refused"
@@ -27,8 +27,8 @@ def couples_match_exactly_once(lab: Lab) -> Iterator[Finding]:
 def _match_all(site: Site, database: str, count: int, kind: str) -> Finding:
     members = site.add_members(2 * count, vip=1)
     couples = list(zip(members[::2], members[1::2], strict=True))
-    shots = [shot for one, other in couples for shot in (one.swipe(kind, other), other.swipe(kind, one))]
-    answers = site.fire(*shots, at_once=2 * TOGETHER)
+    specs = [spec for one, other in couples for spec in (one.swipe(kind, other), other.swipe(kind, one))]
+    answers = site.fire(*specs, at_once=2 * TOGETHER)
     refused = [answer for answer in answers if answer.code != 0]
     untold = sum(not _was_told(answers[2 * n : 2 * n + 2]) for n in range(count))
     rows = _friendships(site, couples)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from chaos.burst import Answer, burst
 from chaos.consistency import half_written, lost_swipes, ranking_drift
 from chaos.lab import MARIADB, POSTGRES, Lab
 from chaos.phones import LIMITED
@@ -14,7 +15,6 @@ from chaos.requests import OK, UNAVAILABLE, WITHOUT_DATABASE, WITHOUT_REDIS, Cas
 from chaos.servers import Server
 from chaos.site import Member, Site
 from chaos.traffic import Swiped
-from chaos.volley import Answer, volley
 from swiper.social.ranking import rebuild_ranking
 
 BACK_SECONDS = 10.0
@@ -78,16 +78,16 @@ def servers_fail_and_return(lab: Lab) -> Iterator[Finding]:
 
 
 def _endure(lab: Lab, outage: Outage) -> Finding:
-    site, times, volleys = outage.site, lab.count(3, 1), lab.count(4, 2 if outage.limit <= 1 else 1)
+    site, times, bursts = outage.site, lab.count(3, 1), lab.count(4, 2 if outage.limit <= 1 else 1)
     seen = Seen()
     members: list[Member] = []
     drift = ranking_drift(site)
     for _ in range(times):
-        cast = Cast(site, TOGETHER, volleys + 2)
+        cast = Cast(site, TOGETHER, bursts + 2)
         couples = site.add_members(2 * COUPLES, vip=2)
         members += couples + cast.regulars
         _warm(cast, seen)
-        _go_through(outage, cast, couples, volleys, seen)
+        _go_through(outage, cast, couples, bursts, seen)
     lost = lost_swipes(site, seen.told)
     torn = half_written(site, [member.id for member in members])
     drift = ranking_drift(site) - drift
@@ -97,7 +97,7 @@ def _endure(lab: Lab, outage: Outage) -> Finding:
     slowest, limit = max(seen.refusals), outage.limit + max(0.0, seen.usual - USUAL_SECONDS)
     return Finding(
         f"{outage.name} {'stopped (SIGSTOP)' if outage.is_frozen else 'killed, restarted'}",
-        f"{times} times, in the middle of {2 * COUPLES} likes; then {volleys} volleys of {9 * TOGETHER} requests of "
+        f"{times} times, in the middle of {2 * COUPLES} likes; then {bursts} bursts of {9 * TOGETHER} requests of "
         "9 kinds at the same moment",
         f"1011 within {outage.limit:.0f} s and what the spec serves all the same, good again within "
         f"{BACK_SECONDS:.0f} s, nothing lost or half-written",
@@ -113,13 +113,13 @@ def _endure(lab: Lab, outage: Outage) -> Finding:
 def _warm(cast: Cast, seen: Seen) -> None:
     """Every request is answered well before; the second time tells how fast."""
     for _ in range(2):
-        answers = cast.site.fire(*[shot for _, shot in cast.volley()])
+        answers = cast.site.fire(*[spec for _, spec in cast.burst()])
         assert {answer.code for answer in answers} == {OK}, "not all is well before the outage"
         seen.usual = max(answer.seconds for answer in answers)
     cast.ask_codes()
 
 
-def _go_through(outage: Outage, cast: Cast, couples: list[Member], volleys: int, seen: Seen) -> None:
+def _go_through(outage: Outage, cast: Cast, couples: list[Member], bursts: int, seen: Seen) -> None:
     site = outage.site
     pairs = zip(couples[::2], couples[1::2], strict=True)
     likes = [pair for one, other in pairs for pair in ((one, other), (other, one))]
@@ -129,15 +129,15 @@ def _go_through(outage: Outage, cast: Cast, couples: list[Member], volleys: int,
         outage.begin()
         refused = [
             pair
-            for number in range(volleys)
-            for pair in _ask(outage, cast.volley(), site.instance_bases if number % 2 else [site.base], seen)
+            for number in range(bursts)
+            for pair in _ask(outage, cast.burst(), site.instance_bases if number % 2 else [site.base], seen)
         ]
         answers = meanwhile.result()
     seen.told += _acknowledged(likes, answers)
     outage.end()
     seen.back = max(seen.back, _seconds_until_good(site, cast))
-    again = [shot for kind, shot in refused if kind == "like"] + cast.other_logins()
-    codes = [shot for kind, shot in refused if kind == "code"]
+    again = [spec for kind, spec in refused if kind == "like"] + cast.other_logins()
+    codes = [spec for kind, spec in refused if kind == "code"]
     if outage.server is site.redis:
         # What a frozen Redis reads when it goes on counts as a request for a code.
         seen.waiting += sum(answer.code == LIMITED for answer in site.fire(*codes))
@@ -147,14 +147,14 @@ def _go_through(outage: Outage, cast: Cast, couples: list[Member], volleys: int,
     answers = site.fire(*again, at_once=2 * COUPLES)
     seen.again += len(answers)
     seen.stuck += [
-        f"{shot.path} again: {answer.code}" for shot, answer in zip(again, answers, strict=True) if answer.code
+        f"{spec.path} again: {answer.code}" for spec, answer in zip(again, answers, strict=True) if answer.code
     ]
     seen.told += _acknowledged(likes, answers[-len(likes) :])
 
 
 def _ask(outage: Outage, named: Named, bases: list[str], seen: Seen) -> Named:
     """Fire; those that were refused are returned."""
-    answers = volley(bases, [shot for _, shot in named])
+    answers = burst(bases, [spec for _, spec in named])
     for (kind, _), answer in zip(named, answers, strict=True):
         if answer.code not in outage.allowed[kind]:
             seen.wrong.append(f"{kind}: {answer.status} {answer.body[:100]!r}")
@@ -176,9 +176,9 @@ def _seconds_until_good(site: Site, cast: Cast) -> float:
     started = time.monotonic()
     waiting = set(cast.one_each())
     while waiting and time.monotonic() - started < 3 * BACK_SECONDS:
-        shots = {kind: shot for kind, shot in cast.one_each().items() if kind in waiting}
-        answers = site.fire(*shots.values())
-        waiting -= {kind for kind, answer in zip(shots, answers, strict=True) if answer.code == OK}
+        specs = {kind: spec for kind, spec in cast.one_each().items() if kind in waiting}
+        answers = site.fire(*specs.values())
+        waiting -= {kind for kind, answer in zip(specs, answers, strict=True) if answer.code == OK}
     return time.monotonic() - started
 
 

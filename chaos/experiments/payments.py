@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from chaos.burst import RequestSpec
 from chaos.cashier import Shown, granted_months, notice, place_order, sign, states_of
 from chaos.lab import MARIADB, POSTGRES, Lab
 from chaos.report import Finding
 from chaos.shop import shop_on
 from chaos.site import Member, Site
-from chaos.volley import Shot
 
 TOGETHER = 50
 MONTHS = 2
@@ -30,9 +30,9 @@ def _repeat(site: Site, database: str, count: int) -> Finding:
     again: Counter[int] = Counter()
     for number, member in enumerate(members):
         order = place_order(site, member, MONTHS)
-        shots = [notice(order, payment_id=f"bank-{n * (number % 2)}") for n in range(TOGETHER)]
-        answers.update(str(answer.status) for answer in site.fire(*shots))
-        again[site.ask(shots[0]).status] += 1
+        specs = [notice(order, payment_id=f"bank-{n * (number % 2)}") for n in range(TOGETHER)]
+        answers.update(str(answer.status) for answer in site.fire(*specs))
+        again[site.ask(specs[0]).status] += 1
     granted = _granted_once(site, members)
     return Finding(
         f"identical payment callbacks, {database}",
@@ -51,7 +51,7 @@ def _forge(site: Site, database: str, count: int) -> Finding:
     answers: Counter[str] = Counter()
     for order, dear in pairs:
         forged = _forged(order, dear)
-        for answer, (expected, _) in zip(site.fire(*[shot for _, shot in forged]), forged, strict=True):
+        for answer, (expected, _) in zip(site.fire(*[spec for _, spec in forged]), forged, strict=True):
             answers["refused" if answer.status == expected else f"{answer.status} instead of {expected}"] += 1
     pending = states_of(site, [order for pair in pairs for order in pair])["pending"]
     granted = sum(granted_months(site, member.id) > 0 for member in members)
@@ -76,7 +76,7 @@ def _forge(site: Site, database: str, count: int) -> Finding:
     )
 
 
-def _forged(order: Shown, dear: Shown) -> list[tuple[int, Shot]]:
+def _forged(order: Shown, dear: Shown) -> list[tuple[int, RequestSpec]]:
     """False notices, each with the status that it must get."""
     right = notice(order)
     proof = right.headers["X-Signature"]
@@ -88,7 +88,7 @@ def _forged(order: Shown, dear: Shown) -> list[tuple[int, Shot]]:
         # A right signature, but of another order's notice, or of this one before it was changed.
         notice(dear, signature=proof),
         notice(order, signature=proof, amount_cents=1),
-        Shot("POST", right.path, right.body),
+        RequestSpec("POST", right.path, right.body),
     ]
     price = round(order["amount"] * 100)
     signed = [
@@ -99,7 +99,7 @@ def _forged(order: Shown, dear: Shown) -> list[tuple[int, Shot]]:
         *[notice(order, order_id=number) for number in (str(int(order["id"]) + 1), "0", int(order["id"]))],
         notice(order, payment_id=""),
     ]
-    return [(FORBIDDEN, shot) for shot in unsigned] + [(REFUSED, shot) for shot in signed]
+    return [(FORBIDDEN, spec) for spec in unsigned] + [(REFUSED, spec) for spec in signed]
 
 
 def _granted_once(site: Site, members: list[Member]) -> int:

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import or_, select
 
+from chaos.burst import Answer, RequestSpec
 from chaos.lab import DATABASES, POSTGRES, SQLITE, Lab
 from chaos.report import Finding
 from chaos.site import Member, Site
-from chaos.volley import Answer, Shot
 from swiper.clock import now
 from swiper.social.models import LikeIn, Pair, Swipe
 from swiper.social.ranking import KEY
@@ -27,7 +27,7 @@ SWIPED, NOT_FOUND, WRONG, USED_UP, AWAY = 1008, 1009, 1005, 1006, 1011
 # Codes a day: from one address as by default, and in all.
 CODES_AN_ADDRESS, CODES_IN_ALL = 200, 300
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-# Refusals of one volley may be so much older than the look at them.
+# Refusals of one burst may be so much older than the look at them.
 SLOWNESS_SECONDS = 60
 
 
@@ -85,11 +85,11 @@ def _swipe_too_often(site: Site, kind: str) -> tuple[Counter[str], list[str]]:
     aimed += [(me.swipe("dislike", before[1]), "different", SWIPED)] * 10
     aimed += [(me.swipe(kind, me), "of oneself", WRONG), (me.swipe(kind, nobody), "of nobody", NOT_FOUND)] * 10
     random.shuffle(aimed)
-    answers, away = _fire_to_the_end(site, [shot for shot, _, _ in aimed])
+    answers, away = _fire_to_the_end(site, [spec for spec, _, _ in aimed])
     counts, faults, liked = Counter[str](away=away), list[str](), set[int]()
-    for (shot, name, wanted), answer in zip(aimed, answers, strict=True):
+    for (spec, name, wanted), answer in zip(aimed, answers, strict=True):
         if name == "fresh" and answer.code == 0:
-            liked.add(int(shot.body["sid"]))
+            liked.add(int(spec.body["sid"]))
         elif answer.code != wanted:
             faults.append(f"a {kind} {name} answered {answer.code}")
         faults += _wrong_reset(answer)
@@ -103,17 +103,17 @@ def _swipe_too_often(site: Site, kind: str) -> tuple[Counter[str], list[str]]:
     return counts, faults
 
 
-def _fire_to_the_end(site: Site, shots: Sequence[Shot]) -> tuple[list[Answer], int]:
+def _fire_to_the_end(site: Site, specs: Sequence[RequestSpec]) -> tuple[list[Answer], int]:
     """The last answers, and how many were 503: where the machine is too slow, those are sent again together.
 
     They have changed nothing, so it must be as if they had not been sent before.
     """
-    answers, away = site.fire(*shots), 0
+    answers, away = site.fire(*specs), 0
     for _ in range(ATTEMPTS):
         failed = [number for number, answer in enumerate(answers) if answer.code == AWAY]
         away += len(failed)
         if failed:
-            again = site.fire(*[shots[number] for number in failed])
+            again = site.fire(*[specs[number] for number in failed])
             for number, answer in zip(failed, again, strict=True):
                 answers[number] = answer
     return answers, away
@@ -144,7 +144,7 @@ def _rewind_too_often(site: Site) -> tuple[Counter[str], list[str]]:
     left = [other.id for other in others[:-used]]
     aimed = [(rewind, USED_UP)] * PARALLEL + [(me.post("/api/social/rewind", sid=str(left[0])), WRONG)] * 20
     random.shuffle(aimed)
-    answers, away = _fire_to_the_end(site, [shot for shot, _ in aimed])
+    answers, away = _fire_to_the_end(site, [spec for spec, _ in aimed])
     counts, faults, undone = Counter[str](others=20, away=away), list[str](), list[int]()
     for (_, wanted), answer in zip(aimed, answers, strict=True):
         if answer.code == 0:

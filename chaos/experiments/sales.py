@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from chaos.burst import Answer
 from chaos.cashier import Cashier
 from chaos.lab import MARIADB, POSTGRES, Lab
 from chaos.report import Finding
 from chaos.shop import Shop, shop_on
 from chaos.site import Member, Site
-from chaos.volley import Answer
 from swiper.clock import now
 from swiper.vip.models import FlashSale, Order, OrderState, Ticket, TicketState
 from swiper.vip.sales import add_sale
@@ -91,8 +91,8 @@ def _sell(shop: Shop, database: str, count: int, stock: int) -> Finding:
 
 
 def _queue_up(site: Site, sale_id: int, members: list[Member]) -> list[Buyer]:
-    shots = [member.post("/api/vip/qbuy", sale_id=str(sale_id)) for member in members]
-    answers = site.fire(*shots, at_once=TOGETHER)
+    specs = [member.post("/api/vip/qbuy", sale_id=str(sale_id)) for member in members]
+    answers = site.fire(*specs, at_once=TOGETHER)
     buyers = [
         Buyer(member, answer, answer.data if answer.code == OK else {})
         for member, answer in zip(members, answers, strict=True)
@@ -124,8 +124,8 @@ def _poll(site: Site, buyers: list[Buyer]) -> None:
     """Ask for the tickets until all are served, or patience is over."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (waiting := [buyer for buyer in buyers if buyer.is_told(TicketState.QUEUED)]) and time.monotonic() < deadline:
-        shots = [buyer.member.get(f"/api/vip/qbuy/{buyer.ticket['ticket']}") for buyer in waiting]
-        for buyer, answer in zip(waiting, site.fire(*shots, at_once=TOGETHER), strict=True):
+        specs = [buyer.member.get(f"/api/vip/qbuy/{buyer.ticket['ticket']}") for buyer in waiting]
+        for buyer, answer in zip(waiting, site.fire(*specs, at_once=TOGETHER), strict=True):
             if answer.code == OK:
                 buyer.ticket = answer.data
         time.sleep(0.2)

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import select
 
+from chaos.burst import Answer, RequestSpec, burst, loaded
 from chaos.lab import POSTGRES, Lab
 from chaos.phones import ask_codes, enter_code, new_phones
 from chaos.report import Finding
 from chaos.requests import upload_photo
 from chaos.site import Member, Site
-from chaos.volley import Answer, Shot, loaded, volley
 from swiper.profiles.accounts import delete_account, set_status
 from swiper.profiles.models import Status, User
 
@@ -51,15 +51,15 @@ def _logout_meets_slow_bodies(site: Site, count: int) -> Finding:
     )
 
 
-def _slow(site: Site, members: Sequence[Member]) -> Iterator[tuple[str, Shot]]:
+def _slow(site: Site, members: Sequence[Member]) -> Iterator[tuple[str, RequestSpec]]:
     """Requests that the application sees at once: nginx would wait for their whole bodies first."""
     for number, member in enumerate(members):
-        shots = (
+        specs = (
             upload_photo(member),
             member.post("/api/user/profile/modify", bio="slow"),
             member.swipe("like", members[number - 1]),
         )
-        yield site.instance_bases[number % 2], shots[number // 2 % 3]
+        yield site.instance_bases[number % 2], specs[number // 2 % 3]
 
 
 def _logout_meets_slow_answers(site: Site, count: int) -> Finding:
@@ -109,7 +109,7 @@ def _stolen_ids(site: Site, count: int) -> Finding:
     codes = zip(phones, ask_codes(site, phones), strict=True)
     first = [answer.cookie or "" for answer in site.fire(*[enter_code(*pair) for pair in codes])]
     again = [
-        Shot("POST", "/api/user/login", {"phonenum": phone, "vcode": code}, sid)
+        RequestSpec("POST", "/api/user/login", {"phonenum": phone, "vcode": code}, sid)
         for phone, code, sid in zip(phones, ask_codes(site, phones), first, strict=True)
     ]
     second = site.fire(*again)
@@ -138,7 +138,7 @@ def _planted_ids(site: Site, count: int) -> Finding:
     planted = invented + [each.sid for each in [*ended, *own]]
     phones = new_phones(count)
     logins = [
-        Shot("POST", "/api/user/login", {"phonenum": phone, "vcode": code}, sid)
+        RequestSpec("POST", "/api/user/login", {"phonenum": phone, "vcode": code}, sid)
         for phone, code, sid in zip(phones, ask_codes(site, phones), planted, strict=True)
     ]
     answers = site.fire(*logins, at_once=TOGETHER)
@@ -183,6 +183,6 @@ def _finding(
 
 def _codes(site: Site, sids: Sequence[str]) -> list[int]:
     """What each session is answered at the instances; -1 where they disagree."""
-    shots = [Shot("GET", "/api/user/profile", sid=sid) for sid in sids]
-    rounds = [volley(base, shots, TOGETHER) if shots else [] for base in site.instance_bases]
+    specs = [RequestSpec("GET", "/api/user/profile", sid=sid) for sid in sids]
+    rounds = [burst(base, specs, TOGETHER) if specs else [] for base in site.instance_bases]
     return [codes[0].code if len({each.code for each in codes}) == 1 else -1 for codes in zip(*rounds, strict=True)]

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from chaos.burst import Answer, RequestSpec
 from chaos.lab import DATABASES, POSTGRES, SQLITE, Lab
 from chaos.races import LEVEL, RACES, UNAVAILABLE, Act, Outcome, Race, expected, stored_facts
 from chaos.report import Finding
 from chaos.site import Member, Site
-from chaos.volley import Answer, Shot
 
 TARGET = "always one of the states that some order of the two would give; score and quota agree with it"
 # So many races at the same moment.
@@ -55,14 +55,14 @@ def _run(site: Site, race: Race, count: int) -> list[tuple[list[Member], Outcome
     members = iter(site.add_members(count * race.people, vip=LEVEL))
     groups = [list(itertools.islice(members, race.people)) for _ in range(count)]
     for act in race.before:
-        answers = site.fire(*[_shot(act, group) for group in groups], at_once=2 * TOGETHER)
+        answers = site.fire(*[_spec(act, group) for group in groups], at_once=2 * TOGETHER)
         codes = Counter(answer.code for answer in answers)
         assert set(codes) <= {0, UNAVAILABLE}, f"{act}: {codes}"
         groups = [group for group, answer in zip(groups, answers, strict=True) if answer.code == 0]
     # The one that comes first on the wire takes turns.
     orders = [(0, 1) if number % 2 else (1, 0) for number in range(len(groups))]
-    shots = [_shot(race.together[n], group) for order, group in zip(orders, groups, strict=True) for n in order]
-    answers = site.fire(*shots, at_once=2 * TOGETHER)
+    specs = [_spec(race.together[n], group) for order, group in zip(orders, groups, strict=True) for n in order]
+    answers = site.fire(*specs, at_once=2 * TOGETHER)
     outcomes = []
     for number, (order, facts) in enumerate(zip(orders, stored_facts(site, groups), strict=True)):
         pair = dict(zip(order, answers[2 * number : 2 * number + 2], strict=True))
@@ -70,7 +70,7 @@ def _run(site: Site, race: Race, count: int) -> list[tuple[list[Member], Outcome
     return list(zip(groups, outcomes, strict=True))
 
 
-def _shot(act: Act, group: Sequence[Member]) -> Shot:
+def _spec(act: Act, group: Sequence[Member]) -> RequestSpec:
     who, what, whom = act
     if what == "rewind":
         return group[who].post("/api/social/rewind")

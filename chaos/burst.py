@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Shot:
+class RequestSpec:
     """A request; `sid` is the caller's session, `body` is sent as JSON unless it is bytes.
 
     `source` is the address that it comes from; on Linux all of 127.0.0.0/8 is this machine.
@@ -79,21 +79,21 @@ class Answer:
         return self.json["data"]
 
 
-def volley(bases: str | Sequence[str], shots: Sequence[Shot], at_once: int | None = None) -> list[Answer]:
-    """Fire `shots`, all or `at_once` of them at the same moment; the answers in the order of the shots.
+def burst(bases: str | Sequence[str], specs: Sequence[RequestSpec], at_once: int | None = None) -> list[Answer]:
+    """Fire `specs`, all or `at_once` of them at the same moment; the answers in the order of the specs.
 
-    With several `bases` the shots go to them in turn, past any load balancer.
+    With several `bases` the specs go to them in turn, past any load balancer.
     """
     addresses = [bases] if isinstance(bases, str) else list(bases)
-    size = at_once or len(shots)
+    size = at_once or len(specs)
     answers: list[Answer] = []
-    for start in range(0, len(shots), size):
-        group = shots[start : start + size]
-        answers += _fire([(addresses[number % len(addresses)], shot) for number, shot in enumerate(group)])
+    for start in range(0, len(specs), size):
+        group = specs[start : start + size]
+        answers += _fire([(addresses[number % len(addresses)], spec) for number, spec in enumerate(group)])
     return answers
 
 
-def _fire(aimed: Sequence[tuple[str, Shot]]) -> list[Answer]:
+def _fire(aimed: Sequence[tuple[str, RequestSpec]]) -> list[Answer]:
     with loaded(aimed) as fire:
         # All the servers have read what there is, and wait.
         time.sleep(0.02)
@@ -101,7 +101,7 @@ def _fire(aimed: Sequence[tuple[str, Shot]]) -> list[Answer]:
 
 
 @contextmanager
-def loaded(aimed: Iterable[tuple[str, Shot]]) -> Iterator[Callable[[], list[Answer]]]:
+def loaded(aimed: Iterable[tuple[str, RequestSpec]]) -> Iterator[Callable[[], list[Answer]]]:
     """Requests, each with the address it goes to, that wait for their last byte; what comes in sends it, once."""
     waiting: list[tuple[socket.socket, bytes]] = []
 
@@ -113,11 +113,11 @@ def loaded(aimed: Iterable[tuple[str, Shot]]) -> Iterator[Callable[[], list[Answ
         return [_read(connection, arrivals.get(connection, math.inf) - started) for connection, _ in waiting]
 
     try:
-        for base, shot in aimed:
+        for base, spec in aimed:
             host = urlsplit(base).netloc
             name, _, port = host.partition(":")
-            raw = shot.raw(host)
-            connection = socket.create_connection((name, int(port)), PATIENCE_SECONDS, (shot.source, 0))
+            raw = spec.raw(host)
+            connection = socket.create_connection((name, int(port)), PATIENCE_SECONDS, (spec.source, 0))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             waiting.append((connection, raw[-1:]))
             connection.sendall(raw[:-1])

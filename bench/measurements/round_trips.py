@@ -11,7 +11,7 @@ from bench.lab import DATABASE, Caller, Counted, Lab
 from bench.measurements.reads import PROFILE
 from bench.report import Row
 from bench.servers import Statement
-from chaos.volley import Shot
+from chaos.burst import RequestSpec
 
 REQUESTS = 15
 # What is put off to a batch is written within this time.
@@ -20,9 +20,9 @@ WARM_UP, TRIES = 10, 2
 LIKE_DATABASE, LIKE_REDIS, HOOKS_DATABASE, HOOKS_REDIS = 2, 1, 0, 1
 
 
-def _like(pair: tuple[Caller, int]) -> Shot:
+def _like(pair: tuple[Caller, int]) -> RequestSpec:
     caller, sid = pair
-    return Shot("POST", "/api/social/like", {"sid": str(sid)}, caller.sid)
+    return RequestSpec("POST", "/api/social/like", {"sid": str(sid)}, caller.sid)
 
 
 class Line:
@@ -31,12 +31,12 @@ class Line:
     def __init__(self, base: str) -> None:
         self.connection = HTTPConnection(base.removeprefix("http://"), timeout=10)
 
-    def send(self, shot: Shot) -> None:
+    def send(self, spec: RequestSpec) -> None:
         """One request; raises AssertionError where it is not answered 200."""
-        head, _, body = shot.raw("bench").partition(b"\r\n\r\n")
+        head, _, body = spec.raw("bench").partition(b"\r\n\r\n")
         headers = dict(each.split(": ", 1) for each in head.decode().split("\r\n")[1:])
         headers["Connection"] = "keep-alive"
-        self.connection.request(shot.method, shot.path, body or None, headers)
+        self.connection.request(spec.method, spec.path, body or None, headers)
         response = self.connection.getresponse()
         answer = response.read()
         assert response.status == 200, f"{response.status} {answer[:200]!r}"
@@ -46,15 +46,15 @@ class Line:
         self.connection.close()
 
 
-def _count(counted: Counted, shots: Iterable[Shot]) -> tuple[float, float, int, int]:
+def _count(counted: Counted, specs: Iterable[RequestSpec]) -> tuple[float, float, int, int]:
     """Round trips to database and Redis: the median of those during one request, and all that were made after them."""
     during: tuple[list[int], list[int]] = ([], [])
     relays = (counted.database, counted.redis)
     begun = time.monotonic()
     with closing(Line(counted.base)) as line:
-        for shot in shots:
+        for spec in specs:
             started = time.monotonic()
-            line.send(shot)
+            line.send(spec)
             ended = time.monotonic()
             for kept, relay in zip(during, relays, strict=True):
                 kept.append(relay.count(started, ended))
@@ -65,7 +65,7 @@ def _count(counted: Counted, shots: Iterable[Shot]) -> tuple[float, float, int, 
     return statistics.median(during[0]), statistics.median(during[1]), database, redis
 
 
-def trips(lab: Lab) -> Iterator[Row]:
+def count_round_trips(lab: Lab) -> Iterator[Row]:
     """Round trips of a like, and of a profile that everything is known of: there the hooks are all that asks.
 
     A caller's first like has a row more to make, so each has liked somebody before.
@@ -73,7 +73,8 @@ def trips(lab: Lab) -> Iterator[Row]:
     callers = len(lab.callers())
     pairs = list(islice(lab.fresh_pairs, callers + REQUESTS))
     profiles = [
-        Shot("GET", PROFILE, headers={"Cookie": f"__Host-swiper_session={caller.sid}"}) for caller in lab.callers()[:1]
+        RequestSpec("GET", PROFILE, headers={"Cookie": f"__Host-swiper_session={caller.sid}"})
+        for caller in lab.callers()[:1]
     ] * (REQUESTS + 5)
     with lab.counted() as counted:
         _count(counted, [*profiles[:5], *map(_like, pairs[:REQUESTS])])
