@@ -36,7 +36,8 @@ from swiper.auth import sessions
 from swiper.extensions import db
 from swiper.profiles.models import User
 from swiper.social.ranking import rebuild_ranking
-from swiper.vip.levels import grant, seed_levels
+from swiper.vip.levels import seed_levels
+from swiper.vip.memberships import grant
 from tests.front import render, start_nginx
 from tests.processes import BIN, Program, answers_at, environment_of, free_port, gunicorn
 

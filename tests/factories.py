@@ -24,7 +24,8 @@ from swiper.extensions import db
 from swiper.profiles.models import DatingSex, Sex
 from swiper.profiles.profile_changes import change_profile
 from swiper.profiles.profiles import load_account
-from swiper.vip.levels import LEVELS_KEY, LEVELS_PAGE_KEY, grant, vip_status_of
+from swiper.vip.levels import LEVELS_KEY, LEVELS_PAGE_KEY, vip_status_of
+from swiper.vip.memberships import grant
 
 T = TypeVar("T")
 

@@ -12,13 +12,8 @@ from swiper.errors import NotFoundError, ParamError, PaymentError, RateLimitedEr
 from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.vip.credit import MembershipLimitError
-from swiper.vip.levels import (
-    extension_of,
-    find_level,
-    grant,
-    list_levels,
-    lock_membership,
-)
+from swiper.vip.levels import find_level, list_levels
+from swiper.vip.memberships import extension_of, grant, lock_membership
 from swiper.vip.models import FlashSale, Order, OrderState, Ticket, TicketState
 from swiper.vip.payments import PaymentNotice, current_provider
 

@@ -13,7 +13,7 @@ from swiper.errors import NotFoundError, ParamError, SoldOutError
 from swiper.extensions import db
 from swiper.http.schemas import Text
 from swiper.ids import new_id
-from swiper.vip.levels import extension_of
+from swiper.vip.memberships import extension_of
 from swiper.vip.models import FlashSale, Membership, Ticket, TicketState
 from swiper.vip.money import MAX_CENTS
 from swiper.vip.orders import BATCH, add_order, take_place

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from swiper.tasks.queue import only_one, sweep
-from swiper.vip.levels import expire_memberships
+from swiper.vip.memberships import expire_memberships
 from swiper.vip.orders import purge_orders, release_order, unpaid_orders
 from swiper.vip.sales import lost_tickets, serve_ticket
 

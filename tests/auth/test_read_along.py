@@ -19,7 +19,8 @@ from swiper.profiles.models import Status
 from swiper.profiles.profile_changes import change_profile
 from swiper.profiles.profiles import account_key
 from swiper.social.deck import pass_key
-from swiper.vip.levels import grant, vip_status_of
+from swiper.vip.levels import vip_status_of
+from swiper.vip.memberships import grant
 from tests.factories import People, Person, sid_of
 
 COOKIE = "swiper_session"

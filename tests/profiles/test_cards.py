@@ -21,7 +21,8 @@ from swiper.profiles.models import Discovery, Status, Upload, UploadKind
 from swiper.profiles.profile_changes import change_profile
 from swiper.profiles.profiles import photos_of
 from swiper.storage import ObjectStore
-from swiper.vip.levels import expire_memberships, grant, vip_status_of
+from swiper.vip.levels import vip_status_of
+from swiper.vip.memberships import expire_memberships, grant
 from swiper.vip.models import LevelPermission, Membership, Permission, VipLevel
 from tests.factories import Clock, People, Person, forget_levels
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from swiper.extensions import db
 from swiper.profiles.models import ProfileChange, Sex
 from swiper.profiles.profile_changes import correct_profile
-from swiper.vip.levels import grant
+from swiper.vip.memberships import grant
 from tests.factories import Clock, People, Person, at_once
 
 NOON = datetime(2026, 3, 10, 4, 0, tzinfo=UTC)

@@ -15,7 +15,8 @@ from swiper.profiles.cards import refresh_discovery_row
 from swiper.profiles.models import Discovery, Nickname, Preferences, Sex, User
 from swiper.robots import seeding
 from swiper.robots.seeding import FEMALE_NAMES, MALE_NAMES, SURNAMES, seed_robots
-from swiper.vip.levels import expire_memberships, vip_status_of
+from swiper.vip.levels import vip_status_of
+from swiper.vip.memberships import expire_memberships
 from swiper.vip.models import Membership
 from tests.conftest import wipe
 from tests.factories import People

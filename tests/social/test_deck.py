@@ -12,7 +12,7 @@ from flask import Flask
 from swiper.extensions import db, redis
 from swiper.profiles.accounts import delete_account, set_status
 from swiper.profiles.models import Status
-from swiper.vip.levels import grant
+from swiper.vip.memberships import grant
 from swiper.vip.models import Membership
 from tests.factories import Clock, People, Person
 

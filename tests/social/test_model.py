@@ -31,7 +31,8 @@ from swiper.social import ranking
 from swiper.social.deck import show_deck
 from swiper.social.friends import halves_of_matches, list_friends, list_likers
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
-from swiper.vip.levels import expire_memberships, vip_status_of
+from swiper.vip.levels import vip_status_of
+from swiper.vip.memberships import expire_memberships
 from swiper.vip.models import Membership
 from swiper.vip.quotas import Quota, quotas_left
 from tests.conftest import wipe

@@ -10,7 +10,8 @@ from sqlalchemy import delete, select, update
 from swiper.extensions import db
 from swiper.signals import vip_changed
 from swiper.vip.credit import add_months
-from swiper.vip.levels import expire_memberships, grant, seed_levels, vip_status_of
+from swiper.vip.levels import seed_levels, vip_status_of
+from swiper.vip.memberships import expire_memberships, grant
 from swiper.vip.models import LevelPermission, Membership, Permission, VipLevel, VipPermission
 from swiper.vip.quotas import Quota, QuotaKind, today
 from tests.factories import Clock, People, Person, at_once, forget_levels
