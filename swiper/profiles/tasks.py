@@ -6,7 +6,7 @@ from threading import BoundedSemaphore
 from celery import Task, shared_task
 
 from swiper.cache import invalidations, pending
-from swiper.profiles import suspensions, uploads
+from swiper.profiles import suspensions, upload_pushes
 from swiper.storage import StorageError
 from swiper.tasks.queue import only_one, sweep
 
@@ -30,7 +30,7 @@ def _push_in_turn(uid: int, upload_id: int) -> None:
     if not _pushing.acquire(blocking=False):
         raise StorageError("too many pushes at a time")
     try:
-        uploads.push_upload(uid, upload_id)
+        upload_pushes.push_upload(uid, upload_id)
     finally:
         _pushing.release()
 
@@ -38,8 +38,8 @@ def _push_in_turn(uid: int, upload_id: int) -> None:
 @shared_task(name="profiles.sweep_files")
 def sweep_files() -> None:
     """Push what is still local, remove what nobody needs."""
-    sweep("push_files", uploads.unpushed_uploads, uploads.push_upload, StorageError)
-    sweep("remove_files", lambda: zip(uploads.pending_removals()), uploads.remove_file, StorageError)
+    sweep("push_files", upload_pushes.unpushed_uploads, upload_pushes.push_upload, StorageError)
+    sweep("remove_files", lambda: zip(upload_pushes.pending_removals()), upload_pushes.remove_file, StorageError)
 
 
 @shared_task(name="profiles.finish_invalidations")

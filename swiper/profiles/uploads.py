@@ -1,15 +1,14 @@
 """Pictures: cleaned and stored locally at once, pushed to the object store by a task, removed when replaced."""
 
 import logging
-import random
 import threading
-from datetime import datetime, timedelta
-from typing import Any, TypeVar, cast
+from datetime import datetime
+from typing import Any, cast
 
 from flask import current_app
 from gevent import get_hub
 from gevent.monkey import is_module_patched
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from swiper.cache.invalidations import ACCOUNT, invalidate_after_commit
@@ -22,21 +21,12 @@ from swiper.ids import new_id
 from swiper.profiles.cards import refresh_discovery_row
 from swiper.profiles.models import FileRemoval, Upload, UploadKind, User
 from swiper.profiles.upload_slots import upload_slot
-from swiper.storage import StorageError, local_url, object_store
+from swiper.storage import local_url, object_store
 from swiper.storage.files import new_key, remove_local, save_file
 from swiper.storage.images import clean_image
 
 log = logging.getLogger(__name__)
-
 ALBUM_SIZE = 9
-JPEG = "image/jpeg"
-# An upload, push or removal that is still undone after this time has lost its process or task.
-LOST_AFTER_SECONDS = 60
-BATCH = 1_000
-# What a note begins with when only the local file has to go, because the picture is shown from the store.
-LOCAL_COPY = "local/"
-
-T = TypeVar("T")
 # A picture is decoded outside the event loop, and only one at a time: its pixels may take `UPLOAD_MEMORY_BYTES`.
 _decoding = threading.Semaphore()
 
@@ -77,13 +67,13 @@ def _note_file(key: str, noted_at: datetime) -> None:
 
 @transactional
 def _store(uid: int, kind: UploadKind, key: str, noted_at: datetime, picture: bytes) -> Upload:
-    user = _lock_user(uid)
+    user = lock_user(uid)
     if user is None:
         raise LoginError()
     stored = _upload_of(uid, key)
     if stored:
         # The connection was lost when this was committed before, and the commit had passed.
-        _show_changed(user)
+        show_changed(user)
         return stored
     if kind is UploadKind.AVATAR:
         _remove_rows(uid, select(Upload).where(Upload.uid == uid, Upload.kind == kind))
@@ -102,16 +92,16 @@ def _store(uid: int, kind: UploadKind, key: str, noted_at: datetime, picture: by
         created_at=now(),
     )
     db.session.add(upload)
-    _show_changed(user)
+    show_changed(user)
     return upload
 
 
-def _lock_user(uid: int) -> User | None:
+def lock_user(uid: int) -> User | None:
     """The user's row, so that changes to their pictures take turns: each makes the card of all that are there."""
     return db.session.get(User, uid, with_for_update=True, populate_existing=True)
 
 
-def _show_changed(user: User) -> None:
+def show_changed(user: User) -> None:
     """Let decks, and the user themself, see changed pictures once they are committed."""
     refresh_discovery_row(user)
     invalidate_after_commit(user.id, ACCOUNT)
@@ -155,11 +145,11 @@ def _album_size(uid: int) -> int:
 @transactional
 def delete_photo(uid: int, photo_id: int) -> None:
     """Take a photo out of the caller's album. Raises NotFoundError."""
-    user = _lock_user(uid)
+    user = lock_user(uid)
     query = select(Upload).where(Upload.uid == uid, Upload.id == photo_id, Upload.kind == UploadKind.PHOTO)
     if user is None or not _remove_rows(uid, query):
         raise NotFoundError()
-    _show_changed(user)
+    show_changed(user)
 
 
 def _remove_rows(uid: int, query) -> int:  # type: ignore[no-untyped-def]
@@ -169,84 +159,3 @@ def _remove_rows(uid: int, query) -> int:  # type: ignore[no-untyped-def]
         insert_if_absent(FileRemoval, [{"key": upload.key, "created_at": now()}], ["key"])
         db.session.execute(delete(Upload).where(Upload.uid == uid, Upload.id == upload.id))
     return len(found)
-
-
-def push_upload(uid: int, upload_id: int) -> None:
-    """Push one picture to the object store, then show it from there. Safe to repeat. Raises StorageError."""
-    upload = db.session.get(Upload, (uid, upload_id), populate_existing=True)
-    if upload is None or upload.is_pushed:
-        return
-    object_store().put(upload.key, current_app.config["MEDIA_DIR"] / upload.key, JPEG)
-    if _show_pushed(uid, upload_id, upload.key, object_store().url(upload.key)):
-        _remove_local(upload.key)
-        _drop_removal(LOCAL_COPY + upload.key)
-
-
-@transactional
-def _show_pushed(uid: int, upload_id: int, key: str, url: str) -> bool:
-    user = _lock_user(uid)
-    upload = db.session.get(Upload, (uid, upload_id), populate_existing=True)
-    if user is None or upload is None:
-        # Replaced or deleted while it was pushed; the removal may have run before the push ended.
-        insert_if_absent(FileRemoval, [{"key": key, "created_at": now()}], ["key"])
-        return False
-    upload.url, upload.is_pushed = url, True
-    if upload.kind is UploadKind.AVATAR:
-        user.avatar = url
-    insert_if_absent(FileRemoval, [{"key": LOCAL_COPY + key, "created_at": now()}], ["key"])
-    _show_changed(user)
-    return True
-
-
-def remove_file(noted: str) -> None:
-    """Remove a file that nobody needs, locally and from the store, then its note. Raises StorageError.
-
-    Does nothing where the note is gone or somebody has just turned to it.
-    """
-    if not _claim_removal(noted):
-        return
-    key = noted.removeprefix(LOCAL_COPY)
-    _remove_local(key)
-    if key == noted:
-        object_store().delete(key)
-    _drop_removal(noted)
-
-
-def _remove_local(key: str) -> None:
-    try:
-        remove_local(current_app.config["MEDIA_DIR"], key)
-    except OSError as error:
-        raise StorageError(f"local delete: {type(error).__name__}") from error
-
-
-@transactional
-def _claim_removal(noted: str) -> bool:
-    """Renew the note, so that an upload still under way does not find its own one, and other sweeps wait."""
-    waiting = update(FileRemoval).where(FileRemoval.key == noted, FileRemoval.created_at < _lost_before())
-    return changed_a_row(waiting.values(created_at=now()))
-
-
-@transactional
-def _drop_removal(noted: str) -> None:
-    db.session.execute(delete(FileRemoval).where(FileRemoval.key == noted))
-
-
-def unpushed_uploads() -> list[tuple[int, int]]:
-    """`(uid, id)` of uploads whose own push was lost."""
-    query = select(Upload.uid, Upload.id).where(Upload.is_pushed.is_(False), Upload.created_at < _lost_before())
-    return _mixed([(uid, upload_id) for uid, upload_id in db.session.execute(query.limit(BATCH))])
-
-
-def pending_removals() -> list[str]:
-    """Notes of files to remove; a short delay lets an upload or a push that is under way end first."""
-    query = select(FileRemoval.key).where(FileRemoval.created_at < _lost_before())
-    return _mixed(list(db.session.scalars(query.limit(BATCH))))
-
-
-def _lost_before() -> datetime:
-    return now() - timedelta(seconds=LOST_AFTER_SECONDS)
-
-
-def _mixed(items: list[T]) -> list[T]:
-    """`items` in any order, so that what fails each time starves nobody behind it."""
-    return random.sample(items, len(items))

@@ -16,7 +16,7 @@ from flask import Flask
 
 from swiper import create_app
 from swiper.extensions import db
-from swiper.profiles import uploads
+from swiper.profiles import upload_pushes, uploads
 from swiper.profiles.models import UploadKind
 from swiper.storage import ObjectStore
 
@@ -64,9 +64,9 @@ STEPS: dict[str, Callable[[], None]] = {
     "after its name": after(os, "replace"),
     "before the commit": lambda: setattr(uploads, "save_file", save_and_die_at_commit(die)),
     "after the commit": lambda: setattr(uploads, "save_file", save_and_die_at_commit(after_commit)),
-    "before the push is told": before(uploads, "_show_pushed"),
-    "after the push is told": before(uploads, "_remove_local"),
-    "before the push ends": before(uploads, "_drop_removal"),
+    "before the push is told": before(upload_pushes, "_show_pushed"),
+    "after the push is told": before(upload_pushes, "_remove_local"),
+    "before the push ends": before(upload_pushes, "_drop_removal"),
 }
 real_commit, real_save = db.session.commit, uploads.save_file
 
@@ -88,7 +88,7 @@ def upload(app: Flask, uid: int, picture: bytes, step: str) -> None:
     with app.app_context():
         STEPS[step]()
         made = uploads.add_upload(uid, UploadKind.PHOTO, picture)
-        uploads.push_upload(uid, made.id)
+        upload_pushes.push_upload(uid, made.id)
 
 
 def main(picture: bytes, folder: Path) -> None:

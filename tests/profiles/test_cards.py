@@ -15,7 +15,7 @@ from PIL import Image
 from sqlalchemy import delete, select, update
 
 from swiper.extensions import db
-from swiper.profiles import cards, uploads
+from swiper.profiles import cards, upload_pushes, uploads
 from swiper.profiles.accounts import set_status
 from swiper.profiles.models import Discovery, Status, Upload, UploadKind
 from swiper.profiles.profile_changes import change_profile
@@ -178,7 +178,7 @@ def test_a_pushed_picture_is_shown_from_the_store_on_the_next_card(scene: Scene)
     avatar, photo = scene.picture("avatar"), scene.picture("photo")
     assert scene.card()["avatar"].startswith("/")
     for picture in (avatar, photo):
-        scene.service(uploads.push_upload, scene.she.id, int(picture["id"]))
+        scene.service(upload_pushes.push_upload, scene.she.id, int(picture["id"]))
         assert scene.card()["id"] == str(scene.she.id)
     card = scene.card()
     assert card["avatar"].startswith("https://cdn.example/")

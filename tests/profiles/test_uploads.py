@@ -22,9 +22,9 @@ from sqlalchemy.exc import DBAPIError
 from config.settings import ROOT, Settings
 from swiper.clock import now
 from swiper.extensions import db
-from swiper.profiles import uploads
+from swiper.profiles import upload_pushes, uploads
 from swiper.profiles.models import FileRemoval, Upload
-from swiper.profiles.uploads import LOST_AFTER_SECONDS
+from swiper.profiles.upload_pushes import LOST_AFTER_SECONDS
 from swiper.storage import ObjectStore, StorageError
 from tests.factories import Clock, People, Person
 from tests.processes import environment_of
@@ -547,7 +547,7 @@ def test_an_upload_that_the_sweep_has_given_up_is_refused_and_leaves_nothing(
 ) -> None:
     """The process stands still for a minute between its note and the file, and the sweep is at any point by then."""
     clock, note = Clock(monkeypatch, now()), uploads._note_file
-    for sweep in (uploads._claim_removal, uploads.remove_file):
+    for sweep in (upload_pushes._claim_removal, upload_pushes.remove_file):
 
         def note_and_wait(key: str, noted_at: datetime, sweep: Callable[[str], object] = sweep) -> None:
             note(key, noted_at)
@@ -569,7 +569,7 @@ def test_the_sweep_leaves_an_upload_alone_that_is_about_to_commit(
 
     def sweep(key: str) -> None:
         with app.app_context():
-            uploads.remove_file(key)
+            upload_pushes.remove_file(key)
 
     def save_slowly(folder: Path, data: bytes, key: str) -> str:
         clock.advance(seconds=LOST_AFTER_SECONDS + 1)
