@@ -329,10 +329,7 @@ class Lab:
             time.sleep(2 * self.settings.local_refresh_seconds)
         self.known |= {caller.id: caller for caller in fresh}
         # Their accounts are in the cache from then on, as those of users who have just logged in.
-        specs = [
-            RequestSpec("GET", "/api/user/profile", headers={"Cookie": f"__Host-swiper_session={each.sid}"})
-            for each in fresh
-        ]
+        specs = [RequestSpec("GET", "/api/user/profile", sid=each.sid) for each in fresh]
         answers = burst(self.base, specs, TOGETHER)
         assert {answer.status for answer in answers} <= {200}
         return [self.known[uid] for uid in chosen]

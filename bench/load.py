@@ -38,7 +38,7 @@ def post(path: str, body: str, sid: str = "", *headers: str) -> str:
 
 
 def _line(method: str, path: str, body: str, sid: str, headers: Iterable[str]) -> str:
-    cookie = [f"Cookie: __Host-swiper_session={sid}"] if sid else []
+    cookie = [f"Cookie: swiper_session={sid}; __Host-swiper_session={sid}"] if sid else []
     return "\t".join([method, path, body, *cookie, *headers])
 
 

@@ -35,7 +35,8 @@ class RequestSpec:
         content = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode() if self.body else b""
         lines = [f"{self.method} {self.path} HTTP/1.1", f"Host: {host}", "Connection: close"]
         if self.sid:
-            lines.append(f"Cookie: swiper_session={self.sid}")
+            # The second is production's name.
+            lines.append(f"Cookie: swiper_session={self.sid}; __Host-swiper_session={self.sid}")
         if self.method != "GET":
             lines.append(f"Content-Length: {len(content)}")
             lines += [] if "Content-Type" in self.headers else ["Content-Type: application/json"]

@@ -146,7 +146,7 @@ def _as_spec(line: str) -> RequestSpec:
 
 def _cold(lab: Lab, caller: Caller) -> Row:
     """A hundred at once for a page that is in no cache: how often the view runs."""
-    spec = RequestSpec("GET", HOT, headers={"Cookie": f"__Host-swiper_session={caller.sid}"})
+    spec = RequestSpec("GET", HOT, sid=caller.sid)
 
     def ask(count: int, *, is_cold: bool) -> list[str]:
         if is_cold:

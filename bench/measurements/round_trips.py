@@ -72,10 +72,7 @@ def count_round_trips(lab: Lab) -> Iterator[Row]:
     """
     callers = len(lab.callers())
     pairs = list(islice(lab.fresh_pairs, callers + REQUESTS))
-    profiles = [
-        RequestSpec("GET", PROFILE, headers={"Cookie": f"__Host-swiper_session={caller.sid}"})
-        for caller in lab.callers()[:1]
-    ] * (REQUESTS + 5)
+    profiles = [RequestSpec("GET", PROFILE, sid=caller.sid) for caller in lab.callers()[:1]] * (REQUESTS + 5)
     with lab.counted() as counted:
         _count(counted, [*profiles[:5], *map(_like, pairs[:REQUESTS])])
         profile = _count(counted, profiles[5:])
