@@ -14,7 +14,8 @@ from sqlalchemy import delete
 from swiper.extensions import db
 from swiper.http.serialization import compile_schema
 from swiper.profiles.models import DatingSex, Discovery, Preferences, Status, User
-from swiper.profiles.profiles import Album, CardSource, photos_of, stored_card
+from swiper.profiles.profiles import Album, photos_of
+from swiper.profiles.public_cards import CardSource, stored_card
 from swiper.profiles.schemas import CardOut
 from swiper.vip.levels import find_level, list_levels
 

@@ -11,11 +11,12 @@ from swiper.db.transactions import transactional
 from swiper.db.upsert import insert_if_absent
 from swiper.errors import LoginError, NotFoundError, PermissionDeniedError, ProfileError
 from swiper.extensions import db
+from swiper.profiles.ages import AGE_OUT_OF_RANGE, is_adult
 from swiper.profiles.cards import refresh_discovery_row
 from swiper.profiles.change_limits import count_changes
 from swiper.profiles.models import Nickname, Preferences, Sex, User
 from swiper.profiles.nicknames import check_nickname, fold_nickname
-from swiper.profiles.profiles import AGE_OUT_OF_RANGE, PREFERENCE_FIELDS, is_adult
+from swiper.profiles.profiles import PREFERENCE_FIELDS
 from swiper.vip.levels import VipStatus
 from swiper.vip.models import Permission
 

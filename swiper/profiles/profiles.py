@@ -1,10 +1,10 @@
-"""Profiles: the caller's own view, the cards that others see, and changes to either."""
+"""The account of the caller as one cached value, and what they see of it."""
 
 import functools
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from flask import current_app
@@ -16,17 +16,14 @@ from swiper.cache.values import get_or_load, invalidate, take_prefetched
 from swiper.db.transactions import quick_lane
 from swiper.errors import LoginError
 from swiper.extensions import db
-from swiper.fastpath.postgres_statements import Row, StatementRunner
+from swiper.fastpath.postgres_statements import Row
 from swiper.profiles import quick
+from swiper.profiles.ages import age_on
 from swiper.profiles.models import DatingSex, Preferences, Sex, Status, Upload, UploadKind, User
 from swiper.signals import vip_changed
-from swiper.vip.levels import VipStatus, current_vip_status, vip_statuses_of
+from swiper.vip.levels import VipStatus, current_vip_status
 from swiper.vip.models import Membership, Permission
 from swiper.vip.quotas import today
-
-MIN_AGE = 18
-MAX_AGE = 100
-AGE_OUT_OF_RANGE = "You must be 18 to 100 years old."
 
 # `(id, address)` of its photos.
 Album = list[tuple[int, str]]
@@ -87,7 +84,6 @@ OWN_FIELDS = [name for name in (*USER_FIELDS, *PREFERENCE_FIELDS) if name not in
 _pack = msgspec.msgpack.Encoder().encode
 # Users come back soon; whoever reads the same bytes again gets the same Account.
 _unpack = functools.lru_cache(maxsize=2_000)(msgspec.msgpack.Decoder(Account).decode)
-
 # Another release may have another Account; neither must read the other's.
 _LAYOUT = f"{zlib.crc32(repr(msgspec.structs.fields(Account)).encode()):x}"
 
@@ -171,7 +167,7 @@ def assemble(accounts: list[Row], photos: list[Row]) -> Account | None:
         return None
     # The photos stand before the VIP state.
     ((*own, vip_level, vip_expires_at),) = accounts
-    album = _by_owner(photos).get(own[0], [])
+    album = albums_of_rows(photos).get(own[0], [])
     return Account(*own, tuple(album), vip_level, vip_expires_at)  # type: ignore[call-arg]
 
 
@@ -180,34 +176,15 @@ def photos_of(uids: Collection[int]) -> dict[int, Album]:
     if not uids:
         return {}
     query = select(Upload.uid, Upload.id, Upload.url).where(Upload.uid.in_(uids), Upload.kind == UploadKind.PHOTO)
-    return _by_owner(db.session.execute(query.order_by(Upload.id)))
+    return albums_of_rows(db.session.execute(query.order_by(Upload.id)))
 
 
-def _by_owner(photos: Iterable[Any]) -> dict[int, Album]:
+def albums_of_rows(photos: Iterable[Any]) -> dict[int, Album]:
     """Rows of user id, photo id and address, as albums by user id."""
     albums: dict[int, Album] = {}
     for uid, photo_id, url in photos:
         albums.setdefault(uid, []).append((photo_id, url))
     return albums
-
-
-def age_on(day: date, birthday: date) -> int:
-    """Full years lived on `day`: a birthday counts from its calendar day on."""
-    return day.year - birthday.year - ((day.month, day.day) < (birthday.month, birthday.day))
-
-
-def is_adult(birthday: date) -> bool:
-    """True for people whom the service takes: adults, not older than the oldest age that preferences reach."""
-    return MIN_AGE <= age_on(today(), birthday) <= MAX_AGE
-
-
-def latest_birthday(day: date, years: int) -> date:
-    """The latest birthday of people who are at least `years` old on `day`."""
-    try:
-        return day.replace(year=day.year - years)
-    except ValueError:
-        # On 29 February, nobody was born on that day of a common year.
-        return date(day.year - years, 2, 28)
 
 
 def own_view(account: Account, current: VipStatus | None = None) -> dict[str, Any]:
@@ -220,63 +197,3 @@ def own_view(account: Account, current: VipStatus | None = None) -> dict[str, An
         "dating_location": account.wanted_location(current),
         "vip": current.level.badge | {"expires_at": current.expires_at},
     }
-
-
-def cards_of(uids: Sequence[int], friends: Collection[int] = ()) -> list[dict[str, Any]]:
-    """The public cards of active users, in the order of `uids`; those who are gone or suspended are left out.
-
-    An album is shown to friends, and to others only where its owner allows it.
-    """
-    lane = quick_lane()
-    if lane is not None and uids:
-        return _cards_quickly(lane, uids, friends)
-    rows = db.session.execute(
-        select(User, Preferences.only_match)
-        .join(Preferences, Preferences.uid == User.id)
-        .where(User.id.in_(uids), User.status == Status.ACTIVE)
-    ).all()
-    users = {user.id: user for user, _ in rows}
-    albums = photos_of([user.id for user, only_match in rows if user.id in friends or not only_match])
-    vip_statuses = vip_statuses_of(list(users))
-    return [_card(users[uid], albums.get(uid, []), vip_statuses[uid]) for uid in uids if uid in users]
-
-
-def _cards_quickly(lane: StatementRunner, uids: Sequence[int], friends: Collection[int]) -> list[dict[str, Any]]:
-    rows, photos = lane.read((quick.CARDS, [list(uids)]), (quick.ALBUMS, [list(uids)]))
-    albums = _by_owner(photos)
-    made = {}
-    for uid, nickname, sex, birthday, location, bio, avatar, only_match, level, expires_at in rows:
-        shown = albums.get(uid, []) if uid in friends or not only_match else []
-        source = CardSource(uid, nickname, sex, birthday, location, bio, avatar)
-        made[uid] = _card(source, shown, current_vip_status(level, expires_at))
-    return [made[uid] for uid in uids if uid in made]
-
-
-class CardSource(NamedTuple):
-    """What a card shows of a user's row."""
-
-    id: int
-    nickname: str
-    sex: Sex | None
-    birthday: date | None
-    location: str | None
-    bio: str
-    avatar: str
-
-
-def stored_card(source: User | CardSource, photos: Album) -> dict[str, Any]:
-    """A card but for what changes by itself."""
-    return {
-        "id": source.id,
-        "nickname": source.nickname,
-        "sex": source.sex,
-        "location": source.location,
-        "bio": source.bio,
-        "avatar": source.avatar,
-        "photos": [{"id": photo_id, "url": url} for photo_id, url in photos],
-    }
-
-
-def _card(source: User | CardSource, photos: Album, current: VipStatus) -> dict[str, Any]:
-    age = age_on(today(), source.birthday) if source.birthday else None
-    return stored_card(source, photos) | {"age": age, "vip": current.level.badge}

@@ -25,7 +25,8 @@ ACCOUNT_COLUMNS = (
     *(int, _moment),
 )
 ACCOUNT = Statement(f"{ACCOUNT_SELECT} WHERE users.id = $1::int8", *ACCOUNT_COLUMNS)
-# $1 ids. The fields of a card as in `profiles.CardSource`, whether the album is for friends only, and the VIP state.
+# $1 ids. The fields of a card as in `public_cards.CardSource`, whether the album is for friends only, and the VIP
+# state.
 CARDS = Statement(
     """SELECT users.id, nickname, sex, birthday, location, bio, avatar, only_match, coalesce(memberships.level, 0),
       memberships.expires_at

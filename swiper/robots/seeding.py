@@ -19,7 +19,7 @@ from swiper.ids import new_id
 from swiper.profiles.cards import card_text, shuffle_of
 from swiper.profiles.models import DatingSex, Discovery, Nickname, Preferences, Sex, User
 from swiper.profiles.nicknames import fold_nickname
-from swiper.profiles.profiles import CardSource
+from swiper.profiles.public_cards import CardSource
 from swiper.vip.models import Membership
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ from swiper.extensions import db
 from swiper.http.schemas import page_of
 from swiper.profiles.exports import rows_of
 from swiper.profiles.models import Discovery, Status, User
-from swiper.profiles.profiles import Account, cards_of
+from swiper.profiles.profiles import Account
+from swiper.profiles.public_cards import cards_of
 from swiper.signals import account_deleted, account_exporting
 from swiper.social.ended_matches import forget_ended_matches
 from swiper.social.models import ENDED, MATCHED, Friend, LikeIn, Pair, Swipe

@@ -11,7 +11,7 @@ from swiper.http.blueprints import Blueprint
 from swiper.http.page_cache import cached_page
 from swiper.http.responses import ok
 from swiper.http.schemas import PageIn, page_schema
-from swiper.profiles.profiles import cards_of
+from swiper.profiles.public_cards import cards_of
 from swiper.social import answers, deck, friends, ranking, schemas, swipes, tasks
 from swiper.social.models import SwipeKind
 from swiper.tasks.queue import enqueue

@@ -9,9 +9,9 @@ from sqlalchemy import Select, and_, or_, select
 from swiper.clock import now
 from swiper.db.transactions import quick_lane
 from swiper.extensions import db
+from swiper.profiles.ages import age_on
 from swiper.profiles.cards import KeptCard
 from swiper.profiles.models import DatingSex, Discovery, Sex
-from swiper.profiles.profiles import age_on
 from swiper.social import quick
 from swiper.social.models import LikeIn, Swipe
 from swiper.social.wishes import FULL_CIRCLE, Wish

@@ -12,8 +12,9 @@ from sqlalchemy.orm import aliased
 from swiper.errors import ProfileError
 from swiper.fastpath.postgres_statements import Texts, texts_of
 from swiper.ids import moment_of
+from swiper.profiles.ages import latest_birthday
 from swiper.profiles.models import DatingSex, Discovery, Sex
-from swiper.profiles.profiles import Account, latest_birthday
+from swiper.profiles.profiles import Account
 from swiper.social.models import LikeIn
 from swiper.vip.levels import VipStatus
 from swiper.vip.quotas import today

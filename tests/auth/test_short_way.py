@@ -14,19 +14,20 @@ from swiper.auth.login import find_or_create
 from swiper.auth.models import Phone
 from swiper.db.transactions import transactional
 from swiper.extensions import db
-from swiper.profiles import profiles
+from swiper.profiles import profiles, public_cards
 from swiper.profiles.accounts import set_status
 from swiper.profiles.exports import rows_of
 from swiper.profiles.models import DatingSex, Nickname, Preferences, Status, Upload, UploadKind, User
 from swiper.profiles.nicknames import first_nickname
-from swiper.profiles.profiles import cards_of, load_account
+from swiper.profiles.profiles import load_account
+from swiper.profiles.public_cards import cards_of
 from tests.factories import People, Person
 
 
 @contextmanager
 def long_way() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in (login, profiles):
+        for module in (login, profiles, public_cards):
             patch.setattr(module, "quick_lane", lambda: None)
         yield
 

@@ -33,7 +33,7 @@ from swiper.extensions import db
 from swiper.fastpath.postgres_statements import BEGIN, COMMIT, Statement, Step, texts_of
 from swiper.http.responses import is_outage
 from swiper.profiles.accounts import delete_account
-from swiper.profiles.profiles import age_on
+from swiper.profiles.ages import age_on
 from swiper.social import quick
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import Outcome, swipe

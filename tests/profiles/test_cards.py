@@ -266,6 +266,8 @@ def test_pictures_that_come_and_go_at_once_are_all_on_the_card(usual: Scene, mon
         usual.service(write)
 
     monkeypatch.setattr(cards, "photos_of", read_slowly)
+    # All four uploads may be under way at the same moment.
+    monkeypatch.setitem(usual.app.config, "UPLOADS_AT_ONCE", 4)
     writes: list[Callable[[], object]] = [
         *[lambda: uploads.add_upload(usual.she.id, UploadKind.PHOTO, picture.getvalue())] * 3,
         *[lambda photo=each: uploads.delete_photo(usual.she.id, photo) for each in gone],  # type: ignore[misc]
