@@ -12,6 +12,8 @@ REFUSALS = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError)
 REFUSAL = re.compile(
     r"(?:^|: -?)(?:READONLY|OOM|MISCONF|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNKILLABLE|UNBLOCKED) "
 )
+# Our own words for a database that did not answer in time.
+NO_ANSWER = "no answer in time"
 # PostgreSQL (appendix A of its manual): lost connections; shutting down, starting, read-only after a failover.
 MOVED_CLASSES = ("08",)
 MOVED_STATES = frozenset({"25006", "57P01", "57P02", "57P03"})
@@ -27,15 +29,23 @@ def is_server_moved(error: BaseException | None) -> bool:
     """True for a database driver's error that says: this server takes no work, or none that writes; ask another.
 
     After a failover that other one may answer at the same address, so every connection to this one is thrown away.
+    Silence says nothing of the kind: greenlets that wait for the same server would have to begin to wait anew.
     """
     state, number = _told_by_driver(error)
+    if is_silence(error):
+        return False
     return state in MOVED_STATES or state.startswith(MOVED_CLASSES) or number in MOVED_NUMBERS
+
+
+def is_silence(error: BaseException | None) -> bool:
+    """True for our own error about a database that did not answer in time."""
+    return NO_ANSWER in getattr(error, "args", ())
 
 
 def is_database_outage(error: BaseException | None) -> bool:
     """True for a database driver's error that passes by itself: `is_server_moved`, or a shortage of its server."""
     state, number = _told_by_driver(error)
-    return is_server_moved(error) or state.startswith(SHORT_CLASSES) or number in SHORT_NUMBERS
+    return is_silence(error) or is_server_moved(error) or state.startswith(SHORT_CLASSES) or number in SHORT_NUMBERS
 
 
 def _told_by_driver(error: BaseException | None) -> tuple[str, int]:

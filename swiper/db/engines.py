@@ -17,13 +17,13 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DisconnectionError
 
 from swiper.db.stock_postgres import StockPostgres
-from swiper.db.transactions import NO_ANSWER, is_in_transaction
+from swiper.db.transactions import is_in_transaction
 from swiper.db.upsert import COPIED_ROWS
 from swiper.extensions import db
 from swiper.fastpath import versions
 from swiper.fastpath.postgres import SharedPostgres
 from swiper.fastpath.postgres_statements import StatementRunner, leave_out_row
-from swiper.outages import is_server_moved
+from swiper.outages import NO_ANSWER, is_server_moved
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from swiper.extensions import db, this_app
 from swiper.fastpath.postgres_statements import StatementRunner
-from swiper.outages import is_redis_outage
+from swiper.outages import is_redis_outage, is_silence
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +22,6 @@ R = TypeVar("R")
 ATTEMPTS = 12
 # A lost connection and a duplicate key either pass at once or are here to stay.
 QUICK_ATTEMPTS = 3
-# Our own words for a database that did not answer in time.
-NO_ANSWER = "no answer in time"
 # PostgreSQL: serialization failure, deadlock. MariaDB: deadlock, lock wait time-out, record has changed (11.6+).
 RETRYABLE_STATES = {"40001", "40P01"}
 RETRYABLE_NUMBERS = {1213, 1205, 1020}
@@ -112,7 +110,7 @@ def after_commit(consequence: Callable[[], object]) -> None:
 def _attempts_for(error: DBAPIError) -> int:
     """How often a service that met `error` is run in all."""
     original: Any = error.orig
-    if NO_ANSWER in getattr(original, "args", ()):
+    if is_silence(original):
         # The caller has waited for as long as anybody should.
         return 1
     # Two inserts of one key at the same moment: the second run finds the row.

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from swiper.auth.tasks import sweep_codes
 from swiper.extensions import db
 from swiper.http.responses import is_outage
-from swiper.outages import is_database_outage, is_server_moved
+from swiper.outages import NO_ANSWER, is_database_outage, is_server_moved
 from tests.factories import People, Person, client_holding, sid_of
 
 # Each is said by the server for the connection alone, and for as long as it lives.
@@ -117,6 +117,8 @@ MOVED = [
     *(MariaDBError(number, "") for number in (1047, 1053, 1290, 1792, 1836, 2006, 2013, 2055)),
 ]
 SHORT = [errors.TooManyConnections(), errors.DiskFull(), MariaDBError(1040, ""), MariaDBError(1021, "")]
+# A server that says nothing may be the right one: those who wait for it go on waiting.
+SHORT.append(MariaDBError(2013, NO_ANSWER))
 FAULTS = [errors.UndefinedTable(), errors.UniqueViolation(), MariaDBError(1146, ""), ValueError("25006")]
 
 
