@@ -1,8 +1,11 @@
-"""Development: instead of sending, append one JSON line to `instance/sms-outbox.jsonl`."""
+"""Development: instead of sending, append one JSON line to `sms-outbox.jsonl` in the instance folder."""
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from swiper.sms.base import SmsProvider
 
@@ -19,9 +22,13 @@ class ConsoleProvider(SmsProvider):
     def try_send(self, number: str, code: str) -> None:
         """One write of one line in append mode, so that lines of several workers never mix."""
         line = json.dumps({"phone": number, "code": code, "time": datetime.now(UTC).isoformat()})
-        path = self.config["INSTANCE"] / "sms-outbox.jsonl"
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        handle = os.open(outbox_path(self.config), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(handle, line.encode() + b"\n")
         finally:
             os.close(handle)
+
+
+def outbox_path(config: Mapping[str, Any]) -> Path:
+    """The file that the codes are written to."""
+    return Path(config["INSTANCE"], "sms-outbox.jsonl")

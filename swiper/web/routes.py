@@ -6,7 +6,9 @@ import flask_swagger_ui
 from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify, make_response, render_template, request, send_from_directory
 
+from config.settings import ROOT
 from swiper.errors import NotFoundError, UnavailableError
+from swiper.sms.console import outbox_path
 from swiper.web.assets import find_asset, serve_asset
 from swiper.web.health import check_parts
 from swiper.web.portraits import draw_portrait
@@ -33,8 +35,6 @@ blueprint = APIBlueprint(
 
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 DAY_SECONDS = 86_400
-# In the instance folder, where the console provider of development writes the codes.
-OUTBOX_NAME = "sms-outbox.jsonl"
 # Swagger UI sets style attributes; nothing else here may.
 DOCS_POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; "
@@ -55,11 +55,20 @@ def show_start_page() -> Response:
         texts=[catalogue(language) for language in LANGUAGES],
         region=config["DEFAULT_REGION"],
         has_cookie=has_cookie,
-        outbox=OUTBOX_NAME if config["ENVIRONMENT"] == "development" else "",
+        outbox=find_outbox(),
     )
     response = make_response(page)
     response.headers["Cache-Control"] = "private, no-cache"
     return response
+
+
+def find_outbox() -> str:
+    """The file that the console provider writes codes to, for the hint of development; empty where codes are sent."""
+    config = current_app.config
+    if config["ENVIRONMENT"] != "development" or "console" not in config["SMS_PROVIDERS"]:
+        return ""
+    path = outbox_path(config)
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 @blueprint.get("/sw.js")

@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from config.settings import Environment
+from config.settings import ROOT, Environment
 from swiper.web import shell
 from swiper.web.assets import find_asset
 from swiper.web.shell import STATIC, shell_files, shell_version
@@ -158,10 +158,15 @@ def test_the_page_needs_no_looser_policy_and_names_no_other_host(client: FlaskCl
             assert hosts == [], path
 
 
-def test_development_alone_says_where_codes_lie(client: FlaskClient, make_app: Callable[..., Flask]) -> None:
+def test_development_alone_says_where_codes_lie_and_only_while_none_are_sent(
+    client: FlaskClient, make_app: Callable[..., Flask], tmp_path: Path
+) -> None:
     assert "data-outbox" not in client.get("/").text
-    page = make_app(environment=Environment.DEVELOPMENT).test_client().get("/").text
-    assert 'data-outbox="sms-outbox.jsonl"' in page
+    for instance, shown in ((ROOT / "instance", "instance"), (tmp_path, str(tmp_path))):
+        page = make_app(environment=Environment.DEVELOPMENT, instance=instance).test_client().get("/").text
+        assert f'data-outbox="{shown}/sms-outbox.jsonl"' in page
+    sending = make_app(environment=Environment.DEVELOPMENT, sms_providers=["ronglian"])
+    assert "data-outbox" not in sending.test_client().get("/").text
 
 
 def test_text_is_packed_for_those_who_can_read_it(client: FlaskClient) -> None:

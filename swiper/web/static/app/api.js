@@ -18,6 +18,7 @@ export const CODE = {
 
 const TIMEOUT_SECONDS = 12;
 const endListeners = new Set();
+const suspensionListeners = new Set();
 
 export class ApiError extends Error {
   constructor(status, envelope, retryAfter) {
@@ -27,6 +28,11 @@ export class ApiError extends Error {
     this.data = envelope.data;
     this.fields = envelope.errors ?? {};
     this.retryAfter = retryAfter;
+  }
+
+  // The account is suspended; a banned address is told no end.
+  get isSuspension() {
+    return this.code === CODE.BANNED && this.data !== null && "until" in this.data;
   }
 
   // The same request may well be answered later.
@@ -46,6 +52,11 @@ export function onSessionEnd(listener) {
   endListeners.add(listener);
 }
 
+// Called with the end of the suspension, null for good, when the server says that the account is suspended.
+export function onSuspension(listener) {
+  suspensionListeners.add(listener);
+}
+
 async function openEnvelope(answer) {
   let envelope;
   try {
@@ -57,6 +68,7 @@ async function openEnvelope(answer) {
   if (answer.ok) return envelope.data;
   const error = new ApiError(answer.status, envelope, Number(answer.headers.get("Retry-After")) || 0);
   if (error.code === CODE.LOGIN) for (const listener of endListeners) listener();
+  if (error.isSuspension) for (const listener of suspensionListeners) listener(error.data.until);
   throw error;
 }
 

@@ -1,4 +1,5 @@
-// Starts the page, and decides what a visitor sees: login, the rest of their profile, the screens, or that nobody answers.
+// Starts the page, and decides what a visitor sees: login, the rest of their profile, the screens,
+// that nobody answers, or that their account is suspended.
 import { language, loadTexts, t } from "./catalogue.js";
 import { fill, resetDeck } from "./deck.js";
 import { html, render, useEffect, useState } from "./html.js";
@@ -17,6 +18,7 @@ const OUTSIDE = {
   login: () => import("./screens/login.js"),
   onboarding: () => import("./screens/onboarding.js"),
   away: () => import("./screens/away.js"),
+  suspended: () => import("./screens/suspended.js"),
 };
 
 function Outside({ name }) {
@@ -31,7 +33,7 @@ function Outside({ name }) {
 function Place() {
   const { state, me } = useStore(session);
   if (state === "unknown") return html`<main class="outside"><${Loading} /></main>`;
-  if (state === "away") return html`<${Outside} name="away" />`;
+  if (state === "away" || state === "suspended") return html`<${Outside} name=${state} />`;
   if (state === "out") return html`<${Outside} name="login" />`;
   if (!isComplete(me)) return html`<${Outside} name="onboarding" />`;
   return html`<${Frame} />`;

@@ -5,8 +5,9 @@ import { arrive, depart, onOtherPerson, whoIsHere } from "./person.js";
 import { showToast } from "./toasts.js";
 import { Store } from "./store.js";
 
-// state: "unknown" while we ask, "out", "in", or "away" while the server does not answer.
-export const session = new Store({ state: "unknown", me: null, vip: null });
+// state: "unknown" while we ask, "out", "in", "away" while the server does not answer, or "suspended" until `until`.
+// `phone` is the number of a suspended account where this page knows it: they may read no profile.
+export const session = new Store({ state: "unknown", me: null, vip: null, until: null, phone: null });
 
 const needed = ["sex", "birthday", "location"];
 
@@ -26,7 +27,7 @@ export async function open() {
     session.set({ state: "in", me, vip });
   } catch (error) {
     if (error.code === api.CODE.LOGIN) session.set({ state: "out" });
-    else session.set({ state: "away", error });
+    else if (!error.isSuspension) session.set({ state: "away", error });
   }
 }
 
@@ -51,13 +52,20 @@ export function countLocally(kind, change) {
 export function leave() {
   document.documentElement.dataset.hasCookie = "no";
   depart(session.value.me?.id);
-  session.set({ state: "out", me: null, vip: null });
+  session.set({ state: "out", me: null, vip: null, until: null, phone: null });
 }
 
 api.onSessionEnd(() => {
   if (session.value.state === "in") showToast(t("login.session_ended"), { kind: "bad" });
   leave();
 });
+
+api.onSuspension((until) => {
+  const { me, phone } = session.value;
+  session.set({ state: "suspended", until, phone: me?.phone ?? phone, me: null, vip: null });
+});
+
+export const setPhone = (phone) => session.set({ phone });
 
 // What this tab does is done in the name of whoever the cookie belongs to now, so it begins anew with them.
 onOtherPerson(() => {

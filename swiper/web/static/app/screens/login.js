@@ -8,7 +8,7 @@ import { Ring, useCountdown } from "../parts/clock.js";
 import { Field } from "../parts/form.js";
 import { PhoneField, international } from "../parts/phone.js";
 import { LanguagePick } from "../parts/picks.js";
-import { enter } from "../session.js";
+import { enter, setPhone } from "../session.js";
 import { digitsOf } from "../spelling.js";
 import { wordsOf } from "../tidings.js";
 
@@ -88,7 +88,7 @@ function CodeHint() {
   if (!outbox) return null;
   return html`<aside class="hint">
     <p>${t("login.hint")}</p>
-    <code>${`tail -n 1 instance/${outbox}`}</code>
+    <code>${`tail -n 1 ${outbox}`}</code>
   </aside>`;
 }
 
@@ -109,6 +109,12 @@ function CodeStep({ state, onState, onBack }) {
       await enter();
     } catch (error) {
       if (error.code === api.CODE.VCODE) onState(guessedWrong(state));
+      if (error.isSuspension) {
+        // The session is open all the same; the page shows what is left to do.
+        forget();
+        setPhone(state.phone);
+        return;
+      }
       setCode("");
       input.current?.focus();
       throw error;
