@@ -36,7 +36,7 @@ class OldPrimary:
             event.listen(db.engine, "connect", self.note)
             lane = app.extensions.get("quick_lane")
             if lane is not None:
-                event.listen(lane.maker, "connect", self.note)
+                event.listen(lane.engine, "connect", self.note)
 
     def note(self, connection: Any, _record: Any) -> None:
         if not self.is_old:
