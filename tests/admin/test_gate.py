@@ -30,7 +30,7 @@ def desk_routes(app: Flask) -> list[tuple[str, str]]:
     found = []
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("admin."):
-            path = rule.rule.replace("<path:filename>", "desk.css")
+            path = rule.rule.replace("<path:filename>", "admin.css")
             for mark, value in marks.items():
                 path = path.replace(mark, value)
             found += [(method, path) for method in (rule.methods or set()) - {"OPTIONS"}]

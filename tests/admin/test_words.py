@@ -230,7 +230,7 @@ def test_every_page_is_built_for_keyboards_screen_readers_and_the_policy(
 
 def test_assets_are_our_own_with_the_licence_beside_them(desk: Desk) -> None:
     folder = ROOT / "swiper/admin/static"
-    for name in ("desk.css", "charts.js", "vendor/uplot-1.6.32.js", "vendor/uplot-1.6.32.css"):
+    for name in ("admin.css", "charts.js", "vendor/uplot-1.6.32.js", "vendor/uplot-1.6.32.css"):
         with desk.get(f"/admin/static/{name}") as answer:
             assert answer.status_code == 200, name
         text = (folder / name).read_text()
@@ -238,9 +238,15 @@ def test_assets_are_our_own_with_the_licence_beside_them(desk: Desk) -> None:
     assert "MIT License" in (folder / "vendor/uplot-LICENSE.txt").read_text()
 
 
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_every_asset_that_a_page_names_is_there(template: Path) -> None:
+    for name in re.findall(r"url_for\(\"admin\.static\", filename=\"([^\"]+)\"\)", template.read_text()):
+        assert (ROOT / "swiper/admin/static" / name).is_file(), name
+
+
 def test_every_token_that_the_desk_uses_is_one_of_the_shared_ones() -> None:
     shared = set(re.findall(r"(--[\w-]+):", (ROOT / "swiper/web/static/tokens.css").read_text()))
-    for name in ("desk.css", "charts.js"):
+    for name in ("admin.css", "charts.js"):
         used = set(re.findall(r"--[a-z][\w-]*", (ROOT / "swiper/admin/static" / name).read_text()))
         assert used, name
         assert used - shared == set(), name

@@ -226,7 +226,7 @@ class World:
             ("<any(male, female):sex>/<id:seed>", "portrait"),
         ):
             rule = rule.replace(mark, str(self.ids[name]))
-        asset = "desk.css" if rule.startswith("/admin") else "tokens.css"
+        asset = "admin.css" if rule.startswith("/admin") else "tokens.css"
         rule = rule.replace("<path:name>", "swagger-ui.css").replace("<path:filename>", asset)
         return rule.replace("<provider>", "sandbox")
 
