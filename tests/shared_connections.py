@@ -5,6 +5,7 @@ PgBouncer. Prints each check's name.
 """
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +19,7 @@ from redis.connection import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MaxConnectionsError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from deploy.processes import wait_until
@@ -486,6 +487,27 @@ def postgres_tells_who_waits_for_too_long_for_a_connection(postgres: SharedPostg
     assert is_settled(postgres)
 
 
+def postgres_counts_waiting_for_a_place_and_connecting_as_one(postgres: SharedPostgres) -> None:
+    """The server is frozen, and who takes the place of a connection that is given up connects in vain."""
+    limit, url = 2.0, db.engine.url
+    with FreezableProxy(url.host or url.query["host"], url.port or 5432) as proxy:
+        through = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+        times = {"database_statement_seconds": limit, "database_pool_timeout_seconds": limit}
+        with application(through, "", log_level="ERROR", **times) as app:
+            own: SharedPostgres = app.extensions["quick_lane"]
+            together(*[lambda: own.ask((ECHO, (0, 0)))] * MANY)
+            proxy.freeze()
+            sent = [gevent.spawn(together, lambda: own.ask((ECHO, (0, 0)))) for _ in range(own.pool.size)]
+            gevent.sleep(limit / 2)
+            started = time.monotonic()
+            told = together(*[lambda: own.ask((ECHO, (0, 0)))] * MANY)
+            waited = time.monotonic() - started
+            gevent.joinall(sent, timeout=20, raise_error=True)
+    assert all(is_outage(each) for each in told), told
+    assert {type(each) for each in told} == {OperationalError, PoolTimeoutError}
+    assert waited < limit * 1.3, waited
+
+
 def postgres_gives_up_what_an_ended_greenlet_had(postgres: SharedPostgres) -> None:
     pool = postgres.pool
     with scratch():
@@ -563,13 +585,13 @@ def postgres_makes_connections_for_those_who_wait_when_making_one_fails(postgres
     wait_until(lambda: postgres.count == 0, 20, "a place is taken")
     real, made = postgres.connect, []
 
-    def connect() -> Any:
+    def connect(waited: float) -> Any:
         made.append(None)
         number = len(made)
         gevent.sleep(0.1)
         if number <= 5:
             raise DBAPIError("connect", None, Exception("away"))
-        return real()
+        return real(waited)
 
     postgres.connect = connect
     try:

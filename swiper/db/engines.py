@@ -305,14 +305,17 @@ class _Patience:
             waiting.throw(self.timeout)
 
 
-def _run_limited(dialect: Any, seconds: float, connection: Any, what: str, work: Callable[[], R]) -> R:
+def _run_limited(
+    dialect: Any, seconds: float, connection: Any, what: str, work: Callable[[], R], waited: float = 0.0
+) -> R:
     """The result of `work`, which asks the server; raises the driver's OperationalError when no answer comes in time.
 
+    `waited` are those of the `seconds` that are spent already.
     Only in a gevent worker: in threads and commands long statements are at home.
     """
     if not is_module_patched("socket"):
         return work()
-    patience = _Patience(seconds, connection)
+    patience = _Patience(seconds - waited, connection)
     try:
         with patience:
             return work()

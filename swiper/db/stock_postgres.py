@@ -4,7 +4,7 @@ The way of `FAST_PATHS=off`, of threads, and of library versions that the fast p
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from sqlalchemy import event
@@ -26,8 +26,18 @@ from swiper.fastpath.postgres_statements import (
 )
 from swiper.outages import is_server_moved
 
-# Calls its last argument under the time limit of a statement; before it: the driver's connection and the SQL.
-Limit = Callable[[Any, str, Callable[[], Any]], Any]
+
+class Limit(Protocol):
+    """Calls `work` under the time limit of a statement."""
+
+    def __call__(self, connection: Any, what: str, work: Callable[[], Any], waited: float = 0.0) -> Any:
+        """Return what `work` does. Raises the driver's OperationalError when no answer comes in time.
+
+        `connection` is the driver's, or None while there is none, `what` is for the log, and `waited` are seconds of
+        the limit that are spent already.
+        """
+
+
 # Runs statements on one of the driver's connections.
 Run = Callable[[Any, Sequence[WrittenStep]], list[list[Row]]]
 
@@ -56,16 +66,19 @@ class StockPostgres:
         """See `StatementRunner`."""
         self.engine.dispose()
 
-    def connect(self) -> Any:
-        """Make a connection of the driver's that belongs to the caller. Raises DBAPIError."""
-        pooled = self._take()
+    def connect(self, waited: float) -> Any:
+        """Make a connection of the driver's that belongs to the caller. Raises DBAPIError.
+
+        `waited` are seconds that the caller has spent before; they count as time spent on connecting.
+        """
+        pooled = self._take(lambda: self.limit(None, "connect", self.engine.raw_connection, waited))
         driver = pooled.driver_connection
         pooled.detach()
         return driver
 
-    def _take(self) -> Any:
+    def _take(self, take: Callable[[], Any]) -> Any:
         try:
-            return self.engine.raw_connection()
+            return take()
         except psycopg.Error as error:
             raise as_sqlalchemys(error, self.engine) from error
 
@@ -80,7 +93,7 @@ class StockPostgres:
 
     def _try(self, steps: Sequence[Step], run: Run) -> list[list[Row]]:
         sql, texts = steps[0][0].sql, written(steps)
-        pooled = self._take()
+        pooled = self._take(self.engine.raw_connection)
         driver = pooled.driver_connection
         try:
             found: list[list[Row]] = self.limit(driver, sql, lambda: run(driver, texts))

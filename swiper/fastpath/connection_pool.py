@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from gevent import get_hub
 
 from swiper.fastpath.shared_connection import SharedConnection
-from swiper.fastpath.watchdog import PendingRequest, Watchdog, checks_within
+from swiper.fastpath.watchdog import CHECK_SECONDS, PendingRequest, Watchdog, checks_within
 
 
 class PooledConnection(SharedConnection):
@@ -28,8 +28,12 @@ C = TypeVar("C", bound=PooledConnection)
 class ConnectionPool(Generic[C]):
     """At most `size` connections. A request that finds none free waits, first come, first served."""
 
-    def __init__(self, connect: Callable[[], C], size: int, seconds: float, late: Callable[[], Exception]) -> None:
-        """`connect` makes a connection, `late` the error for a greenlet that has waited `seconds` for a free one."""
+    def __init__(self, connect: Callable[[float], C], size: int, seconds: float, late: Callable[[], Exception]) -> None:
+        """`late` makes the error for a greenlet that has waited `seconds` for a free connection.
+
+        `connect` makes a connection. It is told how many seconds its greenlet has waited before, so that waiting and
+        connecting can share one limit.
+        """
         self.connect, self.size, self.late = connect, size, late
         self.checks = checks_within(seconds)
         # Connections that exist or are being made. While a request waits, none is idle, so nothing overtakes it.
@@ -51,7 +55,8 @@ class ConnectionPool(Generic[C]):
             if connection is None:
                 if (self.waiting or self.count >= self.size) and self._is_answered_in_turn(request):
                     return request
-                connection, request = self._connect(), PendingRequest(question)
+                waited = (self.checks - request.checks_left) * CHECK_SECONDS
+                connection, request = self._connect(waited), PendingRequest(question)
             connection.start(request)
             request.wait()
         except BaseException:
@@ -91,10 +96,10 @@ class ConnectionPool(Generic[C]):
             connection.close()
         return None
 
-    def _connect(self) -> C:
+    def _connect(self, waited: float) -> C:
         self.count += 1
         try:
-            connection = self.connect()
+            connection = self.connect(waited)
         except BaseException:
             self._give_up_place()
             raise

@@ -32,7 +32,7 @@ class SharedPostgres:
         self,
         stock: StatementRunner,
         engine: Engine,
-        connect: Callable[[], Any],
+        connect: Callable[[float], Any],
         *,
         size: int,
         wait_seconds: float,
@@ -42,6 +42,7 @@ class SharedPostgres:
     ) -> None:
         """`connect` makes one of the driver's connections, and raises DBAPIError; the caller may keep it.
 
+        It is told how many seconds its greenlet has waited before, which count as time spent on connecting.
         At most `size` connections are made, and at least those for reading and one more. A greenlet waits
         `wait_seconds` for a free connection and `seconds` for an answer; `no_answer` makes the error of a statement
         that got none.
@@ -110,11 +111,11 @@ class SharedPostgres:
                 self.close_idle()
             raise
 
-    def _open_writing(self) -> WritingConnection:
-        return self._open(lambda *options: WritingConnection(self.pool, *options))
+    def _open_writing(self, waited: float) -> WritingConnection:
+        return self._open(lambda *options: WritingConnection(self.pool, *options), waited)
 
-    def _open(self, make: Callable[[Pipeline, float, Callable[[Pipeline], None]], C]) -> C:
-        driver = self.connect()
+    def _open(self, make: Callable[[Pipeline, float, Callable[[Pipeline], None]], C], waited: float = 0.0) -> C:
+        driver = self.connect(waited)
         self.count += 1
         try:
             return make(Pipeline(driver, self.engine, self.is_preparing), self.seconds, self._ended)
