@@ -22,10 +22,6 @@ account_returning = _signals.signal(
     "account-returning", "Sent in the transaction that makes an account; give it what its number has kept: uid, digest."
 )
 account_deleted = _signals.signal("account-deleted", "An account is gone; remove what belongs to it: uid.")
-code_confirming = _signals.signal(
-    "code-confirming",
-    "The caller wants what needs a fresh code: code, act. The one receiver returns what act returns.",
-)
 account_exporting = _signals.signal(
     "account-exporting", "Sent while an export is built: uid. Receivers return a dict of pages of rows."
 )

@@ -1,10 +1,11 @@
-"""The `auth` blueprint: login by code, logout, the list of sessions."""
+"""The `auth` blueprint: login by code, logout, the list of sessions, and what a fresh code must confirm."""
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from flask import Response, after_this_request, current_app, g, request, session
+import msgspec
+from flask import Response, after_this_request, current_app, g, jsonify, request, session, stream_with_context
 
 from swiper.auth import codes, schemas, session_list, sessions, tasks
 from swiper.auth.code_budgets import count_guess
@@ -16,10 +17,12 @@ from swiper.http.blueprints import Blueprint
 from swiper.http.responses import ok
 from swiper.http.schemas import PageIn, page_of, page_schema
 from swiper.http.security_log import SecurityEvent, record_event, refusals_recorded
-from swiper.profiles import profiles
-from swiper.signals import code_confirming
+from swiper.profiles import accounts, exports, profiles
+from swiper.profiles.export_schemas import ExportOut
 from swiper.sms.phone_numbers import describe_number
 from swiper.tasks.queue import enqueue_batched
+
+R = TypeVar("R")
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/user", tag="User")
 
@@ -30,8 +33,10 @@ LOGIN_REFUSALS: dict[type[ApiError], SecurityEvent] = {
 }
 CODE_REFUSALS: dict[type[ApiError], SecurityEvent] = {RateLimitedError: SecurityEvent.CODE_REFUSED}
 LOGIN_WHITELIST = frozenset({"verify", "verify_by_get", "login"})
-# Suspended people may end their sessions.
-SUSPENDED_WHITELIST = frozenset({"logout", "show_sessions", "end_session"})
+# Suspended people may end their sessions, and export or delete what is theirs.
+SUSPENDED_WHITELIST = frozenset(
+    {"logout", "show_sessions", "end_session", "export", "export_by_post", "delete_account"}
+)
 CHALLENGE_COOKIE, DEVICE_COOKIE, COOKIE_PATH = "swiper_challenge", "swiper_device", "/api/user"
 
 
@@ -169,10 +174,49 @@ def end_session(session_id: str) -> dict[str, Any]:
     return ok({})
 
 
-@code_confirming.connect
-def confirm_by_code(_sender: Any, *, code: str, act: Callable[[], Any]) -> Any:
-    """What `act` returns, after a fresh code of the caller's own number, which is asked for like the one to log in."""
+def _confirmed(code: str, act: Callable[[], R]) -> R:
+    """What `act` returns, after a fresh code of the caller's own number, which is asked for like the one to log in.
+
+    Without `code` the header `X-Confirm-Code` counts. Raises what `confirm` does, and RateLimitedError for too many
+    guesses.
+    """
+    code = code or request.headers.get("X-Confirm-Code", "")[:64]
     with refusals_recorded(LOGIN_REFUSALS, lambda: {"uid": g.uid}):
         if code:
             count_guess(request.remote_addr or "")
         return confirm(g.account.phone, code, act, _challenge({}))
+
+
+def _export(code: str) -> Any:
+    pieces = _confirmed(code, lambda: exports.begin_export(g.uid))
+    if current_app.debug:
+        return jsonify(msgspec.json.decode(b"".join(pieces)))
+    return Response(stream_with_context(pieces), mimetype="application/json")
+
+
+@blueprint.get("/export")
+@blueprint.output(ExportOut)
+def export() -> Any:
+    """Everything the service holds on the caller; the header `X-Confirm-Code` carries a fresh code."""
+    return _export("")
+
+
+@blueprint.post("/export")
+@blueprint.input(schemas.ConfirmIn, location="json_or_form", arg_name="given")
+@blueprint.output(ExportOut)
+def export_by_post(given: dict[str, str]) -> Any:
+    """The same, with the code in the body."""
+    return _export(given["vcode"])
+
+
+@blueprint.delete("/account")
+@blueprint.input(schemas.ConfirmIn, location="json_or_form", arg_name="given")
+@blueprint.output({}, status_code=200)
+def delete_account(given: dict[str, str]) -> dict[str, Any]:
+    """Delete the caller's account and everything that belongs to it, at once and for good. Needs a fresh code."""
+    uid = g.uid
+    _confirmed(given["vcode"], lambda: accounts.delete_account(uid))
+    record_event(SecurityEvent.ACCOUNT_DELETED, uid=uid)
+    # All sessions end with the account; this takes the cookie back.
+    session.clear()
+    return ok({})

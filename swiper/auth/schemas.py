@@ -34,6 +34,12 @@ class LogoutIn(InputSchema):
     all = Flag(load_default=False)
 
 
+class ConfirmIn(InputSchema):
+    """A fresh code of the caller's own number, which the header `X-Confirm-Code` may carry as well."""
+
+    vcode = fields.String(load_default="", validate=validate.Length(max=64, error="Wrong length."))
+
+
 class LoginOut(OwnOut):
     """The caller's own user; with `bearer=true` also the session, to be sent as `Authorization: Bearer`."""
 

@@ -123,7 +123,7 @@ def _is_ours(own: Request, origin: str) -> bool:
     return is_own or f"{scheme}://{host}" in current_app.config["CORS_ORIGINS"]
 
 
-def require_login(whitelist: frozenset[str], for_suspended: frozenset[str] = frozenset()) -> Callable[[], None]:
+def require_login(whitelist: frozenset[str], for_suspended: frozenset[str]) -> Callable[[], None]:
     """The hook of one blueprint: load the caller's account, unless the view is on the blueprint's whitelist.
 
     Suspended people are refused, but for the views in `for_suspended`.
@@ -182,17 +182,17 @@ def add_cors_headers(response: Response) -> Response:
 BEFORE_REQUEST = (open_request, refuse_banned, answer_preflight)
 # Flask runs these from the last to the first.
 AFTER_REQUEST = (add_request_id, add_cors_headers)
-LOGIN_POLICIES: tuple[tuple[APIBlueprint, frozenset[str]], ...] = (
-    (auth_routes.blueprint, auth_routes.LOGIN_WHITELIST),
-    (profiles_routes.blueprint, profiles_routes.LOGIN_WHITELIST),
-    (social_routes.blueprint, social_routes.LOGIN_WHITELIST),
-    (vip_routes.blueprint, vip_routes.LOGIN_WHITELIST),
+# Of each blueprint: the views that need no login, and those that suspended people may use.
+LOGIN_POLICIES: tuple[tuple[APIBlueprint, frozenset[str], frozenset[str]], ...] = (
+    (auth_routes.blueprint, auth_routes.LOGIN_WHITELIST, auth_routes.SUSPENDED_WHITELIST),
+    (profiles_routes.blueprint, profiles_routes.LOGIN_WHITELIST, frozenset()),
+    (social_routes.blueprint, social_routes.LOGIN_WHITELIST, frozenset()),
+    (vip_routes.blueprint, vip_routes.LOGIN_WHITELIST, frozenset()),
 )
-SUSPENDED_WHITELISTS = {part.blueprint.name: part.SUSPENDED_WHITELIST for part in (auth_routes, profiles_routes)}
 
 # A blueprint takes its hooks once, before it is registered on the first application.
-for _blueprint, _whitelist in LOGIN_POLICIES:
-    _blueprint.before_request(require_login(_whitelist, SUSPENDED_WHITELISTS.get(_blueprint.name, frozenset())))
+for _blueprint, _whitelist, _for_suspended in LOGIN_POLICIES:
+    _blueprint.before_request(require_login(_whitelist, _for_suspended))
 
 
 def guard_bodies(app: Flask) -> None:

@@ -70,15 +70,15 @@ CONFIRM_CODE = {
     "schema": {"type": "string"},
 }
 # Operations that ask for one, also from somebody who is logged in.
-CONFIRMED = ("profiles.export", "profiles.export_by_post", "profiles.delete_account")
+CONFIRMED = ("auth.export", "auth.export_by_post", "auth.delete_account")
 # Refusals that only some operations know, beside those that follow from their parameters.
 OWN_STATUSES = {
     "auth.verify": (429,),
     "auth.verify_by_get": (429,),
     "auth.login": (429,),
-    "profiles.export": (400, 429),
-    "profiles.export_by_post": (429,),
-    "profiles.delete_account": (429,),
+    "auth.export": (400, 429),
+    "auth.export_by_post": (429,),
+    "auth.delete_account": (429,),
     "profiles.upload_avatar": (413, 429),
     "profiles.upload_photo": (413, 429),
     "social.like": (404, 409, 429),
@@ -132,7 +132,7 @@ SIGNATURE = {
 
 def init_app(app: APIFlask) -> None:
     """Register the processor that completes the document, each time it is made."""
-    public = {f"{blueprint.name}.{view}" for blueprint, whitelist in LOGIN_POLICIES for view in whitelist}
+    public = {f"{blueprint.name}.{view}" for blueprint, whitelist, _ in LOGIN_POLICIES for view in whitelist}
 
     @app.spec_processor
     def complete(spec: Any) -> Any:

@@ -1,24 +1,20 @@
-"""The `profiles` blueprint: the own profile, uploads, export and deletion."""
+"""The `profiles` blueprint: the own profile and uploads."""
 
 import functools
-from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 import msgspec
-from flask import Response, current_app, g, jsonify, request, session, stream_with_context
+from flask import current_app, g, request
 
 from swiper.errors import FileMissingError
 from swiper.extensions import limiter
 from swiper.http.blueprints import Blueprint
 from swiper.http.responses import ok
 from swiper.http.schemas import load_json_or_form
-from swiper.http.security_log import SecurityEvent, record_event
 from swiper.http.serialization import compile_schema
-from swiper.profiles import accounts, exports, profile_changes, profiles, schemas, tasks, uploads
-from swiper.profiles.export_schemas import ExportOut
+from swiper.profiles import profile_changes, profiles, schemas, tasks, uploads
 from swiper.profiles.models import UploadKind
-from swiper.signals import code_confirming
 from swiper.tasks.queue import enqueue
 from swiper.vip.levels import VipStatus
 from swiper.vip.quotas import today
@@ -27,8 +23,6 @@ blueprint = Blueprint("profiles", __name__, url_prefix="/api/user", tag="User")
 
 # Nothing here is for strangers.
 LOGIN_WHITELIST: frozenset[str] = frozenset()
-# Suspended people may take along or delete what is theirs.
-SUSPENDED_WHITELIST = frozenset({"export", "export_by_post", "delete_account"})
 
 _dump_own = compile_schema(schemas.OwnOut)
 
@@ -110,46 +104,4 @@ def upload_photo(files: dict[str, Any]) -> dict[str, Any]:
 def delete_photo(photo_id: int) -> dict[str, Any]:
     """Take a photo out of the caller's album."""
     uploads.delete_photo(g.uid, photo_id)
-    return ok({})
-
-
-def _confirmed(code: str, act: Callable[[], Any]) -> Any:
-    """What `act` returns, once the package `auth` has spent a fresh code of the caller's own number on it."""
-    code = code or request.headers.get("X-Confirm-Code", "")[:64]
-    [(_, answer)] = code_confirming.send(None, code=code, act=act)
-    return answer
-
-
-def _export(code: str) -> Any:
-    pieces = _confirmed(code, lambda: exports.begin_export(g.uid))
-    if current_app.debug:
-        return jsonify(msgspec.json.decode(b"".join(pieces)))
-    return Response(stream_with_context(pieces), mimetype="application/json")
-
-
-@blueprint.get("/export")
-@blueprint.output(ExportOut)
-def export() -> Any:
-    """Everything the service holds on the caller; the header `X-Confirm-Code` carries a fresh code."""
-    return _export("")
-
-
-@blueprint.post("/export")
-@blueprint.input(schemas.ConfirmIn, location="json_or_form", arg_name="given")
-@blueprint.output(ExportOut)
-def export_by_post(given: dict[str, str]) -> Any:
-    """The same, with the code in the body."""
-    return _export(given["vcode"])
-
-
-@blueprint.delete("/account")
-@blueprint.input(schemas.ConfirmIn, location="json_or_form", arg_name="given")
-@blueprint.output({}, status_code=200)
-def delete_account(given: dict[str, str]) -> dict[str, Any]:
-    """Delete the caller's account and everything that belongs to it, at once and for good. Needs a fresh code."""
-    uid = g.uid
-    _confirmed(given["vcode"], lambda: accounts.delete_account(uid))
-    record_event(SecurityEvent.ACCOUNT_DELETED, uid=uid)
-    # All sessions end with the account; this takes the cookie back.
-    session.clear()
     return ok({})

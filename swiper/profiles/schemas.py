@@ -17,12 +17,6 @@ SEXES = [sex.value for sex in Sex]
 DATING_SEXES = [sex.value for sex in DatingSex]
 
 
-class ConfirmIn(InputSchema):
-    """A fresh code of the caller's own number, which the header `X-Confirm-Code` may carry as well."""
-
-    vcode = fields.String(load_default="", validate=validate.Length(max=64, error="Wrong length."))
-
-
 class Choice(fields.String):
     """One value of an enum, by its text."""
 

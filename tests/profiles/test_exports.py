@@ -82,7 +82,7 @@ def test_one_export_an_hour(man: Person, people: People, app: Flask) -> None:
 
 
 def test_exports_at_the_same_moment_are_one(man: Person, people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swiper.profiles.routes._confirmed", lambda code, act: act())
+    monkeypatch.setattr("swiper.auth.routes._confirmed", lambda code, act: act())
     clients = [people.client_of(man.id) for _ in range(6)]
     answers = at_once([functools.partial(client.get, EXPORT, buffered=True) for client in clients])
     assert sorted(answer.status_code for answer in answers) == [200] + [429] * 5
