@@ -1,6 +1,7 @@
 """Swiper: a self-hosted swipe-to-match service. `create_app` is the only place that knows every part."""
 
 import logging.config
+import pkgutil
 import tomllib
 from datetime import timedelta
 from typing import Any
@@ -17,11 +18,9 @@ from config.logging import logging_config
 from config.settings import ROOT, Settings
 from swiper import cli, extensions, sms, storage
 from swiper.admin import metrics_buffer
-from swiper.admin import tasks as desk_tasks
 from swiper.admin.routes import blueprint as desk_blueprint
 from swiper.auth import sessions
 from swiper.auth.routes import blueprint as auth_blueprint
-from swiper.bans import tasks as bans_tasks
 from swiper.db import engines
 from swiper.http import hooks, openapi, responses
 from swiper.http.schemas import EnvelopeOut
@@ -32,8 +31,6 @@ from swiper.tasks import celery
 from swiper.vip import payments
 from swiper.vip.routes import blueprint as vip_blueprint
 from swiper.web.routes import blueprint as web_blueprint
-
-__all__ = ["bans_tasks", "create_app", "desk_tasks"]
 
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 CACHE_CLASSES = {
@@ -106,6 +103,13 @@ def _init_parts(app: APIFlask) -> None:
     ):
         app.register_blueprint(blueprint)
     hooks.guard_bodies(app)
+    # Now, not when a worker begins: beat, commands and tests are to know the same tasks.
+    app.extensions["celery"].autodiscover_tasks(_packages(), related_name="tasks", force=True)
+
+
+def _packages() -> list[str]:
+    """The packages of Swiper; each may have a `tasks.py`."""
+    return [f"{__name__}.{part.name}" for part in pkgutil.iter_modules(__path__) if part.ispkg]
 
 
 def _extension_config(settings: Settings) -> dict[str, Any]:

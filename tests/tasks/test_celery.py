@@ -6,6 +6,8 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -297,6 +299,25 @@ def test_every_beat_entry_names_a_registered_task(celery: Celery) -> None:
     assert BEAT_SCHEDULE
     assert {entry["task"] for entry in BEAT_SCHEDULE.values()} <= set(celery.tasks)
     assert set(celery.conf.beat_schedule) == set(BEAT_SCHEDULE)
+
+
+def test_a_task_is_found_in_a_package_that_nobody_imports(settings: Settings, tmp_path: Path) -> None:
+    """In a process of its own: what this one knows may come of a test's import."""
+    package = tmp_path / "stray"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "tasks.py").write_text(
+        "from celery import shared_task\n\n\n@shared_task(name='stray.tidy')\ndef tidy() -> None: ...\n"
+    )
+    program = f"import swiper; swiper.__path__.append({str(tmp_path)!r}); from celery_worker import celery as made"
+    command = [sys.executable, "-c", f"{program}; print(*made.tasks)"]
+    told = subprocess.run(command, env=environment_of(settings), cwd=ROOT, capture_output=True, text=True, check=True)
+    written = {
+        name
+        for path in (ROOT / "swiper").glob("*/tasks.py")
+        for name in re.findall(r'@shared_task\(\s*name="(.*?)"', path.read_text())
+    }
+    assert {name for name in told.stdout.split() if not name.startswith("celery.")} == written | {"stray.tidy"}
 
 
 def test_tasks_are_named_after_their_package(celery: Celery) -> None:
