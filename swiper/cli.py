@@ -14,6 +14,7 @@ from swiper.bans.services import list_bans
 from swiper.characters import simplify
 from swiper.clock import now
 from swiper.commands import Number, command
+from swiper.db.distribution import DistributionError, distribute, statements_for
 from swiper.errors import NotFoundError, ParamError
 from swiper.extensions import db, redis
 from swiper.logs import mask
@@ -217,6 +218,21 @@ def add_sale_command(
     click.echo(str(sale.id))
 
 
+@command("distribute")
+@click.option("--dry-run", is_flag=True, help="Print the statements for all tables, on any database, and run none.")
+@with_appcontext
+def distribute_command(dry_run: bool) -> None:
+    """Spread the tables over the machines of a Citus cluster; those that are distributed already stay as they are."""
+    if dry_run:
+        click.echo(";\n".join([*statements_for(db.metadata), ""]), nl=False)
+        return
+    try:
+        statements = distribute(db.engine, db.metadata)
+    except DistributionError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{len(statements)} tables are distributed, {len(db.metadata.tables) - len(statements)} were before.")
+
+
 COMMANDS = (
     seed_vip,
     seed_robots_command,
@@ -231,6 +247,7 @@ COMMANDS = (
     reset_second_factor,
     list_operators_command,
     add_sale_command,
+    distribute_command,
 )
 SHELL_MODELS = (User, Preferences, Swipe, LikeIn, Pair, Friend, VipLevel, Membership, Order, FlashSale)
 
