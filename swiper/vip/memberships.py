@@ -12,7 +12,7 @@ from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.signals import vip_changed
 from swiper.vip.credit import Extension, MembershipLimitError, Paid, add_months, extend, price_of
-from swiper.vip.levels import VipStatus, _status_of_row, current_vip_status, find_level
+from swiper.vip.levels import VipStatus, find_level, status_of_row
 from swiper.vip.models import (
     Membership,
     Order,
@@ -37,7 +37,7 @@ def grant(uid: int, level: int, months: int, paid_cents: int | None = None) -> V
         if period.starts_at < period.ends_at
     )
     announce(uid)
-    return current_vip_status(row.level, row.expires_at)
+    return status_of_row(row)
 
 
 def lock_membership(uid: int) -> Membership:
@@ -52,7 +52,7 @@ def lock_membership(uid: int) -> Membership:
 def extension_of(uid: int, row: Membership | None, level: int, months: int, paid_cents: int | None = None) -> Extension:
     """What a purchase would make of a stored membership at this moment. Raises MembershipLimitError."""
     wanted, moment = find_level(level), now()
-    current = _status_of_row(row)
+    current = status_of_row(row)
     cents = wanted.price_cents * months if paid_cents is None else paid_cents
     try:
         periods = _periods_of(uid, current, moment)
