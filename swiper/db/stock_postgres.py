@@ -9,7 +9,6 @@ from typing import Any, Protocol
 import psycopg
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError
 
 from swiper.fastpath.postgres_statements import (
     BEGIN,
@@ -21,6 +20,7 @@ from swiper.fastpath.postgres_statements import (
     as_sqlalchemys,
     is_lost,
     leave_out_row,
+    retry_stale_plan,
     rows_of,
     written,
 )
@@ -83,13 +83,7 @@ class StockPostgres:
             raise as_sqlalchemys(error, self.engine) from error
 
     def _ask(self, steps: Sequence[Step], run: Run) -> list[list[Row]]:
-        try:
-            return self._try(steps, run)
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != STALE_PLAN:
-                raise
-            # Nothing was done, and the pool is new: the next connection plans for the tables of today.
-            return self._try(steps, run)
+        return retry_stale_plan(lambda: self._try(steps, run))
 
     def _try(self, steps: Sequence[Step], run: Run) -> list[list[Row]]:
         sql, texts = steps[0][0].sql, written(steps)

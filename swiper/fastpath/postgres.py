@@ -13,7 +13,14 @@ from swiper.fastpath.connection_holder import ConnectionHolder
 from swiper.fastpath.connection_pool import ConnectionPool
 from swiper.fastpath.pipeline import Pipeline
 from swiper.fastpath.postgres_connections import LateError, LostError, PostgresConnection, WritingConnection
-from swiper.fastpath.postgres_statements import STALE_PLAN, Row, StatementRunner, Step, as_sqlalchemys, written
+from swiper.fastpath.postgres_statements import (
+    Row,
+    StatementRunner,
+    Step,
+    as_sqlalchemys,
+    retry_stale_plan,
+    written,
+)
 from swiper.outages import is_server_moved
 
 C = TypeVar("C", bound=PostgresConnection)
@@ -65,13 +72,7 @@ class SharedPostgres:
         """See `StatementRunner`."""
         if not self.holder.is_of_this_thread():
             return self.stock.ask(*steps)
-        try:
-            return self._ask(*steps)
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != STALE_PLAN:
-                raise
-            # Nothing was done, and idle connections are closed: the next one prepares for the tables of today.
-            return self._ask(*steps)
+        return retry_stale_plan(lambda: self._ask(*steps))
 
     def read(self, *steps: Step) -> list[list[Row]]:
         """See `StatementRunner`."""

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import psycopg
 from psycopg.pq import ConnStatus, ExecStatus
@@ -16,6 +16,8 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
 from swiper.outages import is_server_moved
+
+R = TypeVar("R")
 
 Row = tuple[Any, ...]
 Step = tuple["Statement", Sequence[Any]]
@@ -106,6 +108,20 @@ def is_lost(error: psycopg.Error, pgconn: Any) -> bool:
     """
     is_over = pgconn.status != ConnStatus.OK or error.diag.severity_nonlocalized == "FATAL"
     return error.sqlstate == STALE_PLAN or is_over or is_server_moved(error)
+
+
+def retry_stale_plan(run: Callable[[], R]) -> R:
+    """Return what `run` does, called once more where its plan was out of date. Raises what `run` does.
+
+    PostgreSQL has done nothing then. `run` closes the connections with old plans before it raises, so the second call
+    plans for the tables of today.
+    """
+    try:
+        return run()
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != STALE_PLAN:
+            raise
+    return run()
 
 
 def as_sqlalchemys(error: psycopg.Error, engine: Engine, sql: str | None = None, *, is_lost: bool = False) -> Any:
