@@ -24,7 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from deploy.processes import wait_until
 from swiper.extensions import db
-from swiper.fastpath.postgres import FOR_READING, SharedPostgres
+from swiper.fastpath.postgres import FOR_READING, MIN_CONNECTIONS, SharedPostgres
 from swiper.fastpath.postgres_statements import BEGIN, COMMIT, Statement, Step
 from swiper.fastpath.redis_client import SharedRedis
 from swiper.fastpath.shared_connection import SharedConnection
@@ -506,6 +506,16 @@ def postgres_counts_waiting_for_a_place_and_connecting_as_one(postgres: SharedPo
     assert all(is_outage(each) for each in told), told
     assert {type(each) for each in told} == {OperationalError, PoolTimeoutError}
     assert waited < limit * 1.3, waited
+
+
+def postgres_reads_and_writes_with_the_smallest_settings(postgres: SharedPostgres) -> None:
+    address = db.engine.url.render_as_string(hide_password=False)
+    with application(address, "", log_level="ERROR", database_pool_size=1, database_max_overflow=0) as app:
+        own: SharedPostgres = app.extensions["quick_lane"]
+        answers = together(*[lambda: own.read((ECHO, (1, 0))), lambda: own.ask((ECHO, (2, 0)))] * MANY)
+        assert [answer[0][0][0] for answer in answers] == [1, 2] * MANY
+        assert 0 < own.count <= MIN_CONNECTIONS
+        own.close_idle()
 
 
 def postgres_gives_up_what_an_ended_greenlet_had(postgres: SharedPostgres) -> None:

@@ -21,7 +21,7 @@ from swiper.db.transactions import is_in_transaction
 from swiper.db.upsert import COPIED_ROWS
 from swiper.extensions import db
 from swiper.fastpath import versions
-from swiper.fastpath.postgres import SharedPostgres
+from swiper.fastpath.postgres import MIN_CONNECTIONS, SharedPostgres
 from swiper.fastpath.postgres_statements import StatementRunner, leave_out_row
 from swiper.outages import NO_ANSWER, is_server_moved
 
@@ -64,7 +64,7 @@ def _kept(url: str, config: dict[str, Any]) -> int:
     if not url.startswith("postgresql"):
         return 0
     kept: int = min(config["DATABASE_POOL_SIZE"], config["DATABASE_MAX_OVERFLOW"])
-    return max(3, kept)
+    return max(MIN_CONNECTIONS, kept)
 
 
 def init_app(app: Flask) -> None:

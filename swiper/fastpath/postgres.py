@@ -27,6 +27,8 @@ C = TypeVar("C", bound=PostgresConnection)
 
 # The shared connection, and another one for the time in which somebody still waits on one that is given up.
 FOR_READING = 2
+# Those, and one that writes.
+MIN_CONNECTIONS = FOR_READING + 1
 
 
 class SharedPostgres:
@@ -50,9 +52,8 @@ class SharedPostgres:
         """`connect` makes one of the driver's connections, and raises DBAPIError; the caller may keep it.
 
         It is told how many seconds its greenlet has waited before, which count as time spent on connecting.
-        At most `size` connections are made, and at least those for reading and one more. A greenlet waits
-        `wait_seconds` for a free connection and `seconds` for an answer; `no_answer` makes the error of a statement
-        that got none.
+        At most `size` connections are made; it is MIN_CONNECTIONS or more. A greenlet waits `wait_seconds` for a free
+        connection and `seconds` for an answer; `no_answer` makes the error of a statement that got none.
         """
         self.stock, self.engine, self.connect = stock, engine, connect
         self.size, self.wait_seconds, self.seconds = size, wait_seconds, seconds
@@ -65,7 +66,7 @@ class SharedPostgres:
     def pool(self) -> ConnectionPool[WritingConnection]:
         """The connections for statements that write. It belongs to the greenlets of the first caller's thread."""
         why = f"no connection became free in {self.wait_seconds} s"
-        size = max(1, self.size - FOR_READING)
+        size = self.size - FOR_READING
         return ConnectionPool(self._open_writing, size, self.wait_seconds, lambda: PoolTimeoutError(why))
 
     def ask(self, *steps: Step) -> list[list[Row]]:
