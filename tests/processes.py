@@ -194,6 +194,12 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def patched_program(settings: Settings, log: Path, module: str, *arguments: object) -> Program:
+    """A module of the tests, patched by gevent like a web worker, on the servers and instance folder of `settings`."""
+    command = (sys.executable, "-m", "gevent.monkey", "--module", module, *arguments)
+    return Program(command, environment_of(settings), log)
+
+
 def gunicorn(env: dict[str, str], port: int, log: Path) -> Program:
     """gunicorn as in production, started on `port` of 127.0.0.1."""
     command = (BIN / "gunicorn", "-c", ROOT / "config/gunicorn.py", "wsgi:app")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from swiper.extensions import db
 from swiper.social.models import MATCHED, Friend, LikeIn, Pair, Swipe
 from swiper.vip.quotas import Quota
 from tests.factories import People, Person, sid_of
-from tests.processes import Program, Visitor, answers_at, environment_of, free_port, gunicorn
+from tests.processes import Program, Visitor, answers_at, environment_of, free_port, gunicorn, patched_program
 from tests.proxy import FreezableProxy
 
 pytestmark = pytest.mark.services
@@ -176,8 +175,8 @@ def test_silence_at_any_step_of_a_connections_life_is_given_up_in_time(
 ) -> None:
     """While connecting, while the driver and SQLAlchemy ask a new connection this and that, and ever after."""
     limit = 0.2
-    command = (sys.executable, "-m", "gevent.monkey", "--module", "tests.silent_database", settings.database_url, limit)
-    with Program(command, environment_of(settings), tmp_path / "log") as program:
+    arguments = (settings.database_url, limit)
+    with patched_program(settings, tmp_path / "log", "tests.silent_database", *arguments) as program:
         assert program.wait(200) == 0, program.output
     lines = program.output.splitlines()
     assert lines[-1] == "done", program.output

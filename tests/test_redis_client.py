@@ -2,7 +2,6 @@
 
 import functools
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from swiper.cache.values import is_in_redis
 from swiper.extensions import cache, redis
 from swiper.redis_client import AppRedis
 from tests.factories import at_once
-from tests.processes import Program, environment_of
+from tests.processes import patched_program
 from tests.proxy import FreezableProxy
 
 NAME = "quick-redis-test"
@@ -173,9 +172,8 @@ def test_the_answer_to_an_interrupted_command_is_given_to_nobody(
 def test_a_greenlet_that_is_ended_leaves_its_answer_to_nobody_and_its_place_to_all(
     fast_paths: str, app: Flask, settings: Settings, tmp_path: Path
 ) -> None:
-    command = (sys.executable, "-m", "gevent.monkey", "--module", "tests.interrupted_greenlets", "redis")
-    addresses = (settings.database_url, settings.redis_url, fast_paths)
-    with Program((*command, *addresses), environment_of(settings), tmp_path / "log") as program:
+    arguments = ("redis", settings.database_url, settings.redis_url, fast_paths)
+    with patched_program(settings, tmp_path / "log", "tests.interrupted_greenlets", *arguments) as program:
         assert program.wait() == 0, program.output
     assert program.output.splitlines()[-1] == "done"
 

@@ -41,7 +41,7 @@ from swiper.social.walks import unseen
 from swiper.vip.levels import vip_status_of
 from tests.factories import People, at_once
 from tests.http.test_bad_input import state_of
-from tests.processes import Program, environment_of, free_port
+from tests.processes import free_port, patched_program
 from tests.proxy import FreezableProxy
 from tests.test_outages import whole_swipe
 
@@ -365,9 +365,8 @@ def test_the_place_of_a_connection_that_cannot_be_made_goes_to_the_next_who_wait
 def test_a_greenlet_that_is_ended_gives_up_its_connection_or_its_turn(
     fast_paths: str, app: Flask, settings: Settings, tmp_path: Path
 ) -> None:
-    command = (sys.executable, "-m", "gevent.monkey", "--module", "tests.interrupted_greenlets", "postgres")
-    addresses = (settings.database_url, settings.redis_url, fast_paths)
-    with Program((*command, *addresses), environment_of(settings), tmp_path / "log") as program:
+    arguments = ("postgres", settings.database_url, settings.redis_url, fast_paths)
+    with patched_program(settings, tmp_path / "log", "tests.interrupted_greenlets", *arguments) as program:
         assert program.wait() == 0, program.output
     assert program.output.splitlines()[-1] == "done"
 

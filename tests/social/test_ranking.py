@@ -1,7 +1,6 @@
 """The ranking and its page."""
 
 import functools
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from swiper.social import friends, ranking, swipes
 from swiper.social.models import Swipe
 from swiper.tasks.queue import only_one
 from tests.factories import People, Person, at_once
-from tests.processes import Program, environment_of
+from tests.processes import patched_program
 from tests.social.test_races import points
 from tests.social.test_races import ranking as scores
 
@@ -520,9 +519,8 @@ def in_worker(
 ) -> list[str]:
     """What `tests/social/gathered_points.py` prints."""
     ids = [",".join(str(person.id) for person in group) for group in (uids, sids)]
-    command = (sys.executable, "-m", "gevent.monkey", "--module", "tests.social.gathered_points", job)
-    addresses = (settings.database_url, redis_url or settings.redis_url)
-    with Program((*command, *addresses, *ids), environment_of(settings), folder / "log") as program:
+    arguments = (job, settings.database_url, redis_url or settings.redis_url, *ids)
+    with patched_program(settings, folder / "log", "tests.social.gathered_points", *arguments) as program:
         assert program.wait() == 0, program.output
     return program.output.splitlines()
 
