@@ -73,6 +73,11 @@ class Guest:
         """The field with this label."""
         return self.page.get_by_label(self.texts[key], exact=True)
 
+    def type_fresh_code(self, person: Person, form: Locator) -> None:
+        """Have a new code sent to the person by the form's button, and type it into the form."""
+        send = form.get_by_role("button", name=self.text("login.send_code"))
+        form.get_by_label(self.text("login.code")).fill(self.site.fresh_code(person, send.click))
+
     def _check_origin(self, request: Request) -> None:
         address = urlsplit(request.url)
         if address.scheme not in LOCAL_SCHEMES and f"{address.scheme}://{address.netloc}" != self.site.base:

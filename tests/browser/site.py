@@ -3,7 +3,7 @@
 import itertools
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -79,16 +79,21 @@ class Site(Copy):
             client.delete(key)
         client.close()
 
-    def log_in_again(self, person: Person) -> Person:
-        """The person with a second session."""
+    def fresh_code(self, person: Person, ask: Callable[[], object]) -> str:
+        """The code that the person gets when `ask` has one sent, however short a time ago the last one was."""
         self.drop_resend_locks()
         seen = len(self.codes())
+        ask()
+        self.program.wait_for(lambda: len(self.codes()) > seen, "no code was sent")
+        return self.code_for(person.phone)
+
+    def log_in_again(self, person: Person) -> Person:
+        """The person with a second session."""
         with self.visit() as visitor:
-            _done(visitor.post("/api/user/verify", json={"phonenum": person.phone}))
-            self.program.wait_for(lambda: len(self.codes()) > seen, "no code was sent")
-            _done(
-                visitor.post("/api/user/login", json={"phonenum": person.phone, "vcode": self.code_for(person.phone)})
+            code = self.fresh_code(
+                person, lambda: _done(visitor.post("/api/user/verify", json={"phonenum": person.phone}))
             )
+            _done(visitor.post("/api/user/login", json={"phonenum": person.phone, "vcode": code}))
             return replace(person, sid=str(visitor.cookies.get(SESSION_COOKIE)))
 
     def couple(self, **profile: Any) -> tuple[Person, Person]:

@@ -82,11 +82,8 @@ def test_a_swipe_that_the_server_refuses_is_told(site: Site, open_guest: Callabl
     deck = Deck(guest)
     deck.open()
     with site.visit_as(woman) as visitor:
-        site.drop_resend_locks()
-        seen = len(site.codes())
-        assert visitor.post("/api/user/verify", json={"phonenum": woman.phone}).ok
-        site.program.wait_for(lambda: len(site.codes()) > seen, "no code was sent")
-        assert visitor.delete("/api/user/account", json={"vcode": site.code_for(woman.phone)}).ok
+        code = site.fresh_code(woman, lambda: visitor.post("/api/user/verify", json={"phonenum": woman.phone}))
+        assert visitor.delete("/api/user/account", json={"vcode": code}).ok
     deck.press_button("like")
     refusal = guest.pattern("deck.refused")
     expect(guest.page.get_by_text(refusal)).to_be_visible()

@@ -69,15 +69,6 @@ def open_settings(guest: Guest) -> None:
     expect(guest.page.get_by_role("heading", name=guest.text("account.title"))).to_be_visible()
 
 
-def type_fresh_code(site: Site, person: Person, guest: Guest, dialog: Locator) -> None:
-    """Ask for a new code and type it."""
-    site.drop_resend_locks()
-    seen = len(site.codes())
-    dialog.get_by_role("button", name=guest.text("login.send_code")).click()
-    site.program.wait_for(lambda: len(site.codes()) > seen, "no code was sent")
-    dialog.get_by_label(guest.text("login.code")).fill(site.code_for(person.phone))
-
-
 @pytest.mark.parametrize("look", BOTH, ids=str)
 def test_the_card_shows_what_is_typed_before_it_is_stored(
     look: Look, site: Site, open_guest: Callable[..., Guest]
@@ -196,7 +187,7 @@ def test_everything_that_is_kept_of_somebody_comes_as_a_file(
     open_settings(guest)
     guest.button("account.export").click()
     sheet = guest.page.get_by_role("dialog", name=guest.text("account.export"))
-    type_fresh_code(site, man, guest, sheet)
+    guest.type_fresh_code(man, sheet)
     with guest.page.expect_download() as download:
         sheet.get_by_role("button", name=guest.text("account.export_yes")).click()
     download.value.save_as(tmp_path / "export.json")
@@ -217,7 +208,7 @@ def test_an_account_is_deleted_once_its_name_is_typed(
     sure = guest.page.get_by_role("dialog", name=guest.text("account.delete"))
     final = sure.get_by_role("button", name=guest.text("account.delete_yes"))
     expect(final).to_be_disabled()
-    type_fresh_code(site, man, guest, sure)
+    guest.type_fresh_code(man, sure)
     name = sure.get_by_label(guest.text("account.delete_type", name=man.nickname))
     name.fill(man.nickname[:-1])
     expect(final).to_be_disabled()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from tests.browser.guests import Guest
 from tests.browser.looks import LOCALES, Look
@@ -24,27 +24,14 @@ def suspend_until(site: Site, person: Person, until: str) -> None:
         assert visitor.post(f"/admin/people/{person.id}/suspend", data=form).ok
 
 
-def log_in(site: Site, person: Person, guest: Guest) -> None:
+def log_in(person: Person, guest: Guest) -> None:
     """As far as the page that tells the suspension."""
     guest.expect_fault("status of 403")
-    site.drop_resend_locks()
-    seen = len(site.codes())
     guest.open()
     guest.field("login.phone").fill(person.phone)
-    guest.button("login.send_code").click()
-    site.program.wait_for(lambda: len(site.codes()) > seen, "no code was sent")
-    guest.field("login.code").fill(site.code_for(person.phone))
+    guest.type_fresh_code(person, guest.page.locator("main"))
     guest.button("login.log_in").click()
     expect_suspension(guest)
-
-
-def type_code(site: Site, person: Person, guest: Guest, sheet: Locator) -> None:
-    """Have a code sent and type it in."""
-    site.drop_resend_locks()
-    seen = len(site.codes())
-    sheet.get_by_role("button", name=guest.text("login.send_code")).click()
-    site.program.wait_for(lambda: len(site.codes()) > seen, "no code was sent")
-    sheet.get_by_label(guest.text("login.code")).fill(site.code_for(person.phone))
 
 
 def expect_suspension(guest: Guest) -> None:
@@ -58,11 +45,11 @@ def test_who_logs_in_while_suspended_takes_their_data_along_and_deletes_the_acco
     person = site.person()
     site.command("suspend", person.phone)
     guest = open_guest(site, Look("phone", language))
-    log_in(site, person, guest)
+    log_in(person, guest)
     expect(guest.page.get_by_text(guest.text("suspended.for_good"))).to_be_visible()
     guest.button("account.export").click()
     sheet = guest.page.get_by_role("dialog", name=guest.text("account.export"))
-    type_code(site, person, guest, sheet)
+    guest.type_fresh_code(person, sheet)
     with guest.page.expect_download() as download:
         sheet.get_by_role("button", name=guest.text("account.export_yes")).click()
     assert json.loads(download.value.path().read_text(encoding="utf-8"))["account"][0]["id"] == person.id
@@ -70,7 +57,7 @@ def test_who_logs_in_while_suspended_takes_their_data_along_and_deletes_the_acco
     guest.button("account.delete").click()
     sure = guest.page.get_by_role("dialog", name=guest.text("account.delete"))
     expect(sure.get_by_role("button", name=guest.text("account.delete_yes"))).to_be_disabled()
-    type_code(site, person, guest, sure)
+    guest.type_fresh_code(person, sure)
     sure.get_by_role("button", name=guest.text("account.delete_yes")).click()
     expect(guest.button("login.send_code")).to_be_visible()
     assert guest.page.request.get("/api/user/sessions").status == 401
@@ -83,7 +70,7 @@ def test_a_page_that_is_opened_anew_tells_the_end_and_asks_for_the_number(
     person = site.person()
     suspend_until(site, person, f"{YEAR}-06-15T12:00")
     guest = open_guest(site, Look("desk", language))
-    log_in(site, person, guest)
+    log_in(person, guest)
     guest.page.reload()
     expect_suspension(guest)
     expect(guest.page.get_by_text(guest.pattern("suspended.until"))).to_contain_text(YEAR)
