@@ -1,14 +1,14 @@
 """What the fast paths save: each switched off alone, then all of them (`docs/fastpath.md`)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 
 from bench.lab import Lab
 from bench.load import Contender, Figures, Source, get, repeated
-from bench.measurements.reads import DECK, PROFILE, against, deck_lines, everything
-from bench.measurements.writes import LIKE, like_line
+from bench.measurements.reads import DECK, DECK_TARGET, PROFILE, PROFILE_TARGET, against, deck_lines, everything
+from bench.measurements.writes import LIKE, LIKE_TARGET, like_line
 from bench.report import Row
 
 # By the value of FAST_PATHS.
@@ -18,7 +18,13 @@ WAYS = {
     "redis": "PostgreSQL not shared",
     "off": "nothing shared",
 }
-PROFILE_TARGET, DECK_TARGET, LIKE_TARGET = 2.0, 3.5, 5.0
+# What the web processes may cost, as a multiple of a bare Flask view: by request, with FAST_PATHS=on and with off.
+# No target was set for a profile with off.
+TARGETS: dict[str, tuple[float, float | None]] = {
+    PROFILE: (PROFILE_TARGET, None),
+    DECK: (DECK_TARGET, 3.5),
+    LIKE: (LIKE_TARGET, 5.0),
+}
 
 
 def ablation(lab: Lab) -> Iterator[Row]:
@@ -35,27 +41,32 @@ def ablation(lab: Lab) -> Iterator[Row]:
         for way in WAYS:
             program, base = stack.enter_context(lab.instance(FAST_PATHS=way))
             contenders[way] = Contender(base, lab.pids | {"web": program.pid}, likes, is_fresh=True, rate=1_000)
-        for what, source, example, target in (
-            (f"GET {PROFILE}", repeated(profiles), profiles[0], PROFILE_TARGET),
-            (f"GET {DECK}", repeated(decks), decks[0], DECK_TARGET),
-            (f"POST {LIKE}", likes, "", LIKE_TARGET),
+        for method, path, source, example in (
+            ("GET", PROFILE, repeated(profiles), profiles[0]),
+            ("GET", DECK, repeated(decks), decks[0]),
+            ("POST", LIKE, likes, ""),
         ):
-            yield from _compare(lab, contenders, what, source, example or likes(1)[0], target)
+            yield from _compare(lab, contenders, method, path, source, example or likes(1)[0])
 
 
 def _compare(
-    lab: Lab, contenders: dict[str, Contender], what: str, source: Source, example: str, target: float
+    lab: Lab, contenders: dict[str, Contender], method: str, path: str, source: Source, example: str
 ) -> Iterator[Row]:
-    is_fresh = what.startswith("POST")
+    is_fresh = method == "POST"
     players = [replace(each, source=source, is_fresh=is_fresh) for each in contenders.values()]
     with lab.bare(example, repeated([example])) as bare:
         flask, *figures = lab.compare(bare.flask, *players)
     found = dict(zip(contenders, figures, strict=True))
     for way, words in WAYS.items():
         if way != "on":
-            yield _row(f"{what}, {words}", found["on"], found[way])
-    yield against(f"{what}, FAST_PATHS=on", flask, "bare Flask view", found["on"], target)
-    yield against(f"{what}, FAST_PATHS=off", flask, "bare Flask view", found["off"], target)
+            yield _row(f"{method} {path}, {words}", found["on"], found[way])
+    yield from against_bare_view(method, path, flask, found)
+
+
+def against_bare_view(method: str, path: str, flask: Figures, found: Mapping[str, Figures]) -> Iterator[Row]:
+    """The rows of a request with all fast paths and without any, each judged by its own target."""
+    for way, target in zip(("on", "off"), TARGETS[path], strict=True):
+        yield against(f"{method} {path}, FAST_PATHS={way}", flask, "bare Flask view", found[way], target)
 
 
 def _row(what: str, shared: Figures, alone: Figures) -> Row:

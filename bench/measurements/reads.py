@@ -11,7 +11,8 @@ from swiper.cache.values import invalidate
 from swiper.social.ranking import PAGE_KEY
 
 PROFILE, DECK, LEVELS, HOT = "/api/user/profile", "/api/social/users", "/api/vip/levels", "/api/social/hot"
-PROFILE_TARGET, DECK_TARGET, PAGE_TARGET = 1.5, 2.2, 1.3
+# The target of a profile was 1.5 while Swiper dispatched requests by code of its own.
+PROFILE_TARGET, DECK_TARGET, PAGE_TARGET = 1.6, 2.2, 1.3
 WITHIN = 1.2
 SPREAD_TARGET = 5.0
 NGINX_TARGET = 5.0
@@ -20,8 +21,8 @@ BUSIEST = 50
 AT_ONCE = 100
 
 
-def against(what: str, yardstick: Figures, name: str, swiper: Figures, target: float) -> Row:
-    """The row of a request whose CPU may be `target` times the yardstick's."""
+def against(what: str, yardstick: Figures, name: str, swiper: Figures, target: float | None) -> Row:
+    """The row of a request whose CPU may be `target` times the yardstick's; None where there is no target."""
     ratio = swiper.cpu_us() / yardstick.cpu_us()
     return Row(
         what,
@@ -29,8 +30,8 @@ def against(what: str, yardstick: Figures, name: str, swiper: Figures, target: f
         f"{swiper.cpu_us():.0f} µs; p99 {swiper.p99_ms:.0f} ms"
         + (f"; {swiper.refused} refused" if swiper.refused else ""),
         ratio,
-        f"<= {target} x",
-        ratio <= target,
+        "" if target is None else f"<= {target} x",
+        None if target is None else ratio <= target,
         f"{yardstick.rate:.0f} → {swiper.rate:.0f}",
         swiper.cpu_us("redis"),
         swiper.cpu_us("database"),
