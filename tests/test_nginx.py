@@ -30,15 +30,7 @@ from swiper.extensions import db
 from swiper.http.hooks import SECURITY_HEADERS
 from tests.factories import People, Person
 from tests.front import CONFIG, render, start_nginx
-from tests.processes import (
-    PATIENCE_SECONDS,
-    Program,
-    Visitor,
-    answers_at,
-    environment_of,
-    free_port,
-    gunicorn,
-)
+from tests.processes import PATIENCE_SECONDS, Program, Visitor, answers_at, environment_of, free_port, gunicorn
 
 pytestmark = pytest.mark.services
 

@@ -14,14 +14,7 @@ from swiper.auth.models import Phone, SmsOutbox
 from swiper.clock import now
 from swiper.db.transactions import again_on_conflict, quick_lane, transactional
 from swiper.db.upsert import insert_if_absent
-from swiper.errors import (
-    BannedError,
-    CodeError,
-    ConfirmError,
-    LoginError,
-    NotFoundError,
-    UnavailableError,
-)
+from swiper.errors import BannedError, CodeError, ConfirmError, LoginError, NotFoundError, UnavailableError
 from swiper.extensions import db
 from swiper.fastpath.postgres_statements import StatementRunner
 from swiper.ids import new_id

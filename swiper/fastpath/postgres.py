@@ -13,14 +13,7 @@ from swiper.fastpath.connection_holder import ConnectionHolder
 from swiper.fastpath.connection_pool import ConnectionPool
 from swiper.fastpath.pipeline import Pipeline
 from swiper.fastpath.postgres_connections import LateError, LostError, PostgresConnection, WritingConnection
-from swiper.fastpath.postgres_statements import (
-    Row,
-    StatementRunner,
-    Step,
-    as_sqlalchemys,
-    retry_stale_plan,
-    written,
-)
+from swiper.fastpath.postgres_statements import Row, StatementRunner, Step, as_sqlalchemys, retry_stale_plan, written
 from swiper.outages import is_server_moved
 
 C = TypeVar("C", bound=PostgresConnection)

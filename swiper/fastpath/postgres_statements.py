@@ -127,13 +127,7 @@ def retry_stale_plan(run: Callable[[], R]) -> R:
 def as_sqlalchemys(error: psycopg.Error, engine: Engine, sql: str | None = None, *, is_lost: bool = False) -> Any:
     """The driver's `error` as SQLAlchemy would raise it."""
     return DBAPIError.instance(
-        sql,
-        None,
-        error,
-        psycopg.Error,
-        hide_parameters=True,
-        connection_invalidated=is_lost,
-        dialect=engine.dialect,
+        sql, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost, dialect=engine.dialect
     )
 
 

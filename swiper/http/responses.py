@@ -11,14 +11,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError, RequestEntityTooLarge
 
-from swiper.errors import (
-    ApiError,
-    InternalError,
-    NotFoundError,
-    ParamError,
-    RateLimitedError,
-    UnavailableError,
-)
+from swiper.errors import ApiError, InternalError, NotFoundError, ParamError, RateLimitedError, UnavailableError
 from swiper.extensions import limiter, this_request
 from swiper.http.bodies import ApiRequest
 from swiper.http.messages import translate

@@ -9,11 +9,7 @@ from swiper.cache.invalidations import ACCOUNT, SESSIONS, invalidate_after_commi
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.db.upsert import insert_if_absent
-from swiper.errors import (
-    BannedError,
-    NotFoundError,
-    ParamError,
-)
+from swiper.errors import BannedError, NotFoundError, ParamError
 from swiper.extensions import db
 from swiper.http.responses import is_outage
 from swiper.profiles.cards import refresh_discovery_row

@@ -15,13 +15,7 @@ from swiper.db.transactions import transactional
 from swiper.db.upsert import insert_if_absent
 from swiper.errors import PermissionDeniedError
 from swiper.extensions import db
-from swiper.vip.models import (
-    LevelPermission,
-    Membership,
-    Permission,
-    VipLevel,
-    VipPermission,
-)
+from swiper.vip.models import LevelPermission, Membership, Permission, VipLevel, VipPermission
 
 LEVELS_KEY = "vip-levels"
 LEVELS_SECONDS = 300

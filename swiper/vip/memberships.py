@@ -13,12 +13,7 @@ from swiper.ids import new_id
 from swiper.signals import vip_changed
 from swiper.vip.credit import Extension, MembershipLimitError, Paid, add_months, extend, price_of
 from swiper.vip.levels import VipStatus, find_level, status_of_row
-from swiper.vip.models import (
-    Membership,
-    Order,
-    OrderState,
-    PaidPeriod,
-)
+from swiper.vip.models import Membership, Order, OrderState, PaidPeriod
 
 
 @transactional

@@ -26,12 +26,7 @@ from swiper.web.shell import (
     stylesheet,
 )
 
-blueprint = APIBlueprint(
-    "web",
-    __name__,
-    template_folder="templates",
-    enable_openapi=False,
-)
+blueprint = APIBlueprint("web", __name__, template_folder="templates", enable_openapi=False)
 
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 DAY_SECONDS = 86_400

@@ -24,7 +24,6 @@ QUIET_CITY = "拉萨"
 USUAL_SHARE: int = Settings.model_fields["robots_answer_percent"].default
 _numbers = itertools.count(13_600_000_000)
 
-
 SECRET = re.compile("<code>([A-Z2-7]{32})</code>")
 TOKEN = re.compile('name="form_token" value="([^"]+)"')
 

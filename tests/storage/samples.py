@@ -28,7 +28,6 @@ CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
 
 Chunks = Iterable[tuple[bytes, bytes]]
 
-
 SMALL = (10, 10)
 PIXELS = zlib.compress(bytes(31 * 10))
 
