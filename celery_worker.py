@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.worker.consumer import Consumer
 
-from swiper import create_app
+from swiper import start_app
 
 log = logging.getLogger(__name__)
 
@@ -46,5 +46,5 @@ class PatientConsumer(Consumer):  # type: ignore[misc]
             time.sleep(REFUSED_SECONDS)
 
 
-celery = create_app().extensions["celery"]
+celery = start_app().extensions["celery"]
 celery.conf.worker_consumer = PatientConsumer

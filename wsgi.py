@@ -1,5 +1,5 @@
 """What gunicorn serves: `gunicorn -c config/gunicorn.py wsgi:app`."""
 
-from swiper import create_app
+from swiper import start_app
 
-app = create_app()
+app = start_app()

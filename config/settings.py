@@ -22,7 +22,18 @@ PLACEHOLDER = "change-me"
 # Linux limits the path of a unix socket to 107 bytes (unix(7)); the rest is for the longer name of gunicorn's socket.
 LONGEST_SOCKET_PATH = 96
 
+# The SMS providers that come with Swiper, by the short names that SMS_PROVIDERS takes.
+SMS_PROVIDERS = {
+    "aliyun": "swiper.sms.aliyun:AliyunProvider",
+    "ronglian": "swiper.sms.ronglian:RonglianProvider",
+    "console": "swiper.sms.console:ConsoleProvider",
+}
+
 CommaList = Annotated[list[str], NoDecode]
+
+
+class ConfigurationError(ValueError):
+    """A setting with which Swiper cannot start; its text is one line for whoever starts it."""
 
 
 class Environment(StrEnum):
@@ -228,6 +239,13 @@ class Settings(BaseSettings):
         if unknown:
             raise ValueError(f"SMS_COUNTRIES names no country: {', '.join(unknown)}")
         return regions
+
+    @field_validator("sms_providers")
+    @classmethod
+    def write_own_providers_short(cls, value: list[str]) -> list[str]:
+        """Written as a path, a provider of Swiper's is held to the same rules."""
+        names = {path: name for name, path in SMS_PROVIDERS.items()}
+        return [names.get(provider, provider) for provider in value]
 
     @field_validator("cache_type")
     @classmethod

@@ -4,7 +4,7 @@ import flask_migrate
 from sqlalchemy import select
 
 from config.settings import ROOT
-from swiper import create_app
+from swiper import start_app
 from swiper.extensions import db
 from swiper.profiles.models import User
 from swiper.robots.seeding import seed_robots
@@ -15,7 +15,7 @@ FIRST_ROBOTS = 200
 
 def main() -> None:
     """Prepare the database that the environment names. Raises what the database does."""
-    with create_app().app_context():
+    with start_app().app_context():
         flask_migrate.upgrade(str(ROOT / "migrations"))
         seed_levels()
         if db.session.scalar(select(User.id).limit(1)) is None:

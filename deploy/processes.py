@@ -23,6 +23,10 @@ def _begin(mask: set[int]) -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+class ChildEndedError(RuntimeError):
+    """A child has ended by itself, and has said why where our output goes."""
+
+
 class Processes:
     """The running children by name, each in a process group of its own so that Ctrl-C reaches only us."""
 
@@ -41,12 +45,12 @@ class Processes:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def run(self, name: str, command: Sequence[str], env: dict[str, str]) -> None:
-        """Start `command` and wait for its end. Raises RuntimeError where it fails."""
+        """Start `command` and wait for its end. Raises ChildEndedError where it fails."""
         self.start(name, command, env)
         code = self._running[name].wait()
         del self._running[name]
         if code:
-            raise RuntimeError(f"{name} ended with code {code}")
+            raise ChildEndedError(f"{name} ended with code {code}")
 
     def find_ended(self) -> tuple[str, int] | None:
         """Name and exit code of a child that has ended by itself."""

@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from config.settings import ROOT, Settings
 from deploy.embedded_redis import adopt_data, answers, redis_command
-from deploy.processes import Processes, wait_until
+from deploy.processes import ChildEndedError, Processes, wait_until
 
 log = logging.getLogger("swiper.run")
 
@@ -87,6 +87,9 @@ def _run(settings: Settings) -> int:
     except StopRequested:
         print("\nSwiper stops …", flush=True)
         return 0
+    except ChildEndedError as error:
+        # It has told why by itself.
+        return _refuse(str(error))
     except Exception as error:
         log.exception("the start failed")
         return _refuse(str(error))
@@ -124,7 +127,7 @@ def _is_there(processes: Processes, settings: Settings) -> bool:
     ended = processes.find_ended()
     if ended:
         # It says why, for instance that a newer server has written the data.
-        raise RuntimeError(f"{ended[0]} ended with code {ended[1]}")
+        raise ChildEndedError(f"{ended[0]} ended with code {ended[1]}")
     return answers(settings.redis_socket)
 
 
@@ -164,7 +167,7 @@ def _gunicorn_command() -> tuple[str, ...]:
 def _serves(processes: Processes, settings: Settings) -> bool:
     ended = processes.find_ended()
     if ended:
-        raise RuntimeError(f"{ended[0]} ended with code {ended[1]}")
+        raise ChildEndedError(f"{ended[0]} ended with code {ended[1]}")
     connection = HTTPConnection(settings.host, settings.port, timeout=2)
     try:
         connection.request("GET", "/readyz")

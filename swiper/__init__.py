@@ -2,6 +2,7 @@
 
 import logging.config
 import pkgutil
+import sys
 import tomllib
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
 from config.logging import logging_config
-from config.settings import ROOT, Settings
+from config.settings import ROOT, ConfigurationError, Settings
 from swiper import cli, extensions, sms, storage
 from swiper.admin import metrics_buffer
 from swiper.admin.routes import blueprint as desk_blueprint
@@ -33,6 +34,8 @@ from swiper.vip.routes import blueprint as vip_blueprint
 from swiper.web.routes import blueprint as web_blueprint
 
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+# A worker of gunicorn that ends so is not started again (gunicorn.arbiter.Arbiter.APP_LOAD_ERROR).
+CANNOT_LOAD = 4
 CACHE_CLASSES = {
     "null": "NullCache",
     "simple": "swiper.cache.backends.PackedSimpleCache",
@@ -55,8 +58,20 @@ class IdConverter(BaseConverter):
         return number
 
 
+def start_app() -> Flask:
+    """`create_app` for a program of ours: what is wrong with a setting is told in one line, and ends the process."""
+    try:
+        return create_app()
+    except ConfigurationError as error:
+        sys.stderr.write(f"swiper: {error}\n")
+        sys.exit(CANNOT_LOAD)
+
+
 def create_app(settings: Settings | None = None) -> Flask:
-    """Build the application from `settings`, by default those of the environment. Nothing connects to a server yet."""
+    """Build the application from `settings`, by default those of the environment. Nothing connects to a server yet.
+
+    Raises ConfigurationError where a setting names a provider that cannot be had.
+    """
     settings = settings or Settings()
     logging.config.dictConfig(logging_config(settings.log_dir, settings.log_level))
     app = APIFlask(

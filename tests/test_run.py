@@ -176,6 +176,13 @@ def test_wrong_setting_is_told_without_a_traceback(start: Callable[..., Copy]) -
     assert "Traceback" not in copy.program.output
 
 
+def test_a_provider_that_there_is_not_is_told_without_a_traceback(start: Callable[..., Copy]) -> None:
+    copy = start(SMS_PROVIDERS="pigeon")
+    assert copy.program.wait() == 1
+    assert "swiper: SMS_PROVIDERS knows aliyun, console, ronglian" in copy.program.output
+    assert "Traceback" not in copy.program.output
+
+
 def test_long_instance_path_works(start: Callable[..., Copy]) -> None:
     copy = start("deep-" * 22)
     copy.wait_until_serving()

@@ -1,11 +1,14 @@
-"""What every SMS provider does the same: time the call, log its outcome without the number or the code."""
+"""What an SMS provider is, in this package or outside; CONTRIBUTING.md shows how one is added.
+
+All do the same here: they time the call, and log its outcome without the number or the code.
+"""
 
 import logging
 import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, final
 
 log = logging.getLogger(__name__)
 
@@ -38,17 +41,26 @@ def read_wire(number: str) -> str | None:
 
 
 class SmsProvider(ABC):
-    """Sends one login code. A subclass names itself and writes `wire_number` and `try_send`."""
+    """Sends one login code. A subclass names itself and writes `wire_number` and `try_send`.
 
+    Each process builds its own at the start, and its threads share it. Whatever `__init__` raises stops the start, and
+    is shown to whoever starts it.
+    """
+
+    # Stands in logs, figures and failures.
     name: str
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """`config` is the application's configuration; a subclass reads its own credentials from it."""
+        """`config` is the application's configuration; a subclass of Swiper's reads its credentials from it.
+
+        One from outside has no settings there: it reads its own variables of the environment.
+        """
         self.config = config
         self.timeout_seconds: float = config["SMS_TIMEOUT_SECONDS"]
         # By the monotonic clock; 0 while it answers. Each process finds out for itself.
         self.away_until = 0.0
 
+    @final
     def send(self, phone: str, code: str) -> None:
         """Send `code` to `phone` (E.164). Raises SmsError, whatever went wrong inside the provider's library."""
         if not self.takes(phone):
@@ -66,6 +78,7 @@ class SmsProvider(ABC):
             raise kind(type(error).__name__) from None
         log.info("%s sent a code (%.2f s)", self.name, time.monotonic() - started)
 
+    @final
     def takes(self, phone: str) -> bool:
         """True where the number has a form on this provider's wire that no other number shares."""
         number = self.wire_number(phone)

@@ -3,6 +3,7 @@
 from flask import Flask, Request, current_app
 from werkzeug.utils import import_string
 
+from config.settings import ConfigurationError
 from swiper.errors import UnavailableError
 from swiper.storage.base import ObjectStore, StorageError
 
@@ -40,7 +41,7 @@ def init_app(app: Flask) -> None:
     app.request_class = UploadRequest
     name = app.config["STORAGE"]
     if name not in STORES:
-        raise ValueError(f"STORAGE knows {sorted(STORES)}, not {name!r}")
+        raise ConfigurationError(f"STORAGE knows {sorted(STORES)}, not {name!r}")
     app.config["MEDIA_DIR"].mkdir(parents=True, exist_ok=True)
     app.extensions["storage"] = import_string(STORES[name])(app.config)
 

@@ -12,6 +12,7 @@ import pytest
 from darabonba.core import DaraCore
 from flask import Flask
 
+from config.settings import ConfigurationError
 from swiper import sms
 from swiper.sms import SmsAwayError, init_app, send_sms
 from swiper.sms.aliyun import AliyunProvider
@@ -315,5 +316,5 @@ def test_one_message_alone_tries_whether_a_provider_is_back() -> None:
 def test_unknown_provider_stops_the_start() -> None:
     app = Flask(__name__)
     app.config.update(make_config("127.0.0.1:9", SMS_PROVIDERS=["pigeon"]))
-    with pytest.raises(ValueError, match="pigeon"):
+    with pytest.raises(ConfigurationError, match="pigeon"):
         init_app(app)

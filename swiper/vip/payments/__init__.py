@@ -2,6 +2,7 @@
 
 from flask import Flask, current_app
 
+from config.settings import ConfigurationError
 from swiper.errors import NotFoundError, UnavailableError
 from swiper.vip.payments.base import PaymentNotice, PaymentProvider
 from swiper.vip.payments.cashier import CashierProvider
@@ -18,7 +19,7 @@ def init_app(app: Flask) -> None:
     """Build the chosen provider; an unknown name stops the start."""
     name = app.config["PAYMENT_PROVIDER"]
     if name != "none" and name not in PROVIDERS:
-        raise ValueError(f"PAYMENT_PROVIDER knows none, {', '.join(sorted(PROVIDERS))}; not {name!r}")
+        raise ConfigurationError(f"PAYMENT_PROVIDER knows none, {', '.join(sorted(PROVIDERS))}; not {name!r}")
     app.extensions["payment"] = PROVIDERS[name](app.config) if name != "none" else None
 
 
