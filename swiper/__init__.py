@@ -17,13 +17,14 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from config.logging import logging_config
 from config.settings import ROOT, ConfigurationError, Settings
-from swiper import cli, extensions, sms, storage
+from swiper import cli, extensions, hooks, sms, storage
 from swiper.admin import metrics_buffer
 from swiper.admin.routes import blueprint as desk_blueprint
 from swiper.auth import sessions
 from swiper.auth.routes import blueprint as auth_blueprint
 from swiper.db import engines
-from swiper.http import hooks, openapi, responses
+from swiper.http import openapi, responses
+from swiper.http.hooks import guard_bodies
 from swiper.http.schemas import EnvelopeOut
 from swiper.ids import MAX_ID
 from swiper.profiles.routes import blueprint as profiles_blueprint
@@ -117,7 +118,7 @@ def _init_parts(app: APIFlask) -> None:
         desk_blueprint,
     ):
         app.register_blueprint(blueprint)
-    hooks.guard_bodies(app)
+    guard_bodies(app)
     # Now, not when a worker begins: beat, commands and tests are to know the same tasks.
     app.extensions["celery"].autodiscover_tasks(_packages(), related_name="tasks", force=True)
 

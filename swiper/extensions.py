@@ -88,6 +88,14 @@ class SessionedSQLAlchemy(SQLAlchemy):
         registry: Any = self.session.registry
         return bool(registry.registry) and registry.has()
 
+    def give_back_connection(self) -> None:
+        """End the transaction of this request, if there is one, so that others get its connection.
+
+        What follows may be a body that takes its time, or the decoding of a picture.
+        """
+        if self.has_session():
+            self.session.rollback()
+
 
 db = SessionedSQLAlchemy(model_class=Base, session_options={"class_": RoutedSession, "expire_on_commit": False})
 if TYPE_CHECKING:

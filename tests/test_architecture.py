@@ -23,11 +23,9 @@ ORDER = [
     ["auth"],
     ["social"],
     ["web"],
-    # These know the features, and are to know them no longer.
-    ["http.headers"],
-    ["http.hooks", "robots"],
-    ["admin", "http.openapi"],
-    ["commands"],
+    ["robots"],
+    ["admin"],
+    ["commands", "hooks"],
     ["cli"],
     ["__init__"],
 ]
@@ -38,7 +36,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 def part_of(module: str) -> str:
     """The entry of ORDER that a module belongs to; `module` begins behind `swiper.`."""
-    return next((name for name in (".".join(module.split(".")[:2]), module.split(".")[0]) if name in RANK), module)
+    return module.split(".")[0]
 
 
 def own_part(path: Path) -> str:

@@ -14,6 +14,7 @@ from swiper.auth.known_devices import VALID_SECONDS, remember_device
 from swiper.auth.login import confirm, log_in
 from swiper.errors import ApiError, BannedError, CodeError, NotFoundError, RateLimitedError
 from swiper.http.blueprints import Blueprint
+from swiper.http.hooks import require_login
 from swiper.http.responses import ok
 from swiper.http.schemas import PageIn, page_of, page_schema
 from swiper.http.security_log import SecurityEvent, record_event, refusals_recorded
@@ -25,6 +26,13 @@ from swiper.tasks.queue import enqueue_batched
 R = TypeVar("R")
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/user", tag="User")
+# Suspended people may end their sessions, and export or delete what is theirs.
+blueprint.before_request(
+    require_login(
+        whitelist=("verify", "verify_by_get", "login"),
+        for_suspended=("logout", "show_sessions", "end_session", "export", "export_by_post", "delete_account"),
+    )
+)
 
 LOGIN_REFUSALS: dict[type[ApiError], SecurityEvent] = {
     CodeError: SecurityEvent.GUESS_FAILED,
@@ -32,11 +40,6 @@ LOGIN_REFUSALS: dict[type[ApiError], SecurityEvent] = {
     BannedError: SecurityEvent.LOGIN_REFUSED,
 }
 CODE_REFUSALS: dict[type[ApiError], SecurityEvent] = {RateLimitedError: SecurityEvent.CODE_REFUSED}
-LOGIN_WHITELIST = frozenset({"verify", "verify_by_get", "login"})
-# Suspended people may end their sessions, and export or delete what is theirs.
-SUSPENDED_WHITELIST = frozenset(
-    {"logout", "show_sessions", "end_session", "export", "export_by_post", "delete_account"}
-)
 CHALLENGE_COOKIE, DEVICE_COOKIE, COOKIE_PATH = "swiper_challenge", "swiper_device", "/api/user"
 
 

@@ -9,7 +9,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from swiper.auth.devices import shorten_address
 from swiper.cache import values
 from swiper.cache.invalidations import SESSIONS, remover
 from swiper.extensions import redis, this_app, this_g
+from swiper.http.headers import bearer_token
 from swiper.outages import is_redis_away, is_redis_outage
 from swiper.profiles.profiles import account_key
 
@@ -186,12 +187,6 @@ def taken_along() -> list[bytes | None] | None:
 
 def _index(uid: int) -> str:
     return f"{{u:{uid}}}:sessions"
-
-
-def bearer_token(environ: Mapping[str, Any]) -> str | None:
-    """What a request says after `Authorization: Bearer`; None where it does not use that scheme."""
-    scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def new_session(uid: int, device: str = "", remote_addr: str = "") -> dict[str, Any]:

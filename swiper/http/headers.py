@@ -1,10 +1,8 @@
 """What is done to the headers of every request and every answer, outside of Flask."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
-
-from swiper.auth.sessions import PERSONAL_PATHS
 
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO")
 SECURITY_HEADERS = {
@@ -46,9 +44,10 @@ class StrictHeaders:
     Here they are a few tuples more in a list; as an after_request hook they cost as much as a view.
     """
 
-    def __init__(self, wsgi_app: Callable[..., Any], shares_pictures: bool) -> None:
-        """`shares_pictures`: pages of other origins may show them."""
+    def __init__(self, wsgi_app: Callable[..., Any], personal_paths: tuple[str, ...], *, shares_pictures: bool) -> None:
+        """`personal_paths`: how the paths of personal answers begin. `shares_pictures`: to pages of other origins."""
         self.wsgi_app = wsgi_app
+        self.personal_paths = personal_paths
         self.shared_paths = PICTURE_PATHS if shares_pictures else ()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
@@ -56,7 +55,7 @@ class StrictHeaders:
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             path = environ["PATH_INFO"]
-            is_private, is_shared = path.startswith(PERSONAL_PATHS), path.startswith(self.shared_paths)
+            is_private, is_shared = path.startswith(self.personal_paths), path.startswith(self.shared_paths)
             names = tuple([name for name, _ in headers])
             headers += _strict_headers(environ["wsgi.url_scheme"] == "https", is_private, is_shared, names)
             return start_response(status, headers, *exc_info)
@@ -80,3 +79,9 @@ class UnquotedForwarding:
             if name in environ:
                 environ[name] = environ[name].replace('"', "")
         return self.wsgi_app(environ, start_response)
+
+
+def bearer_token(environ: Mapping[str, Any]) -> str | None:
+    """What a request says after `Authorization: Bearer`; None where it does not use that scheme."""
+    scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None

@@ -1,43 +1,21 @@
-"""What happens around every view, in this order; each hook may answer and so end the request.
-
-1. `open_request`        on the app: request id, log context, limit of the body
-2. `refuse_banned`       on the app: IP bans, before anyone looks at a login
-3. `answer_preflight`    on the app: CORS preflight, and requests from foreign pages
-4. `require_login`       on each of the blueprints auth, profiles, social and vip, with the blueprint's own whitelist
-5. the view's permission, as a decorator beside the view
-
-After the view the order is reversed: CORS headers, then the request id. Strict headers are added outside of all.
-"""
+"""The hooks that know no feature. `swiper/hooks.py` lists all hooks in their order."""
 
 import functools
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from apiflask import APIBlueprint
 from flask import Flask, Request, Response, current_app, request
-from flask.globals import request_ctx
 
 from config.settings import normal_origin
-from swiper.auth import routes as auth_routes
-from swiper.auth.sessions import UnreachableSession, bearer_token
-from swiper.bans.services import is_banned
-from swiper.errors import BannedError, CrossSiteError, LoginError, UnavailableError
-from swiper.extensions import db, this_app, this_g, this_request
-from swiper.http.bodies import ApiRequest, check_count, has_body
-from swiper.http.headers import SECURITY_HEADERS, StrictHeaders, UnquotedForwarding
+from swiper.errors import CrossSiteError
+from swiper.extensions import this_app, this_g, this_request
+from swiper.http.bodies import check_count, has_body
+from swiper.http.headers import bearer_token
 from swiper.http.schemas import refuse_fields
 from swiper.http.security_log import SecurityEvent, record_event
 from swiper.logs import address_var, request_id_var
-from swiper.profiles import profiles
-from swiper.profiles import routes as profiles_routes
-from swiper.profiles.accounts import suspension_error
-from swiper.profiles.models import Status
-from swiper.social import routes as social_routes
-from swiper.vip import routes as vip_routes
-
-__all__ = ["SECURITY_HEADERS", "guard_bodies", "init_app"]
 
 SMALL_BODY_BYTES = 64 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -64,23 +42,6 @@ def open_request() -> None:
     if not getattr(this_app().view_functions.get(own.endpoint or ""), "reads_files", False):
         own.max_content_length = SMALL_BODY_BYTES
     check_count(environ.get("QUERY_STRING", "").count("&") + 1)
-
-
-def refuse_banned() -> None:
-    """Refuse a banned address, health checks excepted: the load balancer asks those."""
-    own = this_request()
-    if own.path not in ("/healthz", "/readyz") and is_banned(own.remote_addr or ""):
-        raise BannedError()
-    _give_back_connection()
-
-
-def _give_back_connection() -> None:
-    """What comes next may be a body that takes its time or the decoding of a picture; others need the connection.
-
-    Where nothing was read from the database there is none.
-    """
-    if db.has_session():
-        db.session.rollback()
 
 
 def answer_preflight() -> Response | None:
@@ -123,34 +84,33 @@ def _is_ours(own: Request, origin: str) -> bool:
     return is_own or f"{scheme}://{host}" in current_app.config["CORS_ORIGINS"]
 
 
-def require_login(whitelist: frozenset[str], for_suspended: frozenset[str]) -> Callable[[], None]:
-    """The hook of one blueprint: load the caller's account, unless the view is on the blueprint's whitelist.
+def require_login(whitelist: Iterable[str] = (), for_suspended: Iterable[str] = ()) -> Callable[[], None]:
+    """Make the login hook of one blueprint: its views need a login, except those in `whitelist`.
 
-    Suspended people are refused, but for the views in `for_suspended`.
+    Suspended people may use only the views in `for_suspended`. `app.extensions["authenticate"]` loads the caller's
+    account; it takes whether suspended people may use the view, and raises for a caller who may not.
     """
+    public, open_to_suspended = frozenset(whitelist), frozenset(for_suspended)
 
     def check() -> None:
         own = this_request()
         endpoint = (own.endpoint or "").rpartition(".")[2]
-        if endpoint in whitelist or own.method == "OPTIONS":
-            return
-        caller: Any = request_ctx.session
-        # A session is a mapping, and for those isinstance walks through more than its class.
-        if type(caller) is UnreachableSession:
-            raise UnavailableError()
-        uid = caller.get("uid")
-        account = profiles.find_account(uid) if uid else None
-        if account is None:
-            raise LoginError()
-        if account.status is not Status.ACTIVE and endpoint not in for_suspended:
-            raise suspension_error(account.id)
-        kept = this_g()
-        kept.uid, kept.account, kept.vip_status = account.id, account, account.vip_status
-        _give_back_connection()
+        if endpoint not in public and own.method != "OPTIONS":
+            this_app().extensions["authenticate"](endpoint in open_to_suspended)
 
-    # The guard test looks for this mark on every blueprint.
-    check.login_whitelist = whitelist  # type: ignore[attr-defined]
+    # `public_endpoints` and the guard test read it.
+    check.login_whitelist = public  # type: ignore[attr-defined]
     return check
+
+
+def public_endpoints(app: Flask) -> set[str]:
+    """The endpoints that need no login, from the whitelists of all blueprints."""
+    return {
+        f"{name}.{view}"
+        for name, hooks in app.before_request_funcs.items()
+        for hook in hooks
+        for view in getattr(hook, "login_whitelist", ())
+    }
 
 
 def add_request_id(response: Response) -> Response:
@@ -179,22 +139,6 @@ def add_cors_headers(response: Response) -> Response:
     return response
 
 
-BEFORE_REQUEST = (open_request, refuse_banned, answer_preflight)
-# Flask runs these from the last to the first.
-AFTER_REQUEST = (add_request_id, add_cors_headers)
-# Of each blueprint: the views that need no login, and those that suspended people may use.
-LOGIN_POLICIES: tuple[tuple[APIBlueprint, frozenset[str], frozenset[str]], ...] = (
-    (auth_routes.blueprint, auth_routes.LOGIN_WHITELIST, auth_routes.SUSPENDED_WHITELIST),
-    (profiles_routes.blueprint, profiles_routes.LOGIN_WHITELIST, frozenset()),
-    (social_routes.blueprint, social_routes.LOGIN_WHITELIST, frozenset()),
-    (vip_routes.blueprint, vip_routes.LOGIN_WHITELIST, frozenset()),
-)
-
-# A blueprint takes its hooks once, before it is registered on the first application.
-for _blueprint, _whitelist, _for_suspended in LOGIN_POLICIES:
-    _blueprint.before_request(require_login(_whitelist, _for_suspended))
-
-
 def guard_bodies(app: Flask) -> None:
     """Let the views that take nothing refuse a body instead of ignoring it. Comes after all blueprints."""
     for rule in app.url_map.iter_rules():
@@ -216,15 +160,3 @@ def _without_body(view: Callable[..., Any]) -> Callable[..., Any]:
 
     serve.reads_body = True  # type: ignore[attr-defined]
     return serve
-
-
-def init_app(app: Flask) -> None:
-    """Put the hooks onto the application in their order."""
-    app.wsgi_app = UnquotedForwarding(StrictHeaders(app.wsgi_app, bool(app.config["CORS_ORIGINS"])))  # type: ignore[method-assign]
-    app.request_class = ApiRequest
-    # Werkzeug would send paths with `//` elsewhere, by an address made of the Host header: no route redirects.
-    app.url_map.merge_slashes = False
-    for before in BEFORE_REQUEST:
-        app.before_request(before)
-    for after in AFTER_REQUEST:
-        app.after_request(after)

@@ -9,10 +9,10 @@ from apiflask import APIFlask
 
 from swiper import errors
 from swiper.errors import ApiError
-from swiper.http.hooks import LOGIN_POLICIES, SAFE_METHODS
+from swiper.http.hooks import SAFE_METHODS, public_endpoints
 from swiper.http.schemas import ID_DOCUMENT, Flag
+from swiper.http.view_marks import ViewDoc, doc_of
 from swiper.ids import MAX_ID
-from swiper.vip.payments import PROVIDERS
 
 FORM = "application/x-www-form-urlencoded"
 UPLOAD = "multipart/form-data"
@@ -132,7 +132,6 @@ SIGNATURE = {
 
 def init_app(app: APIFlask) -> None:
     """Register the processor that completes the document, each time it is made."""
-    public = {f"{blueprint.name}.{view}" for blueprint, whitelist, _ in LOGIN_POLICIES for view in whitelist}
 
     @app.spec_processor
     def complete(spec: Any) -> Any:
@@ -145,8 +144,7 @@ def init_app(app: APIFlask) -> None:
             if name.endswith("In"):
                 _complete_input(schema)
         schemas["Error"] = ERROR_SCHEMA
-        payment = app.extensions["payment"]
-        payment_providers = [payment.name] if payment else sorted(PROVIDERS)
+        public = public_endpoints(app)
         cookie = {"type": "apiKey", "in": "cookie", "name": app.config["SESSION_COOKIE_NAME"]}
         spec["components"]["securitySchemes"] = {"session": cookie, "bearer": BEARER}
         if not app.config["VERIFY_BY_GET"]:
@@ -157,7 +155,7 @@ def init_app(app: APIFlask) -> None:
                 operation = spec["paths"].get(path, {}).get(method.lower())
                 if operation is not None:
                     _complete(operation, rule.endpoint, rule.endpoint not in public, method not in SAFE_METHODS)
-                    _complete_parameters(operation, payment_providers)
+                    _complete_parameters(operation, doc_of(app.view_functions[rule.endpoint]))
                     _complete_body(operation, schemas)
         return spec
 
@@ -205,11 +203,11 @@ def _refusal(status: int) -> dict[str, Any]:
     return described
 
 
-def _complete_parameters(operation: dict[str, Any], payment_providers: list[str]) -> None:
+def _complete_parameters(operation: dict[str, Any], doc: ViewDoc) -> None:
     """What the parameters in path and query may be."""
     for parameter in operation["parameters"]:
-        if parameter["name"] == "provider":
-            parameter["schema"]["enum"] = payment_providers
+        if parameter["name"] in doc.path_values:
+            parameter["schema"]["enum"] = doc.path_values[parameter["name"]]()
         elif parameter["name"] == "session_id":
             parameter["schema"] |= {"pattern": "^[0-9a-f]{32}$"}
         elif parameter["in"] == "path":

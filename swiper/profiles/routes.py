@@ -10,6 +10,7 @@ from flask import current_app, g, request
 from swiper.errors import FileMissingError
 from swiper.extensions import limiter
 from swiper.http.blueprints import Blueprint
+from swiper.http.hooks import require_login
 from swiper.http.responses import ok
 from swiper.http.schemas import load_json_or_form
 from swiper.http.serialization import compile_schema
@@ -20,9 +21,7 @@ from swiper.vip.levels import VipStatus
 from swiper.vip.quotas import today
 
 blueprint = Blueprint("profiles", __name__, url_prefix="/api/user", tag="User")
-
-# Nothing here is for strangers.
-LOGIN_WHITELIST: frozenset[str] = frozenset()
+blueprint.before_request(require_login())
 
 _dump_own = compile_schema(schemas.OwnOut)
 

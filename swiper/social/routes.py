@@ -8,6 +8,7 @@ from swiper.auth import sessions
 from swiper.errors import NotFoundError
 from swiper.extensions import this_app, this_g
 from swiper.http.blueprints import Blueprint
+from swiper.http.hooks import require_login
 from swiper.http.page_cache import cached_page
 from swiper.http.responses import ok
 from swiper.http.schemas import PageIn, page_schema
@@ -19,8 +20,7 @@ from swiper.vip.models import Permission
 from swiper.vip.permissions import permission_required
 
 blueprint = Blueprint("social", __name__, url_prefix="/api", tag="Social")
-
-LOGIN_WHITELIST: frozenset[str] = frozenset()
+blueprint.before_request(require_login())
 sessions.READ_ALONG["/api/social/users"] = deck.pass_key
 
 

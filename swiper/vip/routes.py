@@ -6,17 +6,18 @@ from flask import g, request
 
 from swiper.errors import NotFoundError
 from swiper.http.blueprints import Blueprint
+from swiper.http.hooks import require_login
 from swiper.http.page_cache import cached_page
 from swiper.http.responses import ok
+from swiper.http.view_marks import doc
 from swiper.tasks.queue import enqueue
 from swiper.vip import levels, orders, payments, quotas, sales, schemas, tasks
 from swiper.vip.models import Order
 from swiper.vip.payments.sandbox import SandboxProvider
 
 blueprint = Blueprint("vip", __name__, url_prefix="/api/vip", tag="VIP")
-
 # A payment provider proves itself by its signature instead of a login.
-LOGIN_WHITELIST = frozenset({"show_levels", "receive_payment"})
+blueprint.before_request(require_login(whitelist=("show_levels", "receive_payment")))
 
 
 @blueprint.get("/levels")
@@ -65,6 +66,7 @@ def show_order(order_id: int) -> dict[str, Any]:
 
 
 @blueprint.post("/payments/<provider>/callback")
+@doc(path_values={"provider": payments.provider_names})
 @blueprint.output(schemas.NoticeOut)
 def receive_payment(provider: str) -> dict[str, Any]:
     """A payment provider's signed notice; sending it again is harmless."""

@@ -9,8 +9,8 @@ from apiflask import APIBlueprint
 from flask import Blueprint, Flask, Response, request_finished
 from flask.testing import FlaskClient
 
+from swiper import hooks
 from swiper.bans.services import ban_network
-from swiper.http import hooks
 from tests.factories import People
 
 pytestmark = pytest.mark.usefixtures("app")

@@ -8,7 +8,15 @@ from swiper.vip.payments.base import PaymentNotice, PaymentProvider
 from swiper.vip.payments.cashier import CashierProvider
 from swiper.vip.payments.sandbox import SandboxProvider
 
-__all__ = ["PaymentNotice", "PaymentProvider", "checkout_url", "current_provider", "find_provider", "init_app"]
+__all__ = [
+    "PaymentNotice",
+    "PaymentProvider",
+    "checkout_url",
+    "current_provider",
+    "find_provider",
+    "init_app",
+    "provider_names",
+]
 
 PROVIDERS: dict[str, type[PaymentProvider]] = {
     provider.name: provider for provider in (SandboxProvider, CashierProvider)
@@ -21,6 +29,12 @@ def init_app(app: Flask) -> None:
     if name != "none" and name not in PROVIDERS:
         raise ConfigurationError(f"PAYMENT_PROVIDER knows none, {', '.join(sorted(PROVIDERS))}; not {name!r}")
     app.extensions["payment"] = PROVIDERS[name](app.config) if name != "none" else None
+
+
+def provider_names() -> list[str]:
+    """The name of the provider in use; where there is none, of all that could be."""
+    provider: PaymentProvider | None = current_app.extensions["payment"]
+    return [provider.name] if provider else sorted(PROVIDERS)
 
 
 def current_provider() -> PaymentProvider:
