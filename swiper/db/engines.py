@@ -1,4 +1,4 @@
-"""Database engines that never freeze a worker: SQLite's locks, and servers that do not answer."""
+"""Database engines that never block a gevent worker on SQLite's locks or on a server that does not answer."""
 
 import logging
 import random
@@ -30,22 +30,22 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 SQLITE_BUSY_SECONDS = 10.0
-# What SQLite keeps saying on a connection that was made while the file, or its disk, could not be written to.
+# SQLite repeats these errors on a connection that was opened while the file or its disk was not writable.
 SQLITE_STUCK = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-# PyMySQL's number for a connection that was lost during a query.
+# PyMySQL's error number for a connection that was lost during a query.
 LOST_CONNECTION = 2013
 
 
 def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Options of `create_engine` that suit the database behind `url`."""
-    # Parameters are people's data, and have no place in the text of an error.
+    """Return the options of `create_engine` for the database at `url`."""
+    # Parameters are personal data. The text of an error must not contain them.
     options: dict[str, Any] = {"hide_parameters": True}
     if url.startswith("sqlite"):
-        # Waiting inside the driver would freeze every greenlet of the process; `_retry_while_busy` waits instead.
+        # The driver would block all greenlets of the process while it waits. `_retry_while_busy` waits instead.
         return options | {"connect_args": {"timeout": 0, "isolation_level": None, "check_same_thread": False}}
     connect_args: dict[str, Any] = {}
     if not is_module_patched("socket"):
-        # In a gevent worker `_limited_beginning` sees to it; the drivers would count the worker's own lateness.
+        # In a gevent worker `_limited_beginning` has the limit. The drivers would count the worker's own delays.
         connect_args["connect_timeout"] = config["DATABASE_CONNECT_TIMEOUT_SECONDS"]
     if url.startswith("postgresql") and config["DATABASE_BEHIND_PGBOUNCER"]:
         connect_args["prepare_threshold"] = None
@@ -60,7 +60,7 @@ def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kept(url: str, config: dict[str, Any]) -> int:
-    """How many of the connections that a process may open are kept for single statements."""
+    """Return how many of a process's connections are reserved for single statements."""
     if not url.startswith("postgresql"):
         return 0
     kept: int = min(config["DATABASE_POOL_SIZE"], config["DATABASE_MAX_OVERFLOW"])
@@ -68,7 +68,7 @@ def _kept(url: str, config: dict[str, Any]) -> int:
 
 
 def init_app(app: Flask) -> None:
-    """Attach the events to every engine, replicas included."""
+    """Register the event handlers of every engine, including the engines of replicas."""
     with app.app_context():
         for engine in db.engines.values():
             if engine.dialect.name == "sqlite":
@@ -82,7 +82,7 @@ def init_app(app: Flask) -> None:
 
 
 def _single_statements(engine: Engine, config: dict[str, Any]) -> StatementRunner:
-    """The way of single statements to a PostgreSQL server, with connections of its own."""
+    """Return the runner of single statements for a PostgreSQL server. It has its own connections."""
     seconds = config["DATABASE_STATEMENT_SECONDS"]
     size = _kept("postgresql", config)
     options = engine_options(engine.url.drivername, config) | {
@@ -120,7 +120,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        # A deferred transaction that reads and then writes may fail in a way that waiting cannot mend.
+        # A deferred transaction that reads and then writes may fail, and waiting does not help then.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if is_in_transaction() else "BEGIN")
 
     @event.listens_for(engine, "do_execute")
@@ -135,19 +135,22 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "handle_error")
     def renew(context: Any) -> None:
-        # A new connection finds out whether the file can be written to again, but for as long as any old one of this
-        # process is open, SQLite shares with it what it knows of the file (os_unix.c).
+        # A new connection checks whether the file is writable again. But SQLite shares what it knows of the file
+        # between all connections of a process (os_unix.c), so all old connections must be closed first.
         if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF in SQLITE_STUCK:
             context.is_disconnect = True
             cursor = getattr(context.execution_context, "cursor", None)
             if cursor is not None:
-                # The exception still holds it, and a connection with a live cursor stays open after it was closed.
+                # The exception still refers to this cursor. SQLite keeps a connection open while a cursor is open.
                 cursor.close()
             engine.dispose()
 
 
 def _retry_while_busy(execute: Callable[..., Any], *args: Any) -> None:
-    """Call `execute` until SQLite's single write lock is free, sleeping in a way that lets other greenlets run."""
+    """Call `execute` until SQLite's single write lock is free. Other greenlets run while this one waits.
+
+    Raises the error of `execute` when the lock is not free after SQLITE_BUSY_SECONDS.
+    """
     deadline = time.monotonic() + SQLITE_BUSY_SECONDS
     while True:
         try:
@@ -161,10 +164,10 @@ def _retry_while_busy(execute: Callable[..., Any], *args: Any) -> None:
 
 
 def _prepare_server(engine: Engine, seconds: float) -> None:
-    """Give each statement `seconds` in a gevent worker, and notice a closed connection before it is used.
+    """Limit each statement to `seconds` in a gevent worker, and replace closed connections before they are used.
 
-    psycopg cannot limit how long it waits for a server that accepts but does not answer; PyMySQL can, but alike for
-    web requests and for the long statements of tasks.
+    psycopg has no time limit for a server that accepts a connection but does not answer. PyMySQL has one, but it would
+    also end the long statements of tasks.
     """
     dialect = engine.dialect
     if dialect.driver == "pymysql":
@@ -176,7 +179,7 @@ def _prepare_server(engine: Engine, seconds: float) -> None:
     @event.listens_for(engine, "checkout")
     def refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
         if _is_readable(connection):
-            # Idle, it is readable only after the server has hung up. The pool makes a new connection and asks again.
+            # An idle connection is readable only after the server has closed it. The pool then makes a new one.
             raise DisconnectionError("the server has closed this connection")
 
     @event.listens_for(engine, "do_execute")
@@ -193,32 +196,32 @@ def _prepare_server(engine: Engine, seconds: float) -> None:
         _run_limited(dialect, seconds, cursor.connection, statement, lambda: cursor.executemany(statement, parameters))
         return True
 
-    # No event can take the place of these three.
+    # SQLAlchemy has no events that could replace these three functions.
     for name in ("do_commit", "do_rollback"):
         setattr(dialect, name, _limited_ending(dialect, seconds, name))
     vars(engine)["raw_connection"] = _limited_beginning(engine, seconds)
 
 
 def _copy(cursor: Any, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Run a COPY of psycopg's, which takes its rows one by one while the server is at work on those before."""
+    """Run a COPY with psycopg. It sends the rows one by one, and the server stores them meanwhile."""
     with cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)
 
 
 def _leave_moved_server(engine: Engine) -> None:
-    """Throw every connection away, those for single statements as well, once a server says that it takes no work."""
+    """Close all connections, including those for single statements, when a server reports that it accepts no work."""
 
     @event.listens_for(engine, "handle_error")
     def leave(context: Any) -> None:
         if is_server_moved(context.original_exception):
             context.is_disconnect = True
-            # The event `engine_disposed` closes those for single statements.
+            # The event `engine_disposed` closes the connections for single statements.
             engine.dispose()
 
 
 def _keep_rows_out_of_errors(engine: Engine) -> None:
-    """PostgreSQL quotes the whole row that it refuses, birthday and all, and errors are logged."""
+    """Remove the refused row from PostgreSQL's errors. They quote it with all personal data, and errors are logged."""
 
     @event.listens_for(engine, "handle_error")
     def forget_row(context: Any) -> None:
@@ -230,10 +233,10 @@ def _keep_rows_out_of_errors(engine: Engine) -> None:
 
 
 def _limited_beginning(engine: Engine, seconds: float) -> Callable[[], Any]:
-    """The engine's `raw_connection` under the limit of a statement.
+    """Return the engine's `raw_connection` with the time limit of a statement.
 
-    So waiting for a free place in the pool, connecting, and all that SQLAlchemy and the driver ask a new connection
-    share one limit.
+    One limit covers three steps: waiting for the pool, connecting, and the first queries of SQLAlchemy and the driver
+    on a new connection.
     """
     begin = engine.raw_connection
 
@@ -244,11 +247,11 @@ def _limited_beginning(engine: Engine, seconds: float) -> Callable[[], Any]:
 
 
 def _limited_ending(dialect: Any, seconds: float, name: str) -> Callable[[Any], None]:
-    """The dialect's `do_commit` or `do_rollback` under the limit of a statement."""
+    """Return the dialect's `do_commit` or `do_rollback` with the time limit of a statement."""
     end: Callable[[Any], None] = getattr(dialect, name)
 
     def end_limited(connection: Any) -> None:
-        # The session passes the pool's proxy, the pool the driver's own connection.
+        # The session passes the pool's proxy. The pool passes the driver's connection.
         own = getattr(connection, "dbapi_connection", connection)
         _run_limited(dialect, seconds, own, name, lambda: end(connection))
 
@@ -256,16 +259,16 @@ def _limited_ending(dialect: Any, seconds: float, name: str) -> Callable[[Any], 
 
 
 class SharedTlsConnection(PyMySQLConnection):  # type: ignore[misc]
-    """PyMySQL's connection. Those that take TLS where the server offers it share one context.
+    """PyMySQL's connection with one TLS context for all connections that use TLS because the server offers it.
 
-    PyMySQL makes one for each, which reads all certificates of the system: 40 ms (measured with 1.2) in which a worker
-    does nothing else, ten times as long as all the rest of connecting.
+    PyMySQL makes a context for each connection, and reads all certificates of the system for it. This blocks a worker
+    for 40 ms (measured with 1.2), ten times as long as the rest of connecting.
     """
 
     offered_tls: ClassVar[Any] = None
 
     def fileno(self) -> int:
-        """The number of its socket, as psycopg's connections tell it. Raises AttributeError where it is closed."""
+        """Return the socket's file descriptor, as psycopg's connections do. Raises AttributeError if it is closed."""
         return int(self._sock.fileno())
 
     def _create_ssl_ctx(self, sslp: Any) -> Any:
@@ -277,10 +280,10 @@ class SharedTlsConnection(PyMySQLConnection):  # type: ignore[misc]
 
 
 class _Patience:
-    """Raises `Timeout` in the greenlet that waits inside, once the server has said nothing for `seconds`.
+    """Raises `Timeout` in the greenlet inside the `with` block when the server has sent nothing for `seconds`.
 
-    Counted are moments at which this process was free to read an answer: one that is busy itself must not take its own
-    lateness for the server's. Without a `connection` nothing is known of an answer that has come but is not yet read.
+    Only moments at which this process could read an answer count, so a busy process does not blame the server for its
+    own delay. With a `connection`, an answer that has arrived but is not read yet prevents the time-out.
     """
 
     CHECK_SECONDS = 0.1
@@ -292,7 +295,7 @@ class _Patience:
         self.timer = get_hub().loop.timer(self.CHECK_SECONDS, self.CHECK_SECONDS)
 
     def __enter__(self) -> None:
-        # The loop's own clock stands still while a greenlet is busy.
+        # The loop's clock does not advance while a greenlet is busy.
         self.timer.start(self._check, getcurrent(), update=True)
 
     def __exit__(self, *_: object) -> None:
@@ -308,10 +311,10 @@ class _Patience:
 def _run_limited(
     dialect: Any, seconds: float, connection: Any, what: str, work: Callable[[], R], waited: float = 0.0
 ) -> R:
-    """The result of `work`, which asks the server; raises the driver's OperationalError when no answer comes in time.
+    """Return what `work` returns; it asks the server. Raises the driver's OperationalError when no answer is in time.
 
-    `waited` are those of the `seconds` that are spent already.
-    Only in a gevent worker: in threads and commands long statements are at home.
+    `waited` is the part of `seconds` that has passed before. The limit applies only in a gevent worker, since threads
+    and commands may run long statements.
     """
     if not is_module_patched("socket"):
         return work()
@@ -323,20 +326,20 @@ def _run_limited(
         if error is not patience.timeout:
             raise
     if hasattr(connection, "closed"):
-        # Whatever the server still sends belongs to a statement that nobody waits for any more. PyMySQL has closed its
-        # connection by itself, and SQLAlchemy closes it again, which it does not bear more than once.
+        # The server may still answer the old statement, so psycopg's connection must not be used again. PyMySQL has
+        # closed its connection by itself. It allows only one call of `close`, and SQLAlchemy makes that call.
         connection.close()
     raise _no_answer(dialect, seconds, what)
 
 
 def _no_answer(dialect: Any, seconds: float, what: str) -> Any:
-    # A statement has placeholders in place of people's data.
+    # The text of a statement has placeholders instead of personal data.
     log.warning("the database said nothing for %.1f s: %s", seconds, " ".join(what[:80].split()))
     return dialect.loaded_dbapi.OperationalError(LOST_CONNECTION, NO_ANSWER)
 
 
 def _is_readable(connection: Any) -> bool:
-    """True when something has arrived or the server has hung up. Asks the kernel, not the server."""
+    """Return True if data has arrived or the server has closed the connection. Asks the kernel, not the server."""
     try:
         handle = connection.fileno()
         poller = get_original("select", "poll")()

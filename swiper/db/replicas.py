@@ -11,7 +11,7 @@ from swiper.extensions import REPLICA_KEY, db
 
 @contextmanager
 def replica_reads() -> Iterator[None]:
-    """Reads inside may come from a replica that lags. Never for "was I liked", never right after a write."""
+    """Let reads inside use a replica, which may lag. Do not use it for "was I liked" or right after a write."""
     engines = [engine for key, engine in db.engines.items() if key and key.startswith("replica")]
     session: Session = db.session()
     if not engines or is_in_transaction():

@@ -1,6 +1,6 @@
-"""Statements to one PostgreSQL server by psycopg's cursor, on connections of a pool of SQLAlchemy's.
+"""Runs statements on one PostgreSQL server with psycopg's cursor, on connections of a SQLAlchemy pool.
 
-The way of `FAST_PATHS=off`, of threads, and of library versions that the fast path does not know.
+It is used with `FAST_PATHS=off`, in threads, and with library versions that the fast path does not know.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,13 +28,13 @@ from swiper.outages import is_server_moved
 
 
 class Limit(Protocol):
-    """Calls `work` under the time limit of a statement."""
+    """Calls `work` with the time limit of a statement."""
 
     def __call__(self, connection: Any, what: str, work: Callable[[], Any], waited: float = 0.0) -> Any:
-        """Return what `work` does. Raises the driver's OperationalError when no answer comes in time.
+        """Return what `work` returns. Raises the driver's OperationalError when no answer comes in time.
 
-        `connection` is the driver's, or None while there is none, `what` is for the log, and `waited` are seconds of
-        the limit that are spent already.
+        `connection` is the driver's connection, or None before there is one. `what` describes the work in the log.
+        `waited` are the seconds of the limit that have passed before.
         """
 
 
@@ -46,7 +46,7 @@ class StockPostgres:
     """A `StatementRunner` on the connections of an engine's pool."""
 
     def __init__(self, engine: Engine, limit: Limit, *, keeps_settings: bool) -> None:
-        """The connections of `engine` are in autocommit. `keeps_settings` is False behind PgBouncer."""
+        """`engine` makes connections in autocommit. `keeps_settings` is False behind PgBouncer."""
         self.engine, self.limit, self.keeps_settings = engine, limit, keeps_settings
         if keeps_settings:
             event.listen(engine, "connect", _read_committed)
@@ -54,12 +54,12 @@ class StockPostgres:
     def ask(self, *steps: Step) -> list[list[Row]]:
         """See `StatementRunner`."""
         if self.keeps_settings and [statement for statement, _ in steps[::2]] == [BEGIN, COMMIT]:
-            # One statement is a transaction by itself, and psycopg's pipeline costs three times as much.
+            # One statement is a transaction by itself. psycopg's pipeline would cost three times as much.
             return [[], *self._ask(steps[1:2], _run_each), []]
         return self._ask(steps, _run_together if len(steps) > 1 else _run_each)
 
     def read(self, *steps: Step) -> list[list[Row]]:
-        """See `StatementRunner`. Each statement sees what is committed, also without a transaction around them."""
+        """See `StatementRunner`. No transaction surrounds the statements. Each of them sees committed rows."""
         return self._ask(steps, _run_each)
 
     def close_idle(self, *_: Any) -> None:
@@ -67,9 +67,9 @@ class StockPostgres:
         self.engine.dispose()
 
     def connect(self, waited: float) -> Any:
-        """Make a connection of the driver's that belongs to the caller. Raises DBAPIError.
+        """Return a new connection of the driver, which the caller owns. Raises DBAPIError.
 
-        `waited` are seconds that the caller has spent before; they count as time spent on connecting.
+        `waited` are the seconds that the caller has waited before. They count as time spent on connecting.
         """
         pooled = self._take(lambda: self.limit(None, "connect", self.engine.raw_connection, waited))
         driver = pooled.driver_connection
@@ -94,14 +94,14 @@ class StockPostgres:
         except psycopg.Error as error:
             leave_out_row(error)
             lost = is_lost(error, driver.pgconn)
-            # A transaction may still be open on it.
+            # A transaction may still be open on this connection.
             pooled.invalidate()
             if is_server_moved(error) or error.sqlstate == STALE_PLAN:
-                # What is out of date on one connection is so on the others.
+                # The other connections of the pool have the same fault.
                 self.engine.dispose()
             raise as_sqlalchemys(error, self.engine, sql, is_lost=lost) from error
         except BaseException:
-            # An answer may still be on its way.
+            # An answer may still arrive on this connection.
             pooled.invalidate()
             raise
         pooled.close()
@@ -109,7 +109,7 @@ class StockPostgres:
 
 
 def _read_committed(driver: Any, _record: Any) -> None:
-    """Let statements see what is committed, whatever the server is set to."""
+    """Let statements see committed rows, whatever the server's default isolation level is."""
     driver.execute("SET default_transaction_isolation TO 'read committed'")
 
 

@@ -1,4 +1,4 @@
-"""Services that run in one transaction, once more after a conflict, and what follows their commit."""
+"""Runs services in one transaction, repeats them after a conflict, and runs what follows their commit."""
 
 import functools
 import logging
@@ -20,7 +20,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ATTEMPTS = 12
-# A lost connection and a duplicate key either pass at once or are here to stay.
+# After a lost connection or a duplicate key, either the next attempts succeed or none does.
 QUICK_ATTEMPTS = 3
 # PostgreSQL: serialization failure, deadlock. MariaDB: deadlock, lock wait time-out, record has changed (11.6+).
 RETRYABLE_STATES = {"40001", "40P01"}
@@ -30,10 +30,10 @@ _work: ContextVar[list[Callable[[], object]] | None] = ContextVar("transaction",
 
 
 def transactional(service: Callable[P, R]) -> Callable[P, R]:
-    """Run a service in one transaction: commit once, then what it asked for with `after_commit`.
+    """Run the decorated service in one transaction, commit once, then run what it gave to `after_commit`.
 
-    The whole service is run again when the database reports a conflict with another transaction, so it must be safe to
-    replay. A transactional service called by another one joins its transaction.
+    The whole service runs again when the database reports a conflict with another transaction, so it must be safe to
+    replay. A transactional service that is called by another one joins its transaction.
     """
 
     @functools.wraps(service)
@@ -46,9 +46,10 @@ def transactional(service: Callable[P, R]) -> Callable[P, R]:
 
 
 def again_on_conflict(name: str, attempt: Callable[[], tuple[R, list[Callable[[], object]]]]) -> R:
-    """What `attempt` returns beside the consequences of its commit, which then follow.
+    """Call `attempt`, which commits and returns a result and the consequences. Run these, and return the result.
 
-    It is run again when the database reports a conflict with another transaction or the connection is lost.
+    `attempt` is called again when the database reports a conflict with another transaction or the connection is lost.
+    Raises the DBAPIError of the last attempt. `name` is for the log.
     """
     for number in range(1, ATTEMPTS + 1):
         try:
@@ -65,7 +66,7 @@ def again_on_conflict(name: str, attempt: Callable[[], tuple[R, list[Callable[[]
 
 
 def _attempt(service: Callable[..., R], args: Any, kwargs: Any) -> tuple[R, list[Callable[[], object]]]:
-    # A read that came before holds an old snapshot, and SQLite cannot turn such a transaction into a writing one.
+    # An earlier read may hold an old snapshot. SQLite cannot turn such a transaction into a writing one.
     db.session.rollback()
     consequences: list[Callable[[], object]] = []
     token = _work.set(consequences)
@@ -85,7 +86,7 @@ def _run_consequences(consequences: list[Callable[[], object]]) -> None:
         try:
             consequence()
         except Exception as error:
-            # The change stands: it is committed. What could not follow it is repaired by time-outs and beat tasks.
+            # The change is committed. Time-outs and beat tasks repair what this consequence has not done.
             is_outage = is_redis_outage(error)
             level = logging.WARNING if is_outage else logging.ERROR
             told = (
@@ -95,12 +96,15 @@ def _run_consequences(consequences: list[Callable[[], object]]) -> None:
 
 
 def is_in_transaction() -> bool:
-    """True inside a transactional service, which means to write."""
+    """Return True inside a transactional service."""
     return _work.get() is not None
 
 
 def after_commit(consequence: Callable[[], object]) -> None:
-    """Run `consequence` once the surrounding transactional service has committed, never if it fails."""
+    """Run `consequence` after the commit of the surrounding transactional service, and not at all if the service fails.
+
+    Raises RuntimeError outside of a transactional service.
+    """
     pending = _work.get()
     if pending is None:
         raise RuntimeError("after_commit belongs inside a transactional service")
@@ -108,12 +112,12 @@ def after_commit(consequence: Callable[[], object]) -> None:
 
 
 def _attempts_for(error: DBAPIError) -> int:
-    """How often a service that met `error` is run in all."""
+    """Return how often a service that failed with `error` may run in all."""
     original: Any = error.orig
     if is_silence(original):
-        # The caller has waited for as long as anybody should.
+        # The caller has waited long enough.
         return 1
-    # Two inserts of one key at the same moment: the second run finds the row.
+    # Two transactions may insert one key at the same moment. The second attempt finds the row.
     if isinstance(error, IntegrityError) or error.connection_invalidated:
         return QUICK_ATTEMPTS
     number = next(iter(getattr(original, "args", ())), None)
@@ -122,6 +126,6 @@ def _attempts_for(error: DBAPIError) -> int:
 
 
 def quick_lane() -> StatementRunner | None:
-    """The short way to the database for single statements, outside of transactional services; PostgreSQL's only."""
+    """Return the runner of single statements; None inside a transactional service, and on other databases."""
     lane: StatementRunner | None = this_app().extensions.get("quick_lane")
     return lane if _work.get() is None else None

@@ -10,19 +10,19 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment: stored in UTC with microseconds, comes back aware on every database."""
+    """A point in time. It is stored in UTC with microseconds, and every database returns it as an aware time."""
 
     impl = DateTime
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Any) -> Any:
-        """MariaDB drops microseconds unless asked to keep them."""
+        """Return the type of the database. MariaDB keeps microseconds only if the type says so."""
         if dialect.name == "mysql":
             return dialect.type_descriptor(mysql.DATETIME(fsp=6))
         return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Refuses a naive time: it could mean any moment."""
+        """Convert an aware time for the driver. Raises ValueError for a naive time, whose zone is unknown."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -31,14 +31,14 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Always aware, always UTC."""
+        """Return an aware time in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def enum_type(kind: type[StrEnum], name: str) -> Enum:
-    """A text column holding the enum's values, tied to them by a named CHECK."""
+    """Return the type of a text column for the enum's values. A CHECK with this name refuses other values."""
     return Enum(
         kind,
         native_enum=False,

@@ -1,4 +1,4 @@
-"""Inserts that know what to do about a row that is there, and inserts of many rows, on each database."""
+"""Inserts that handle existing rows, and inserts of many rows, for each database."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -8,16 +8,16 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from swiper.extensions import db
 
-# The execution option that carries the rows of a COPY to the engine's events, which hand them to the driver.
+# This execution option carries the rows of a COPY to the engine's events, which pass them to the driver.
 COPIED_ROWS = "copied_rows"
 
 
 def upsert(
     model: Any, rows: Sequence[dict[str, Any]], keys: Sequence[str], changes: Callable[[Any, Any], dict[str, Any]]
 ) -> None:
-    """Insert `rows`, or where `keys` already stand, set `changes(stored, offered)`.
+    """Insert `rows`. Where a row with the same `keys` exists, set the columns that `changes(stored, offered)` returns.
 
-    `stored` gives the columns as they are, `offered` the values of the row that did not fit.
+    `stored` has the columns of the existing row, `offered` those of the new row.
     """
     table = model.__table__
     if _dialect() == "mysql":
@@ -32,14 +32,14 @@ def upsert(
 
 
 def insert_if_absent(model: Any, rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> None:
-    """Insert `rows`, leaving alone those whose `keys` already stand.
+    """Insert `rows`, except where a row with the same `keys` exists.
 
-    Who was first is decided by reading the row afterwards, since drivers disagree about the row count.
+    A caller that must know who was first reads the row afterwards, since drivers disagree about the row count.
     """
     table = model.__table__
     if _dialect() == "mysql":
         statement = mysql.insert(table)
-        # An assignment to itself changes nothing; INSERT IGNORE would hide other errors as well.
+        # Assigning a column to itself changes nothing. INSERT IGNORE would hide other errors as well.
         db.session.execute(statement.on_duplicate_key_update({keys[0]: table.c[keys[0]]}), rows)
         return
     insert = postgresql.insert if _dialect() == "postgresql" else sqlite.insert
@@ -47,18 +47,18 @@ def insert_if_absent(model: Any, rows: Sequence[dict[str, Any]], keys: Sequence[
 
 
 def changed_a_row(statement: Delete | Update) -> bool:
-    """Run `statement`; True where it matched a row. Objects that were loaded before stay as they were."""
-    # The rows matched, not those changed: SQLAlchemy asks PyMySQL for found rows.
+    """Run `statement`, and return True if it matched a row. Objects that were loaded before are not updated."""
+    # The count includes matched rows that did not change, since SQLAlchemy asks PyMySQL for found rows.
     result = db.session.execute(statement, execution_options={"synchronize_session": False})
     assert isinstance(result, CursorResult)
     return bool(result.rowcount)
 
 
 def bulk_insert(model: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Insert many rows in the quickest way that the database has, in the running transaction.
+    """Insert many rows in the running transaction, by the fastest method of the database.
 
-    Each row has its values in the order of `columns`. The other columns get their defaults, worked out once for all
-    rows. Meant for commands: a web worker gives a statement no time for so many rows.
+    Each row has its values in the order of `columns`. The other columns get their defaults, which are computed once
+    for all rows. Only commands use this: in a web worker the statement would exceed its time limit.
     """
     connection = db.session.connection()
     dialect, table = connection.dialect, model.__table__
@@ -75,7 +75,7 @@ def bulk_insert(model: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]
         connection.exec_driver_sql(f"COPY {target} FROM STDIN", execution_options={COPIED_ROWS: values})
         return
     place = "?" if dialect.paramstyle == "qmark" else "%s"
-    # PyMySQL makes statements of many rows out of this form. All names are the model's own.
+    # PyMySQL joins many rows into one statement if it has this form. All names come from the model.
     statement = f"INSERT INTO {target} VALUES ({', '.join([place] * len(names))})"  # noqa: S608
     if prepared := list(map(tuple, values)):
         connection.exec_driver_sql(statement, prepared)
@@ -88,11 +88,11 @@ def _default_of(column: Any) -> Any:
 def _stored(
     dialect: Any, columns: Sequence[Any], constants: tuple[Any, ...], rows: Iterable[Sequence[Any]]
 ) -> Iterator[Sequence[Any]]:
-    """Each row followed by `constants`, as the types of `columns` hand values to the driver."""
+    """Yield each row followed by `constants`, converted for the driver by the types of `columns`."""
     processors = [column.type.dialect_impl(dialect).bind_processor(dialect) for column in columns]
     width = len(columns) - len(constants)
     tail = [process(value) if process else value for process, value in zip(processors[width:], constants, strict=True)]
-    # Most columns need nothing done, and what is left is done for each of millions of rows.
+    # Most columns need no conversion. The others are converted for each of millions of rows.
     needed = [(place, process) for place, process in enumerate(processors[:width]) if process]
     for row in rows:
         values = [*row, *tail]
