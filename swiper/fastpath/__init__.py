@@ -1,1 +1,1 @@
-"""What is not stock: connections that greenlets share, in the place of the libraries' pools. See `docs/fastpath.md`."""
+"""Connections that greenlets share, instead of the libraries' own pools. See `docs/fastpath.md`."""

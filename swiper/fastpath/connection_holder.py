@@ -12,17 +12,17 @@ C = TypeVar("C", bound=SharedConnection)
 
 
 class ConnectionHolder(Generic[C]):
-    """Makes a connection when there is none that is open. One greenlet connects, the others wait for it."""
+    """Makes a connection when none is open. One greenlet connects, and the others wait for it."""
 
     def __init__(self, connect: Callable[[], C]) -> None:
-        """`connect` makes a connection; all who wait get the error that it raises."""
+        """`connect` makes a connection. All greenlets that wait get the error that it raises."""
         self.connect = connect
         self.hub = get_hub()
         self.connection: C | None = None
         self.connecting: AsyncResult | None = None
 
     def is_of_this_thread(self) -> bool:
-        """True in greenlets of the thread that has made this holder; those of another thread have another hub."""
+        """Return True in greenlets of the thread that has made this holder. Each thread has a hub of its own."""
         return self.hub is get_hub()
 
     def get(self) -> C:
@@ -51,6 +51,6 @@ class ConnectionHolder(Generic[C]):
             failed = error
             raise
         finally:
-            # Also where this greenlet is killed meanwhile: then another one has to connect.
+            # This runs as well when this greenlet is killed. Then another one connects.
             self.connecting = None
             made.set(failed)

@@ -1,7 +1,7 @@
-"""A pool of connections that answer one request at a time, each for one greenlet while the request lasts.
+"""A pool of connections. Each connection serves one request of one greenlet at a time.
 
-A connection that has answered takes over the request that has waited longest. The greenlet of that request is resumed
-once, by the answer.
+A connection that has answered takes the request that has waited longest. The greenlet of that request is resumed once,
+by the answer.
 """
 
 from collections import deque
@@ -18,7 +18,7 @@ class PooledConnection(SharedConnection):
     """A connection of a pool. It calls `release` of the pool when it has answered, and `remove` when it has ended."""
 
     def is_usable(self) -> bool:
-        """False where the server has closed this idle connection; asks the kernel."""
+        """Return False if the server has closed this idle connection. Asks the kernel."""
         raise NotImplementedError
 
 
@@ -26,27 +26,28 @@ C = TypeVar("C", bound=PooledConnection)
 
 
 class ConnectionPool(Generic[C]):
-    """At most `size` connections. A request that finds none free waits, first come, first served."""
+    """Has at most `size` connections. A request waits while none is free, and the oldest request is served first."""
 
     def __init__(self, connect: Callable[[float], C], size: int, seconds: float, late: Callable[[], Exception]) -> None:
         """`late` makes the error for a greenlet that has waited `seconds` for a free connection.
 
-        `connect` makes a connection. It is told how many seconds its greenlet has waited before, so that waiting and
-        connecting can share one limit.
+        `connect` makes a connection. It gets the number of seconds that its greenlet has waited, so that waiting and
+        connecting share one limit.
         """
         self.connect, self.size, self.late = connect, size, late
         self.checks = checks_within(seconds)
-        # Connections that exist or are being made. While a request waits, none is idle, so nothing overtakes it.
+        # The number of connections that exist or are being made. While a request waits, none of them is idle, so no
+        # later request is served before it.
         self.count = 0
         self.idle: list[C] = []
-        # Other connections that exist are closed after their next answer.
+        # A connection that is not in this set is closed after its next answer.
         self.current: set[C] = set()
         self.waiting: deque[PendingRequest] = deque()
         self.loop = get_hub().loop
         self.watchdog = Watchdog(self.loop, lambda: self.waiting, lambda request: request.fail(self.late()))
 
     def call(self, question: Any) -> PendingRequest:
-        """Ask, and return the request with its answers. Raises what `connect` and the connection do, and `late` makes.
+        """Send a question, and return the request with its answers. Raises errors of `connect`, `late`, the connection.
 
         When the asking greenlet is killed, its connection is closed.
         """
@@ -66,7 +67,7 @@ class ConnectionPool(Generic[C]):
         return request
 
     def release(self, connection: C) -> None:
-        """Use a connection that has answered for the next request; runs in the hub."""
+        """Give the next request to a connection that has answered. Runs in the hub."""
         if connection not in self.current:
             connection.close()
         elif self.waiting:
@@ -75,7 +76,7 @@ class ConnectionPool(Generic[C]):
             self.idle.append(connection)
 
     def remove(self, connection: C) -> None:
-        """Forget a connection that has ended; another one may take its place."""
+        """Remove a connection that has ended. Another one may be made instead."""
         self.current.discard(connection)
         if connection in self.idle:
             self.idle.remove(connection)
@@ -111,12 +112,12 @@ class ConnectionPool(Generic[C]):
         self.loop.run_callback(self._fill_places)
 
     def _fill_places(self) -> None:
-        """Resume greenlets that wait for a place; each of them connects at once."""
+        """Resume waiting greenlets while the pool may have more connections. Each of them connects at once."""
         while self.waiting and self.count < self.size:
             self.waiting.popleft().resume(False)
 
     def _is_answered_in_turn(self, request: PendingRequest) -> bool:
-        """Wait for a free connection and its answers. False where the caller is to make a connection instead."""
+        """Wait for a free connection and its answers. Return False if the caller must make a connection instead."""
         self.waiting.append(request)
         self.watchdog.start()
         try:

@@ -1,6 +1,7 @@
-"""Several statements to PostgreSQL in one round trip, by libpq's pipeline mode, each prepared once per connection.
+"""Sends several statements to PostgreSQL in one round trip, with libpq's pipeline mode.
 
-SQLAlchemy's and psycopg's cursors cost a worker ten times what such a statement costs the server.
+Each statement is prepared once on a connection. The cursors of SQLAlchemy and psycopg would cost a worker ten times as
+much CPU as such a statement costs the server.
 """
 
 from collections.abc import Sequence
@@ -24,17 +25,17 @@ from swiper.fastpath.postgres_statements import (
     rows_of,
 )
 
-# What is answered: a statement that is run, or (False) prepared.
+# A statement that will be answered: True if it is run, False if it is prepared.
 Asked = tuple["Statement", bool]
-# The same with libpq's result.
+# The same, with libpq's result.
 Answer = tuple["Statement", bool, Any]
 READABLE = 1
 
 
 def at_mark(asked: Sequence[Asked], mark: Any) -> list[Answer]:
-    """The error that stands in the place of the mark behind what was sent together, if one does.
+    """Return the error that has arrived instead of a synchronisation mark, as a list of one answer or none.
 
-    Without a COMMIT before it, that is where the server commits; if it cannot, it says so there.
+    Without a COMMIT before the mark, the server commits at the mark, and reports there if it cannot.
     """
     statement, is_run = asked[-1]
     is_told = mark.status != ExecStatus.PIPELINE_SYNC and statement is not COMMIT
@@ -42,26 +43,29 @@ def at_mark(asked: Sequence[Asked], mark: Any) -> list[Answer]:
 
 
 class Pipeline:
-    """One of the driver's connections in pipeline mode, with what is prepared on it."""
+    """A connection of the driver in pipeline mode, and the names of the statements that are prepared on it."""
 
     def __init__(self, driver: Any, engine: Engine, is_preparing: bool) -> None:
-        """`is_preparing` is False behind PgBouncer, where a prepared statement may be another server connection's."""
+        """`is_preparing` is False behind PgBouncer, where the next statement may go to another server connection."""
         self.driver = driver
         self.libpq = driver.pgconn
         self.engine = engine
         self.is_preparing = is_preparing
         self.prepared: set[bytes] = set()
         self.libpq.enter_pipeline_mode()
-        # gevent's would let other greenlets run, which may want this connection as well.
+        # gevent's `poll` would let other greenlets run, and these could use this connection.
         self.poller = get_original("select", "poll")()
         self.poller.register(self.libpq.socket, READABLE)
 
     def fileno(self) -> int:
-        """Return the number of its socket."""
+        """Return the socket's file descriptor."""
         return int(self.libpq.socket)
 
     def is_readable(self) -> bool:
-        """True when something has arrived; while idle, only after the server has hung up. Asks the kernel."""
+        """Return True if data has arrived or the connection is broken. Asks the kernel.
+
+        On an idle connection, data arrives only when the server closes it.
+        """
         return self.libpq.status != ConnStatus.OK or bool(self.poller.poll(0))
 
     def close(self) -> None:
@@ -69,7 +73,7 @@ class Pipeline:
         self.driver.close()
 
     def send(self, steps: Sequence[WrittenStep]) -> list[Asked]:
-        """Begin to send; return what will be answered, in its order."""
+        """Start to send `steps`. Return the statements that will be answered, in their order."""
         libpq, prepared = self.libpq, self.prepared
         asked = []
         for statement, texts in steps:
@@ -77,9 +81,9 @@ class Pipeline:
                 libpq.send_query_params(statement.encoded, texts)
             else:
                 if statement.name not in prepared:
-                    # Behind what comes before it: to prepare anything else settles the isolation that BEGIN asks for.
+                    # It must not be prepared before BEGIN is sent, since that would fix the isolation level.
                     libpq.send_prepare(statement.name, statement.encoded)
-                    # Should that fail, the whole connection is given up.
+                    # If preparing fails, the whole connection is closed.
                     prepared.add(statement.name)
                     asked.append((statement, False))
                 libpq.send_query_prepared(statement.name, texts)
@@ -87,7 +91,7 @@ class Pipeline:
         return asked
 
     def rows(self, answers: Sequence[Answer]) -> list[list[Row]]:
-        """Return the rows of each statement that was run. Raises DBAPIError where anything was refused."""
+        """Return the rows of each statement that was run. Raises DBAPIError if the server has refused anything."""
         for statement, _, result in answers:
             if result.status not in GOOD:
                 self._fail(statement, error_from_result(result))

@@ -1,4 +1,4 @@
-"""Statements to PostgreSQL by the connections that a gevent worker's greenlets share; see `docs/fastpath.md`."""
+"""Runs statements on the PostgreSQL connections that a gevent worker's greenlets share. See `docs/fastpath.md`."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -18,16 +18,16 @@ from swiper.outages import is_server_moved
 
 C = TypeVar("C", bound=PostgresConnection)
 
-# The shared connection, and another one for the time in which somebody still waits on one that is given up.
+# The shared connection, and its successor while greenlets still wait on the old one.
 FOR_READING = 2
-# Those, and one that writes.
+# The connections for reading, and one for writing.
 MIN_CONNECTIONS = FOR_READING + 1
 
 
 class SharedPostgres:
-    """A `StatementRunner` whose greenlets read by one connection and take turns on the connections of a pool.
+    """A `StatementRunner` whose greenlets share one connection for reading and use those of a pool for writing.
 
-    Other threads than the worker's own use `stock`.
+    Threads other than the worker's own use `stock`.
     """
 
     def __init__(
@@ -42,16 +42,16 @@ class SharedPostgres:
         is_preparing: bool,
         no_answer: Callable[[str], psycopg.Error],
     ) -> None:
-        """`connect` makes one of the driver's connections, and raises DBAPIError; the caller may keep it.
+        """`connect` returns a new connection of the driver, which the caller owns. It may raise DBAPIError.
 
-        It is told how many seconds its greenlet has waited before, which count as time spent on connecting.
-        At most `size` connections are made; it is MIN_CONNECTIONS or more. A greenlet waits `wait_seconds` for a free
-        connection and `seconds` for an answer; `no_answer` makes the error of a statement that got none.
+        It gets the number of seconds that its greenlet has waited; they count as time spent on connecting. At most
+        `size` connections are made; `size` must be MIN_CONNECTIONS or more. A greenlet waits `wait_seconds` for a free
+        connection and `seconds` for an answer. `no_answer` makes the error of a statement that got no answer.
         """
         self.stock, self.engine, self.connect = stock, engine, connect
         self.size, self.wait_seconds, self.seconds = size, wait_seconds, seconds
         self.is_preparing, self.no_answer = is_preparing, no_answer
-        # Connections that are open now.
+        # The number of open connections.
         self.count = 0
         self.holder = ConnectionHolder(lambda: self._open(PostgresConnection))
 
@@ -77,7 +77,7 @@ class SharedPostgres:
         except LateError as error:
             raise self._too_late(steps) from error
         except LostError:
-            # Whatever happened to the others: alone it gets its rows, or an error of its own.
+            # Another request may have caused the error. Alone, this one gets its rows or its own error.
             return self.ask(*steps)
 
     def close_idle(self, *_: Any) -> None:
@@ -99,10 +99,10 @@ class SharedPostgres:
             return cast(WritingConnection, request.connection).pipeline.rows(request.answers)
         except DBAPIError as error:
             if is_server_moved(error.orig):
-                # The engine's own connections lead to the same server; `close_idle` follows.
+                # The engine's own connections go to the same server. Its event then calls `close_idle`.
                 self.engine.dispose()
             elif error.connection_invalidated:
-                # What is out of date on one connection is so on the others.
+                # The other connections may have the same fault.
                 self.close_idle()
             raise
 

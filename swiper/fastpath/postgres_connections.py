@@ -1,7 +1,7 @@
-"""A worker's connections to PostgreSQL: one that all greenlets share for reading, and those of a pool for the rest.
+"""A worker's connections to PostgreSQL: one that all greenlets share for reading, and those of a pool for writing.
 
-Reads that come together are sent with one synchronisation mark, so they are one transaction. Only statements that
-change nothing and lock nothing may go this way. Whoever writes has a connection alone meanwhile.
+Reads of the same moment are sent with one synchronisation mark, so they are one transaction. Only statements that
+change nothing and lock nothing may use the shared connection. A request that writes uses a connection alone.
 """
 
 from collections import deque
@@ -16,7 +16,7 @@ from swiper.fastpath.postgres_statements import GOOD, Row, Step, written
 from swiper.fastpath.shared_connection import SharedConnection
 from swiper.fastpath.watchdog import PendingRequest
 
-# Requests that are answered before a mark, each with what it asked.
+# The requests that are answered before a mark, each with its statements.
 Batch = list[tuple[PendingRequest, list[Asked]]]
 
 
@@ -29,20 +29,20 @@ class LateError(LostError):
 
 
 class PostgresConnection(SharedConnection):
-    """A connection that is asked with statements and their values."""
+    """A connection whose questions are statements with their values."""
 
     def __init__(self, pipeline: Pipeline, seconds: float, on_end: Callable[[Pipeline], None]) -> None:
         """`on_end` is called when the connection has ended, and closes the pipeline."""
         self.pipeline, self.on_end = pipeline, on_end
         self.libpq = pipeline.libpq
         self.unsent: list[PendingRequest] = []
-        # By mark, with the number of results before it.
+        # One batch for each mark, with the number of results before the mark.
         self.batches: deque[tuple[Batch, int]] = deque()
         self.results: list[Any] = []
         super().__init__(pipeline.fileno(), seconds)
 
     def ask(self, *steps: Step) -> list[list[Row]]:
-        """Return the rows of each statement. Raises LostError where they should be asked for on another connection."""
+        """Return the rows of each statement. Raises LostError if the caller should ask on another connection."""
         answers = self.call(written(steps))
         for _, _, result in answers:
             if result.status not in GOOD:
@@ -91,10 +91,10 @@ class PostgresConnection(SharedConnection):
     def _answer(self, batch: Batch, results: list[Any], mark: Any) -> None:
         """Give the results before a mark to the greenlets that asked."""
         if mark.status != ExecStatus.PIPELINE_SYNC:
-            # From here on nobody knows whose the answers are.
+            # The answers that follow belong to unknown requests.
             raise LostError("the mark is missing")
         if any(each.status not in GOOD for each in results):
-            # What is prepared here may be missing or out of date.
+            # A statement on this connection may be unprepared, or its plan may be out of date.
             self.is_open = False
         following = iter(results)
         for request, asked in batch:
@@ -105,7 +105,7 @@ class PostgresConnection(SharedConnection):
 
 
 class WritingConnection(PostgresConnection, PooledConnection):
-    """A connection of the pool. What it is asked is a transaction of its own; a refusal ends the connection."""
+    """A connection of the pool. Each request is one transaction. A refused statement ends the connection."""
 
     def __init__(
         self,
@@ -135,6 +135,6 @@ class WritingConnection(PostgresConnection, PooledConnection):
         if mark.status != ExecStatus.PIPELINE_SYNC or any(result.status not in GOOD for result in results):
             self.is_open = False
         if self.is_open:
-            # The next request first, so that the server has something to do meanwhile.
+            # The next request is sent first, so the server works while the resumed greenlet runs.
             self.pool.release(self)
         request.resume(request.answers)

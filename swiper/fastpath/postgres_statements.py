@@ -1,7 +1,7 @@
-"""Statements for PostgreSQL as the single-node way writes them, their values, and the rows that come back.
+"""Statements for a single PostgreSQL server, their values, and their rows.
 
-Values travel as text. Statements, values and rows are the same on the fast path (`postgres`) and on the stock pool
-(`swiper/db/stock_postgres.py`).
+Values are sent as text. The fast path (`postgres`) and the stock pool (`swiper/db/stock_postgres.py`) use the same
+statements, values and rows.
 """
 
 import itertools
@@ -30,14 +30,14 @@ _numbers = itertools.count()
 
 
 def _from_bytes(read: Any) -> Callable[[bytes], Any]:
-    """`read` for what libpq gives; the kinds that most columns are of need no text in between."""
+    """Return the function that reads bytes of libpq as `read` reads text. Integers need no text in between."""
     if read is int or read is bytes:
         return read
     return bytes.decode if read is str else lambda value: read(value.decode())
 
 
 class Statement:
-    """SQL with parameters `$1`, `$2`, …, and how each column of its result is read: from text, or as `bytes`."""
+    """SQL with parameters `$1`, `$2`, …, and for each column of the result a function that reads text, or `bytes`."""
 
     def __init__(self, sql: str, *columns: Callable[[str], Any] | type[bytes]) -> None:
         self.sql = " ".join(sql.split())
@@ -51,7 +51,7 @@ COMMIT = Statement("COMMIT")
 
 
 class Texts(list["bytes | None"]):
-    """Parameters as PostgreSQL reads them, worked out before."""
+    """Parameters that have been converted for PostgreSQL already."""
 
 
 _int_text = b"%d".__mod__
@@ -73,48 +73,51 @@ def _enum_text(value: Any) -> bytes:
 
 
 def texts_of(values: Sequence[Any]) -> list[bytes | None]:
-    """Parameters as PostgreSQL reads them. Raises TypeError for a kind that none of our statements has."""
+    """Return the parameters as PostgreSQL reads them. Raises TypeError for a type that no statement of ours has."""
     return values if type(values) is Texts else [WRITERS.get(type(value), _enum_text)(value) for value in values]
 
 
 def written(steps: Sequence[Step]) -> list[WrittenStep]:
-    """Statements with their values as PostgreSQL reads them. Raises what `texts_of` does."""
+    """Return the statements with their values as PostgreSQL reads them. Raises TypeError as `texts_of` does."""
     return [(statement, texts_of(values) if values else None) for statement, values in steps]
 
 
 def leave_out_row(error: psycopg.Error) -> None:
-    """Shorten an error to its first sentence: PostgreSQL quotes a row that it refuses, and errors are logged."""
+    """Shorten an error to its first sentence. The others quote the refused row, and errors are logged."""
     if error.diag.message_primary:
         error.args = (error.diag.message_primary,)
 
 
 class StatementRunner(Protocol):
-    """Runs statements, each call in one round trip and one transaction of its own."""
+    """Runs statements. Each call is one round trip and one transaction."""
 
     def ask(self, *steps: Step) -> list[list[Row]]:
-        """Return the rows of each statement. Raises DBAPIError, or SQLAlchemy's TimeoutError without a connection."""
+        """Return the rows of each statement.
+
+        Raises DBAPIError, and SQLAlchemy's TimeoutError if no connection becomes free in time.
+        """
 
     def read(self, *steps: Step) -> list[list[Row]]:
         """Do the same for statements that change nothing and lock nothing."""
 
     def close_idle(self, *_: Any) -> None:
-        """Close the connections that nobody uses, and the others after their next answer."""
+        """Close idle connections now, and the others after their next answer."""
 
 
 def is_lost(error: psycopg.Error, pgconn: Any) -> bool:
-    """True where the connection of an `error` is of no use any more: it has ended, or its plans are out of date.
+    """Return True if the connection must not be used after `error`: it has ended, or its plans are out of date.
 
-    A connection that the server ends with a fatal error is lost, even where libpq has not yet met its end.
+    A fatal error means that the server ends the connection, even if libpq has not noticed the end yet.
     """
     is_over = pgconn.status != ConnStatus.OK or error.diag.severity_nonlocalized == "FATAL"
     return error.sqlstate == STALE_PLAN or is_over or is_server_moved(error)
 
 
 def retry_stale_plan(run: Callable[[], R]) -> R:
-    """Return what `run` does, called once more where its plan was out of date. Raises what `run` does.
+    """Return what `run` returns. It is called once more if its plan was out of date. Raises what `run` raises.
 
-    PostgreSQL has done nothing then. `run` closes the connections with old plans before it raises, so the second call
-    plans for the tables of today.
+    PostgreSQL has done nothing in that case. `run` closes the connections with old plans before it raises, so the
+    second call makes a plan for the changed tables.
     """
     try:
         return run()
@@ -125,24 +128,24 @@ def retry_stale_plan(run: Callable[[], R]) -> R:
 
 
 def as_sqlalchemys(error: psycopg.Error, engine: Engine, sql: str | None = None, *, is_lost: bool = False) -> Any:
-    """The driver's `error` as SQLAlchemy would raise it."""
+    """Return the driver's `error` as SQLAlchemy would raise it."""
     return DBAPIError.instance(
         sql, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost, dialect=engine.dialect
     )
 
 
 def rows_of(result: Any, statement: Statement) -> list[Row]:
-    """What a result has, each column read as its statement says."""
+    """Return the rows of a result. Each column is read as the statement says."""
     if not statement.columns or not (count := result.ntuples):
         return []
     get = result.get_value
     if count == 1:
-        # One row is what most have, and going by column would cost more than it saves.
+        # Most results have one row. Reading it by column would cost more than it saves.
         row = [get(0, number) for number in range(len(statement.columns))]
         reads = zip(statement.columns, row, strict=True)
         return [tuple([value if value is None or read is bytes else read(value) for read, value in reads])]
     rows = range(count)
-    # By column, since most of the work is done in C that way.
+    # Reading by column does most of the work in C.
     columns: list[Iterable[Any]] = []
     for number, read in enumerate(statement.columns):
         values = map(get, rows, itertools.repeat(number))

@@ -1,6 +1,6 @@
-"""redis-py's client whose single commands go by one connection that all greenlets of a worker share.
+"""redis-py's client, with one connection that all greenlets of a worker share for single commands.
 
-redis-py polls each connection before it is used and keeps books on each command, which costs a worker more than the
+redis-py polls each connection before use and records figures about each command. This costs a worker more than the
 round trip itself. Pipelines, commands that block, TLS and other threads use redis-py's own pool.
 """
 
@@ -13,19 +13,19 @@ from swiper.fastpath.connection_holder import ConnectionHolder
 from swiper.fastpath.redis_connection import RedisConnection
 from swiper.redis_client import AppRedis
 
-# One of these may wait for long, and everything behind it on the connection would wait as well.
+# These commands may wait long, and later commands on the same connection would wait for them.
 BLOCKING = frozenset({"BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BLMPOP", "BZPOPMIN", "BZPOPMAX", "BZMPOP", "XREAD"})
 BLOCKING |= {"XREADGROUP", "WAIT", "WAITAOF", "SUBSCRIBE", "PSUBSCRIBE", "MONITOR"}
 
 
 class _Answer:
-    """An answer that has arrived, where redis-py expects a connection to read it from."""
+    """Takes the place of a connection: redis-py reads from it an answer that has arrived already."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
 
     def read_response(self, **_: Any) -> Any:
-        """Return the answer, or raise it where it is an error."""
+        """Return the answer. Raises it if it is an error."""
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -38,11 +38,11 @@ class SharedRedis(AppRedis):
         """See redis-py."""
         super().__init__(*args, **options)
         self.holder = ConnectionHolder(self._open)
-        # TLS keeps data in buffers of its own, for which redis-py knows how to wait.
+        # TLS keeps data in its own buffers. Only redis-py's connections know how to wait for it.
         self.has_tls = issubclass(self.connection_pool.connection_class, SSLConnection)
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        """The answer to a command; a lost connection is tried once more. Raises RedisError."""
+        """Return the answer to a command. It is sent once more after a lost connection. Raises RedisError."""
         if not self._is_sharing() or args[0] in BLOCKING:
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         (answer,) = self._share(args)

@@ -1,4 +1,4 @@
-"""The connection to Redis that the greenlets of a worker share; see `shared_connection`."""
+"""The connection to Redis that the greenlets of a worker share. See `shared_connection`."""
 
 import socket
 from collections.abc import Callable
@@ -17,10 +17,13 @@ INCOMPLETE = object()
 
 
 class RedisConnection(SharedConnection):
-    """A connection that is asked with packed commands. A refused command is answered by its ResponseError."""
+    """A connection whose questions are packed commands. The answer to a refused command is its ResponseError."""
 
     def __init__(self, connection: Any, release: Callable[[Any], None]) -> None:
-        """`connection` is one of redis-py's; closed, it goes to `release`. Raises RedisError if it cannot connect."""
+        """`connection` is one of redis-py's, and `release` gets it after it was closed.
+
+        Raises RedisError if it cannot connect.
+        """
         connection.connect()
         self.connection, self.release = connection, release
         self.socket: socket.socket = connection._sock
@@ -30,16 +33,19 @@ class RedisConnection(SharedConnection):
         super().__init__(self.socket.fileno(), connection.socket_timeout)
 
     def ask(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """The answer to each command. Raises ConnectionError where the connection is lost, TimeoutError in time."""
+        """Return the answer to each command.
+
+        Raises ConnectionError if the connection is lost, and TimeoutError if no answer comes in time.
+        """
         return self.call(([piece for command in commands for piece in self.pack(command)], len(commands)))
 
     def pack(self, command: tuple[Any, ...]) -> list[bytes]:
-        """A command as Redis reads it. Raises DataError for a value that it cannot have."""
+        """Return a command as Redis reads it. Raises DataError for a value of a type that Redis does not have."""
         try:
             if " " not in command[0]:
                 return [pack_command(command)]
         except TypeError:
-            # redis-py knows of more kinds of values, and says what is wrong with others.
+            # redis-py packs values of more types, and raises DataError for others.
             pass
         packed: list[bytes] = self.connection.pack_command(*command)
         return packed

@@ -1,8 +1,8 @@
 """A connection that all greenlets of a worker share.
 
-What they ask at the same moment is sent together. The server answers in the order in which it was asked, so each answer
-belongs to the request that has waited longest. A busy worker then sends and receives once for many requests. With a
-connection for each, every request would cost system calls and wake-ups of its own, here and in the server.
+Requests of the same moment are sent together. The server answers in the order of the requests, so each answer belongs
+to the request that has waited longest. A busy worker sends and receives once for many requests. With a connection for
+each request, every request would cost system calls and wake-ups in the worker and in the server.
 """
 
 import logging
@@ -19,13 +19,13 @@ READABLE, WRITABLE = 1, 2
 
 
 class SharedConnection:
-    """The base of such connections; `is_open` is False when one takes no more requests.
+    """The base class of such connections. `is_open` is False when a connection accepts no more requests.
 
-    Its methods with an underscore run in the hub, or as if they did: nothing in them may wait.
+    Methods with an underscore run in the hub, or behave as if they did: they must not wait.
     """
 
     def __init__(self, handle: int, seconds: float) -> None:
-        """`handle` is the socket's number, `seconds` how long an answer may take."""
+        """`handle` is the socket's file descriptor. An answer may take `seconds`."""
         self.hub = get_hub()
         self.is_open = True
         self.has_ended = False
@@ -44,14 +44,14 @@ class SharedConnection:
         request = PendingRequest(question)
         self._add(request)
         if not self.is_sending:
-            # The callback runs when no greenlet can run. By then all of them have asked what they want to know.
+            # The callback runs when no greenlet can run. All of them have added their requests by then.
             self.is_sending = True
             self.hub.loop.run_callback(self._send_all)
         answers: list[Any] = request.wait()
         return answers
 
     def start(self, request: PendingRequest) -> None:
-        """Send a request at once; some greenlet waits for the answers, or will wait."""
+        """Send a request at once. A greenlet waits for its answers, or will wait."""
         self._add(request)
         self._send()
 
@@ -61,7 +61,7 @@ class SharedConnection:
         self.hub.loop.run_callback(self._end, "it was closed")
 
     def put(self, request: PendingRequest) -> None:
-        """Keep what a request sends, until `_flush`."""
+        """Keep the data of a request until `_flush` sends it."""
         raise NotImplementedError
 
     def lost(self, why: str) -> Exception:
@@ -77,7 +77,7 @@ class SharedConnection:
         raise NotImplementedError
 
     def _flush(self) -> bool:
-        """Send what was put. False where the kernel's buffer is full."""
+        """Send the data that was put. Return False if the kernel's buffer is full."""
         raise NotImplementedError
 
     def _read(self) -> None:
@@ -120,7 +120,7 @@ class SharedConnection:
         self._end_if_unused()
 
     def _tell_late(self, request: PendingRequest) -> None:
-        # What arrives later has nobody to go to, so other greenlets had better ask on a new connection.
+        # Nobody waits for the late answer, so other greenlets ask on a new connection.
         self.is_open = False
         request.fail(self.late())
 

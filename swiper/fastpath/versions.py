@@ -1,7 +1,7 @@
-"""Whether the fast paths may be used: in a gevent worker, when they are on, with versions of libraries that we know.
+"""Decides whether the fast paths are used: in a gevent worker, when they are on, with known versions of libraries.
 
-The fast paths lean on private names and on behaviour that no manual promises. With another version of a library the
-stock way serves.
+The fast paths use private names and undocumented behaviour of libraries. With an unknown version of a library the stock
+clients are used.
 """
 
 import logging
@@ -13,19 +13,19 @@ log = logging.getLogger(__name__)
 
 Versions = dict[str, tuple[str, ...]]
 
-# Versions, as far as they are written, that the tests have run with.
+# The tests have run with these versions. A version is known if it begins with one of these numbers.
 REDIS: Versions = {"redis": ("8.1",), "hiredis": ("3.5",), "gevent": ("26.9",)}
 POSTGRES: Versions = {"psycopg": ("3.3",), "sqlalchemy": ("2.1",), "gevent": ("26.9",)}
 
 
 def is_known(package: str, known: tuple[str, ...]) -> bool:
-    """True where the installed version of `package` begins with one of the `known` ones."""
+    """Return True if the installed version of `package` begins with one of the `known` ones."""
     installed = version(package)
     return any(f"{installed}.".startswith(f"{each}.") for each in known)
 
 
 def may_share(is_on: bool, packages: Versions) -> bool:
-    """True where connections are to be shared. An unknown version is logged; threads and commands never share."""
+    """Return True if connections are shared. An unknown version is logged. Threads and commands never share."""
     if not is_on or not is_module_patched("socket"):
         return False
     unknown = [package for package, known in packages.items() if not is_known(package, known)]

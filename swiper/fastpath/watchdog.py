@@ -1,7 +1,7 @@
-"""The watchdog over greenlets that wait for a server: each is told when it has waited for too long.
+"""A watchdog over greenlets that wait for a server. It reports the requests that have waited for too long.
 
-A check counts only moments at which this worker was free to read an answer. A busy worker must not take its own
-lateness for the server's.
+A check counts only moments at which this worker could read an answer, so a busy worker does not blame the server for
+its own delay.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,22 +13,22 @@ CHECK_SECONDS = 0.1
 
 
 def checks_within(seconds: float) -> int:
-    """How many checks a request may wait for that is given `seconds`."""
+    """Return the number of checks in the time limit of a request, which is in `seconds`."""
     return max(1, round(seconds / CHECK_SECONDS))
 
 
 class PendingRequest:
-    """What one greenlet has asked, and the answers that have come so far."""
+    """The question of one greenlet, and the answers that have arrived so far."""
 
     __slots__ = ("answers", "checks_left", "connection", "question", "waiter")
 
     def __init__(self, question: Any, checks_left: int = 0) -> None:
         self.question = question
         self.checks_left = checks_left
-        # The connection that it was sent on; None before.
+        # The connection that has sent the request. It is None before.
         self.connection: Any = None
         self.answers: list[Any] = []
-        # None once nobody waits any more. The answers still arrive, and are dropped.
+        # None when nobody waits any more. The answers that still arrive are dropped.
         self.waiter: Waiter | None = Waiter()
 
     def wait(self) -> Any:
@@ -60,7 +60,7 @@ class Watchdog:
         on_late: Callable[[PendingRequest], None],
         after_check: Callable[[], None] = lambda: None,
     ) -> None:
-        """`pending` returns the requests to watch, `on_late` runs for each late one, `after_check` after each check."""
+        """`pending` returns the requests to watch. `on_late` gets each late one; `after_check` runs after a check."""
         self.pending, self.on_late, self.after_check = pending, on_late, after_check
         self.timer = loop.timer(CHECK_SECONDS, CHECK_SECONDS)
 
@@ -70,7 +70,7 @@ class Watchdog:
             self.timer.start(self._check, update=True)
 
     def close(self) -> None:
-        """Watch no more, for ever."""
+        """Stop watching. The watchdog cannot be started again."""
         self.timer.stop()
         self.timer.close()
 
