@@ -1,4 +1,4 @@
-"""Flask-Caching's backends with values stored as msgpack, whose reader can build plain values and nothing else."""
+"""Flask-Caching's backends with values stored as msgpack. Reading msgpack builds plain values and runs no code."""
 
 import os
 import struct
@@ -12,23 +12,23 @@ from flask_caching.backends.filesystemcache import FileSystemCache
 from flask_caching.backends.rediscache import RedisCache
 from flask_caching.backends.simplecache import SimpleCache
 
-# Bytes without it, such as pickled values of older releases, are ignored and never unpickled.
+# Bytes without this prefix, such as pickled values of older releases, are ignored and never unpickled.
 PREFIX = b"mp1:"
-# KEYS: a key. ARGV: what it must hold.
+# KEYS: a key. ARGV: the value that it must have.
 DELETE_IF_EQUAL = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
 class PackedSerializer(BaseSerializer):
-    """What cachelib asks of a serializer, for bytes and for files."""
+    """Implements cachelib's serializer, for bytes and for files."""
 
     def dumps(self, value: Any, protocol: int = 0) -> bytes:
-        """`value` as bytes. Raises TypeError for what msgpack does not know."""
+        """Return `value` as bytes. Raises TypeError for a type that msgpack does not have."""
         return PREFIX + _encode(value)
 
     def loads(self, bvalue: bytes | None) -> Any:
-        """The value; None for bytes that this class has not written."""
+        """Return the value, or None for bytes that this class has not written."""
         if bvalue is None or not bvalue.startswith(PREFIX):
             return None
         try:
@@ -46,21 +46,21 @@ class PackedSerializer(BaseSerializer):
 
 
 class PackedSimpleCache(SimpleCache):
-    """In this process's memory."""
+    """A cache in the memory of this process."""
 
     serializer = PackedSerializer()  # type: ignore[assignment]
 
 
 class PackedFileCache(FileSystemCache):
-    """In files."""
+    """A cache in files."""
 
     serializer = PackedSerializer()  # type: ignore[assignment]
 
     def set(self, key: str, value: Any, timeout: Any = None, mgmt_element: bool = False) -> bool:
-        """Store `value`; `mgmt_element` marks cachelib's own count of files. Raises OSError where the disk fails.
+        """Store `value`. `mgmt_element` is True for cachelib's own count of files. Raises OSError if the disk fails.
 
-        cachelib's own method looks at the file again once it is in place, and logs a traceback where another process
-        has deleted it meanwhile.
+        cachelib's own method reads the file's status after it is in place, and logs a traceback if another process has
+        deleted the file meanwhile.
         """
         if not mgmt_element:
             self._prune()
@@ -84,7 +84,7 @@ class PackedFileCache(FileSystemCache):
 
 
 class SharedRedisCache(RedisCache):
-    """In Redis, by the application's own client."""
+    """A cache in Redis, which uses the application's own client."""
 
     serializer = PackedSerializer()  # type: ignore[assignment]
 
@@ -95,12 +95,15 @@ class SharedRedisCache(RedisCache):
         return cls(*args, **options)
 
     def add(self, key: str, value: Any, timeout: Any = None) -> bool:
-        """Store `value` unless there is one, with its time: cachelib sets that by a second command, which may fail."""
+        """Store `value` with its time limit, unless the key exists. Return True if it was stored.
+
+        cachelib sets the time limit by a second command, which may fail.
+        """
         seconds = self._normalize_timeout(timeout)
         name, packed = f"{self._get_prefix()}{key}", self.serializer.dumps(value)
         return bool(self._write_client.set(name, packed, nx=True, ex=seconds if seconds > 0 else None))
 
     def delete_if_equal(self, key: str, value: Any) -> bool:
-        """Delete the key if it holds `value`, in one step."""
+        """Delete the key in one step if it has `value`. Return True if it was deleted."""
         packed = self.serializer.dumps(value)
         return cast(int, self._write_client.eval(DELETE_IF_EQUAL, 1, f"{self._get_prefix()}{key}", packed)) > 0

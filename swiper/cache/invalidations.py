@@ -1,7 +1,7 @@
 """Removes cached values when the database changes: at once if the cache is available, and once more some seconds later.
 
-Whoever changes something calls `invalidate_after_commit` in the same transaction. See `pending` for how all processes
-know.
+A service that changes data calls `invalidate_after_commit` in the same transaction. The module `pending` tells all
+processes.
 """
 
 import logging
@@ -15,17 +15,17 @@ from swiper.db.transactions import after_commit
 
 log = logging.getLogger(__name__)
 
-# What is cached of a user, and the sessions of somebody who is locked out or gone.
+# Names: a user's cached account, and the sessions of a user who is locked out or deleted.
 ACCOUNT = "account"
 SESSIONS = "sessions"
 
-# By name: drops what is cached of a user under it; False where that could not be done now.
+# Takes a user id and removes one cached value of this user. Returns False if that was not possible now.
 Remover = Callable[[int], bool]
 _removers: dict[str, Remover] = {}
 
 
 def remover(name: str) -> Callable[[Remover], Remover]:
-    """Register the decorated function as the one that drops `name`."""
+    """Register the decorated function as the one that removes the cached value `name` of a user."""
 
     def register(remove: Remover) -> Remover:
         _removers[name] = remove
@@ -35,9 +35,10 @@ def remover(name: str) -> Callable[[Remover], Remover]:
 
 
 def invalidate_after_commit(uid: int, *names: str) -> None:
-    """From the commit of the running transaction on, nobody uses what is cached of a user under `names`.
+    """Invalidate the cached values `names` of a user when the running transaction commits.
 
-    This process knows at once, the others within `LOCAL_REFRESH_SECONDS`, whatever the cache does.
+    This process stops using them at once, and the others within `LOCAL_REFRESH_SECONDS`, even if the cache is not
+    available.
     """
     pending.add(uid, *names)
     for name in names:
@@ -45,21 +46,21 @@ def invalidate_after_commit(uid: int, *names: str) -> None:
 
 
 def invalidate_shared_after_commit(*keys: str) -> None:
-    """The same for what is cached once for all users, by its key in the cache."""
+    """Do the same for values that are cached once for all users, by their keys in the cache."""
     invalidate_after_commit(SHARED, *keys)
 
 
 def _remove(uid: int, name: str) -> bool:
-    """Drop a cached value; False where that could not be done now."""
+    """Remove a cached value. Return False if that was not possible now."""
     if uid == SHARED:
         return invalidate(name)
     remove = _removers.get(name)
-    # Another release may have added it, and knows what to do.
+    # A process of another release may have added the row, and has a function for this name.
     return remove is not None and remove(uid)
 
 
 def finish(uid: int, name: str, limit: datetime) -> bool:
-    """Drop a value for good, then its rows up to `limit`; False where the cache does not let us yet."""
+    """Remove a cached value, then its rows up to `limit`. Return False if the value could not be removed now."""
     if not _remove(uid, name):
         return False
     pending.drop(uid, name, limit)

@@ -1,7 +1,7 @@
 """The memcached backend with a time limit, for `CACHE_TYPE=memcached`.
 
-libmemcached waits inside C, where gevent cannot switch to another request: with its default of 5 s one frozen memcached
-stands a whole worker still (measured with a stopped server).
+libmemcached waits in C code, where gevent cannot switch to another request. With its default limit of 5 s, a memcached
+that does not answer blocks a whole worker (measured with a stopped server).
 """
 
 from collections.abc import Callable, Iterator
@@ -19,15 +19,15 @@ BEHAVIORS = {
     "tcp_nodelay": True,
     "connect_timeout": TIMEOUT_MS,
     "_poll_timeout": TIMEOUT_MS,
-    # These two are microseconds.
+    # These two are in microseconds.
     "send_timeout": TIMEOUT_MS * 1000,
     "receive_timeout": TIMEOUT_MS * 1000,
 }
 # A client serves one greenlet or thread at a time.
 CLIENTS = 8
-# memcached keeps this number with each value; pylibmc's own numbers mean text, numbers and pickle.
+# memcached stores this flag with each value. pylibmc's own flags mean text, numbers and pickle.
 PACKED_FLAG = 1 << 10
-# Our own mistakes. Everything else that pylibmc raises says that the server cannot be reached or does not answer.
+# Errors of our own code. All other errors of pylibmc mean that the server cannot be reached or does not answer.
 FAULTS = (
     pylibmc.AllocationError,
     pylibmc.BadKeyProvided,
@@ -40,7 +40,7 @@ FAULTS = (
 
 
 class PackedClient(pylibmc.Client):  # type: ignore[misc]
-    """Stores msgpack, and takes every value with another mark for missing."""
+    """Stores values as msgpack. A value with another flag counts as missing."""
 
     serializer = PackedSerializer()
 
@@ -49,7 +49,7 @@ class PackedClient(pylibmc.Client):  # type: ignore[misc]
         return self.serializer.dumps(value), PACKED_FLAG
 
     def deserialize(self, packed: bytes, flags: int) -> Any:
-        """See pylibmc, for which CacheMiss says that there is no value."""
+        """See pylibmc. Raises CacheMiss if there is no value that this class has written."""
         value = self.serializer.loads(packed) if flags == PACKED_FLAG else None
         if value is None:
             raise pylibmc.CacheMiss()
@@ -57,7 +57,7 @@ class PackedClient(pylibmc.Client):  # type: ignore[misc]
 
 
 class QuickMemcachedCache(MemcachedCache):
-    """Flask-Caching's memcached backend over clients that give up soon."""
+    """Flask-Caching's memcached backend, with clients that wait only for a short time."""
 
     def _create_pylibmc(
         self, servers: Any, pool_size: int, pool_blocking: bool = True
@@ -68,7 +68,7 @@ class QuickMemcachedCache(MemcachedCache):
 
 @contextmanager
 def _reserve(pool: Any, is_blocking: bool) -> Iterator[Any]:
-    """A client of the pool. Raises ConnectionError where the server is away."""
+    """Lend a client of the pool. Raises ConnectionError if the server cannot be reached or does not answer."""
     try:
         with pool.reserve(block=is_blocking) as client:
             yield client

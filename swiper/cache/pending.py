@@ -1,8 +1,8 @@
-"""Which cached values are out of date: each change notes that in the database, and every process reads the notes.
+"""Records in the database which cached values are out of date. Every process reads these rows.
 
-A cache may refuse to drop a value, or come back from a restart with one that it had dropped. So the transaction that
-changes what is cached adds a row here. While the row stands nobody uses what is cached: it is read from the database
-and not stored. Each process looks at the rows at most once in `LOCAL_REFRESH_SECONDS`, when it is asked.
+A cache may fail to delete a value, or restart with a value that it had deleted. So the transaction that changes a
+cached value adds a row here. While the row exists, no process uses the cached value: the value is read from the
+database and is not stored. Each process reads the rows at most once in `LOCAL_REFRESH_SECONDS`, when it needs them.
 """
 
 import contextvars
@@ -29,27 +29,27 @@ from swiper.ids import new_id
 
 log = logging.getLogger(__name__)
 
-# The `uid` of what is cached once for all users.
+# The `uid` of values that are cached once for all users.
 SHARED = 0
-# With more rows than this a process trusts nothing that is cached, instead of reading them all each second.
+# With more rows than this, a process uses no cached value, and does not read all the rows each second.
 MOST = 10_000
-# Redis may come back without its last writes: those of a second or two, or what a replica had not yet received.
+# After a restart, Redis may lack the writes of its last second or two, or those that a replica had not received.
 SETTLE_SECONDS = 10.0
-# Longer than a transaction takes between adding its row and its commit.
+# A transaction takes less than this between adding its row and its commit.
 COMMIT_SECONDS = 120
-# How long a request waits for the rows. A database that takes longer is away, and the request may need its time.
+# A request waits for the rows no longer than this. It may need its time for other things.
 WAIT_SECONDS = 0.3
-# A database that was away is asked again after this time at the earliest.
+# After a failure, the database is asked again after this time at the earliest.
 AWAY_SECONDS = 1.0
-# What one sweep takes at most; the next one takes the rest.
+# One sweep takes at most this number of rows. The next sweep takes the others.
 BATCH = 500
 
-# Whose value, and its name.
+# The user id and the name of a value.
 Item = tuple[int, str]
 
 
 class Invalidation(Model):
-    """A cached value that a transaction has changed; the row is gone once the cache has surely dropped the old one."""
+    """A cached value that a transaction has changed. The row is deleted when the cache no longer has the old value."""
 
     __tablename__ = "invalidations"
     __table_args__ = (Index(None, "created_at"), TABLE_OPTIONS)
@@ -64,12 +64,12 @@ PENDING = Statement("SELECT uid, name FROM invalidations WHERE created_at > $1 L
 
 
 class Known:
-    """What one process knows: the rows it has read, and its own changes since."""
+    """What one process knows: the rows that it has read, and the changes that it has made since then."""
 
     def __init__(self) -> None:
-        # None stands for everything.
+        # None means that all values are out of date.
         self.items: frozenset[Item] | None = frozenset()
-        # When this process has committed the change.
+        # The time of each commit of this process, on the monotonic clock.
         self.own: dict[Item, float] = {}
         self.looked_at = self.due_at = 0.0
         self.lock = threading.Lock()
@@ -77,11 +77,11 @@ class Known:
         self.is_away = False
 
     def has(self, item: Item) -> bool:
-        """True where the value must not be used."""
+        """Return True if the cached value must not be used."""
         return item in self.own or self.items is None or item in self.items
 
     def learn(self, items: Iterable[Item], started: float, seconds: float) -> None:
-        """Take over the rows as they were at `started`, for `seconds`."""
+        """Keep the rows that were read at `started`. They are read again after `seconds`."""
         found = frozenset(items)
         self.items = found if len(found) <= MOST else None
         self.own = {item: moment for item, moment in self.own.items() if moment >= started}
@@ -89,7 +89,7 @@ class Known:
 
 
 def is_pending(uid: int, name: str) -> bool:
-    """True while the value `name` of a user, or of all (`SHARED`), must be read from the database and not be stored."""
+    """Return True while the cached value `name` of a user, or of all users (`SHARED`), must not be used or stored."""
     known = _known(this_app())
     if time.monotonic() >= known.due_at:
         _look(this_app(), known)
@@ -97,7 +97,7 @@ def is_pending(uid: int, name: str) -> bool:
 
 
 def looked_at() -> float:
-    """When this process has read the rows, on the monotonic clock."""
+    """Return the time at which this process has last read the rows, on the monotonic clock."""
     return _known(this_app()).looked_at
 
 
@@ -109,7 +109,7 @@ def _known(app: Flask) -> Known:
 
 
 def _look(app: Flask, known: Known) -> None:
-    """Read the rows. A gevent worker reads them once for all requests that wait, none of which waits for long."""
+    """Read the rows. A gevent worker reads them once for all requests, and each waits WAIT_SECONDS at most."""
     if not is_module_patched("socket"):
         _look_in_thread(app, known)
         return
@@ -125,7 +125,7 @@ def _look_in_thread(app: Flask, known: Known) -> None:
     try:
         if time.monotonic() >= known.due_at:
             if is_in_transaction():
-                # Many threads that each hold a connection and wait for a second one would wait for each other.
+                # This thread has a connection. If many threads waited for a second one, they would block each other.
                 started = time.monotonic()
                 known.learn(_stored(_oldest(app)), started, app.config["LOCAL_REFRESH_SECONDS"])
             else:
@@ -138,7 +138,7 @@ def _read(app: Flask, known: Known) -> None:
     started = time.monotonic()
     seconds: float = app.config["LOCAL_REFRESH_SECONDS"]
     try:
-        # A session of its own: that of a request may hold a snapshot of the past.
+        # This is a new session, since the session of the request may hold an old snapshot.
         with app.app_context():
             known.learn(_stored(_oldest(app)), started, seconds)
     except SQLAlchemyError as error:
@@ -150,7 +150,7 @@ def _read(app: Flask, known: Known) -> None:
 
 
 def _oldest(app: Flask) -> datetime:
-    """What was changed before this moment is no longer found in the cache as it was before: it has run out there."""
+    """Return the time before which changes do not matter: the values that were cached before them have expired."""
     longest = max(
         300, *(app.config[name] for name in ("USER_CACHE_SECONDS", "LEVELS_PAGE_SECONDS", "HOT_PAGE_SECONDS"))
     )
@@ -167,21 +167,21 @@ def _stored(since: datetime) -> list[Any]:
 
 
 def add(uid: int, *names: str) -> None:
-    """Note in the running transaction that it changes cached values of a user, or of all (`SHARED`)."""
+    """Record in the running transaction that it changes cached values of a user, or of all users (`SHARED`)."""
     for name in names:
         db.session.add(Invalidation(uid=uid, id=new_id(), name=name))
     after_commit(lambda: _remember(uid, names))
 
 
 def _remember(uid: int, names: Iterable[str]) -> None:
-    """Let this process know at once."""
+    """Record the change in this process, so that it stops using the values at once."""
     own = _known(this_app()).own
     for name in names:
         own[uid, name] = time.monotonic()
 
 
 def settled() -> list[tuple[int, str, datetime]]:
-    """Values whose rows have stood for `SETTLE_SECONDS`, each with the latest moment up to which that holds."""
+    """Return the user id and name of values whose rows are older than SETTLE_SECONDS, with the time of that limit."""
     limit = now() - timedelta(seconds=SETTLE_SECONDS)
     query = select(Invalidation.uid, Invalidation.name).where(Invalidation.created_at <= limit)
     rows = db.session.execute(query.order_by(Invalidation.created_at).limit(BATCH)).all()
@@ -191,7 +191,7 @@ def settled() -> list[tuple[int, str, datetime]]:
 
 @transactional
 def drop(uid: int, name: str, limit: datetime) -> None:
-    """Remove the rows of a value up to `limit`: the cache has dropped it since."""
+    """Delete the rows of a value up to `limit`. The cache has removed the value since then."""
     db.session.execute(
         delete(Invalidation).where(Invalidation.uid == uid, Invalidation.name == name, Invalidation.created_at <= limit)
     )
