@@ -1,1 +1,1 @@
-"""The Celery application, and how tasks get to it."""
+"""The Celery application, and the functions that queue tasks."""

@@ -1,7 +1,7 @@
-"""Work that requests leave to be done together: a buffer, and one timer that hands its content over.
+"""A buffer that collects the work of many requests, and a timer that sends its content.
 
-What is in a buffer when its process is killed is lost, so each user of this has another way to find it, or can do
-without it.
+The content of a buffer is lost if its process is killed. So each caller has another way to find that work, or does not
+need it.
 """
 
 import threading
@@ -16,17 +16,17 @@ B = TypeVar("B")
 
 
 class Batcher(Generic[B]):
-    """Callers change `content` and call `plan`. Where several threads do so, they hold the `lock` meanwhile."""
+    """Callers change `content` and call `plan`. If several threads do so, each holds the `lock` meanwhile."""
 
     def __init__(self, app: Flask, empty: Callable[[], B], send: Callable[[B], None]) -> None:
-        """`empty` makes an empty content, which is false; `send` gets what has come, in a context of `app`."""
+        """`empty` makes an empty content, which must be false. `send` gets the content, in a context of `app`."""
         self.app, self.empty, self.send = app, empty, send
         self.content = empty()
         self.is_planned = False
         self.lock = threading.Lock()
 
     def plan(self, seconds: float) -> None:
-        """Hand the content over in so many seconds, unless that is planned already."""
+        """Send the content after `seconds`, unless this is planned already."""
         if self.is_planned:
             return
         self.is_planned = True
@@ -38,7 +38,7 @@ class Batcher(Generic[B]):
         timer.start()
 
     def flush(self) -> None:
-        """Hand the content over now, if there is any. Raises what `send` does."""
+        """Send the content now, if there is any. Raises what `send` raises."""
         self.is_planned = False
         with self.lock:
             content, self.content = self.content, self.empty()
@@ -48,7 +48,7 @@ class Batcher(Generic[B]):
 
 
 def batcher_of(app: Flask, name: str, empty: Callable[[], B], send: Callable[[B], None]) -> Batcher[B]:
-    """Return the application's batcher of that name, made at its first use; see `Batcher`."""
+    """Return the application's batcher of that name. It is made at the first call. See `Batcher`."""
     found: Batcher[B] | None = app.extensions.get(f"batcher:{name}")
     if found is None:
         found = app.extensions[f"batcher:{name}"] = Batcher(app, empty, send)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 HEADER = "swiper_request_id"
 QUEUE = "celery"
-# Of their own, so that a code never stands behind a thousand other tasks. Every worker serves both in turn.
+# Codes have their own queue, so a code never waits for a thousand other tasks. Every worker serves both queues in turn.
 CODES_QUEUE = "celery-codes"
 
 
@@ -34,7 +34,7 @@ def init_app(app: Flask) -> Celery:
             except Exception as error:
                 if self.request.called_directly or not is_outage(error):
                     raise
-                # What it was to do lies in the database, where a sweep finds it.
+                # The work is recorded in the database, where a sweep finds it.
                 log.warning("%s is left for later: %s", self.name, in_short(error))
                 raise Ignore() from error
 
@@ -46,28 +46,28 @@ def init_app(app: Flask) -> Celery:
 
 
 def celery_settings(config: Any) -> dict[str, Any]:
-    """Celery's configuration for the application's."""
+    """Return Celery's settings for the application's settings `config`."""
     quick = {"socket_timeout": 2.0, "socket_connect_timeout": 1.0, "retry_on_timeout": False}
-    # kombu would try once more after 2 s, with the request waiting.
+    # By default kombu tries once more after 2 s, and the request waits meanwhile.
     once = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
     is_redis = config["CELERY_BROKER_URL"].startswith(("redis", "sentinel"))
     return {
         "broker_url": config["CELERY_BROKER_URL"],
         "result_backend": config["CELERY_RESULT_BACKEND"],
-        # A task that its worker took with it to the grave comes back after this many seconds.
+        # If a worker is killed, its task is delivered again after this many seconds.
         "broker_transport_options": {**once, **(quick if is_redis else {}), "visibility_timeout": 120},
         "broker_connection_retry_on_startup": True,
-        # Without end: by default a worker ends itself when the broker has been away for three quarters of an hour.
+        # No limit. By default a worker ends itself after 45 minutes without a broker.
         "broker_connection_max_retries": None,
-        # A broker may answer but refuse (a failover, full memory): the worker then connects anew and does not end.
+        # A broker may answer but refuse (a failover, full memory). The worker then connects again and does not end.
         "broker_channel_error_retry": True,
-        # A request never waits for a broker that is away: the sweeps find its work in the database.
+        # A request never waits for a broker that cannot be reached. The sweeps find its work in the database.
         "task_publish_retry": False,
         "broker_connection_timeout": 1.0,
         "redis_socket_timeout": 2.0,
         "redis_socket_connect_timeout": 1.0,
         "result_expires": 3600,
-        # By default each thread makes a backend of its own; under gevent that would be each request, at a millisecond.
+        # By default each thread makes its own backend. Under gevent each request would do so, which takes 1 ms.
         "result_backend_thread_safe": True,
         "task_ignore_result": True,
         "task_acks_late": True,
@@ -78,7 +78,7 @@ def celery_settings(config: Any) -> dict[str, Any]:
         "task_routes": {
             name: {"queue": CODES_QUEUE} for name in ("auth.send_code", "auth.send_codes", "auth.sweep_codes")
         },
-        # The work is waiting for others. With prefork on two cores, two providers that hang would stop everything.
+        # Tasks mostly wait for other servers. With prefork on two cores, two hanging providers would stop all tasks.
         "worker_pool": "threads",
         "worker_concurrency": 8,
         "worker_prefetch_multiplier": 1,
@@ -97,29 +97,29 @@ def celery_settings(config: Any) -> dict[str, Any]:
 
 @signals.setup_logging.connect
 def keep_our_logging(**_: Any) -> None:
-    """With a receiver here Celery leaves the logging alone that the application has set up."""
+    """Do nothing. Celery does not change the application's logging if this signal has a receiver."""
 
 
 @signals.before_task_publish.connect
 def send_request_id(headers: dict[str, Any], **_: Any) -> None:
-    """A task carries the id of the request that caused it."""
+    """Add the id of the current request to the headers of the task."""
     headers[HEADER] = request_id_var.get()
 
 
 @signals.celeryd_init.connect
 def silence_root_warning(**_: Any) -> None:
-    """Celery warns at length about root and pickle; our worker takes JSON only, and containers do run as root."""
+    """Silence Celery's warning about root and pickle. Our worker takes JSON only, and containers often run as root."""
     warnings.simplefilter("ignore", SecurityWarning)
 
 
 @signals.task_prerun.connect
 def take_request_id(task: Task, task_id: str, **_: Any) -> None:
-    """Log lines of a task show the request's id, or the task's own where beat has started it."""
+    """Let the log lines of a task show the request's id, or the task's own id if beat has started it."""
     request_id = getattr(task.request, HEADER, None)
     request_id_var.set(request_id if request_id and request_id != "-" else f"task-{task_id[:8]}")
 
 
 @signals.task_postrun.connect
 def drop_request_id(**_: Any) -> None:
-    """The thread goes on to another task."""
+    """Clear the id, since the thread will run another task."""
     request_id_var.set("-")

@@ -1,4 +1,4 @@
-"""Handing work to Celery from a request that has already committed, and the sweeps that find what was lost."""
+"""Queues work of requests that have committed already, and runs the sweeps that find lost work."""
 
 import logging
 import secrets
@@ -19,18 +19,18 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# An SMS takes longer by far, and at a busy site each handing over is shared by all that came meanwhile.
+# Batched work waits this long. An SMS takes much longer, and on a busy site many requests share one message to Celery.
 GATHER_SECONDS = 0.1
 REPR_LENGTH = 200
-# A sweep ends after this time and goes on at its next turn, so that a provider that hangs cannot keep the workers.
+# A sweep ends after this time and continues at its next turn, so a hanging provider cannot occupy the workers.
 SWEEP_SECONDS = 30.0
-# A sweep that has said nothing for so long is dead. Each item renews it, so it is longer than any item takes.
+# A sweep that has not renewed its lease for this time counts as dead. It does so for each item, which takes less time.
 LEASE_SECONDS = 20.0
-# So many faults of one turn mean that something else is wrong, such as the database.
+# After this number of faults a turn ends: their cause is something else, such as the database.
 MOST_FAULTS = 20
-# How long a sweep remembers, after the last failure, what has failed.
+# A sweep keeps its counts of failures for this time after the last failure.
 FAILURES_SECONDS = 3600
-# KEYS: lease. ARGV: token, ms. Each may be sent again, and does nothing where the lease is another's by now.
+# KEYS: lease. ARGV: token, ms. Each script may be sent again, and does nothing if another process has the lease.
 TAKE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return 1 end
 return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0
@@ -40,12 +40,12 @@ GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEY
 
 
 def enqueue(task: Task, *args: Any, delay_seconds: float = 0) -> None:
-    """Queue `task`, to be run after the delay. Where the broker is away a sweep finds the work; this never fails."""
+    """Queue `task`, to run after the delay. This never raises: if the broker fails, a sweep finds the work."""
     try:
-        # What people read of the arguments; Celery's own way to write that down takes long over many ids.
+        # These texts show the arguments to people. Celery's own conversion is slow for many ids.
         task.apply_async(args=args, countdown=delay_seconds or None, argsrepr=repr(args)[:REPR_LENGTH], kwargsrepr="{}")
     except Exception as error:
-        # The caller has committed, and the work is safe in the database: no error here may become theirs.
+        # The caller has committed, and the work is recorded in the database. No error here may reach the caller.
         if is_broker_outage(error):
             log.warning("%s waits for the sweep: the broker is away (%s)", task.name, type(error).__name__)
         else:
@@ -53,10 +53,10 @@ def enqueue(task: Task, *args: Any, delay_seconds: float = 0) -> None:
 
 
 def enqueue_batched(one: Task, many: Task, item: int) -> None:
-    """Queue `one(item)`; or where more come within `GATHER_SECONDS`, `many` with the pairs of item and request id.
+    """Queue `one(item)`, or `many` with pairs of item and request id if more items come within GATHER_SECONDS.
 
-    Handing a task to Celery costs a gevent worker more than most views do. `many` queues `one` for each, in a process
-    where nobody waits. Those that a kill takes with it are left to the beat's sweep, like those of a lost broker.
+    Queueing a task costs a gevent worker more than most views do. `many` queues `one` for each item in a process where
+    no request waits. If the web worker is killed, its items are lost here, and a sweep of beat finds them.
     """
     if not is_module_patched("socket"):
         enqueue(one, item)
@@ -75,17 +75,17 @@ def _enqueue_batch(one: Task, many: Task, items: list[tuple[int, str]]) -> None:
 
 
 def enqueue_each(task: Task, items: Iterable[tuple[int, str]]) -> None:
-    """Queue `task` for each item, as if the request with the id beside it did."""
+    """Queue `task` for each item, with the request id of its pair."""
     for item, request_id in items:
         request_id_var.set(request_id)
         enqueue(task, item)
 
 
 class Turn:
-    """One process's right to sweep alone, a lease that the sweep renews as it goes on; false where another has it."""
+    """A process's right to sweep alone, by a lease that the sweep renews. It is false if another process has it."""
 
     def __init__(self, name: str, lease_seconds: float) -> None:
-        """Take the turn of `name`, unless another process has it."""
+        """Take the lease of `name`, unless another process has it."""
         self.name = name
         self.key, self.token = f"alone:{name}", secrets.token_hex(8)
         self.lease_ms = int(lease_seconds * 1000)
@@ -96,7 +96,7 @@ class Turn:
         return self.is_ours
 
     def goes_on(self) -> bool:
-        """Renew the lease; False when the sweep must end, because its time is over or another has its turn by now."""
+        """Renew the lease. Return False if the sweep must end: its time is over, or another process has the lease."""
         if not self.is_ours or time.monotonic() > self.deadline:
             return False
         self.is_ours = bool(redis.client.eval(RENEW, 1, self.key, self.token, self.lease_ms))
@@ -105,20 +105,20 @@ class Turn:
         return self.is_ours
 
     def each(self, items: Iterable[T]) -> Iterator[T]:
-        """`items`, for as long as the sweep goes on."""
+        """Yield the items until the sweep must end."""
         for item in items:
             if not self.goes_on():
                 return
             yield item
 
     def give_back(self) -> None:
-        """Let the next one begin."""
+        """Release the lease."""
         redis.client.eval(GIVE_BACK, 1, self.key, self.token)
 
 
 @contextmanager
 def only_one(name: str, lease_seconds: float = LEASE_SECONDS) -> Iterator[Turn]:
-    """A turn that is true for one process at a time; the others skip theirs."""
+    """Yield a turn that is true in one process at a time. Where it is false, the caller skips its work."""
     turn = Turn(name, lease_seconds)
     try:
         yield turn
@@ -134,17 +134,18 @@ def sweep(
     failure: type[Exception] | tuple[type[Exception], ...] = (),
     lease_seconds: float = LEASE_SECONDS,
 ) -> None:
-    """Call `work` with each item that `find` tells, alone and while the time lasts.
+    """Call `work` with each item that `find` returns, in one process at a time, until SWEEP_SECONDS are over.
 
-    An item that fails is logged, waits for the next turn and goes behind those that have failed less often, so that one
-    which always fails stops nothing. `failure` names what is expected of a provider; other errors are faults of ours.
+    An item that fails is logged and tried at the next turn, after the items that have failed less often. So an item
+    that always fails does not stop the others. `failure` has the errors that a provider may cause. Other errors are
+    faults of ours.
     """
     with only_one(name, lease_seconds) as turn:
         if not turn:
             return
         failures = _failures(name)
         failed = 0
-        # `sorted` keeps the order of `find` among those that have failed equally often.
+        # `sorted` keeps the order of `find` for items that have failed equally often.
         for item in turn.each(sorted(find(), key=lambda item: failures.get(repr(item), 0))):
             try:
                 work(*item)
@@ -166,7 +167,7 @@ def _failures_key(name: str) -> str:
 
 
 def _failures(name: str) -> dict[str, int]:
-    """By item: how often it has failed."""
+    """Return the number of failures of each item."""
     found = cast(dict[bytes, bytes], redis.client.hgetall(_failures_key(name)))
     return {item.decode(): int(count) for item, count in found.items()}
 
