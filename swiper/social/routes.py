@@ -6,16 +6,16 @@ from flask import g
 
 from swiper.auth import sessions
 from swiper.errors import NotFoundError
-from swiper.extensions import this_app, this_g
+from swiper.extensions import this_g
 from swiper.http.blueprints import Blueprint
 from swiper.http.hooks import require_login
 from swiper.http.page_cache import cached_page
 from swiper.http.responses import ok
 from swiper.http.schemas import PageIn, page_schema
 from swiper.profiles.public_cards import cards_of
-from swiper.social import answers, deck, friends, ranking, schemas, swipes, tasks
+from swiper.signals import deck_shown, like_given
+from swiper.social import deck, friends, ranking, schemas, swipes
 from swiper.social.models import SwipeKind
-from swiper.tasks.queue import enqueue
 from swiper.vip.models import Permission
 from swiper.vip.permissions import permission_required
 
@@ -41,17 +41,16 @@ def show_deck(wanted: dict[str, int]) -> dict[str, Any]:
     """Five people of the deck; group 0 starts from the top."""
     kept = this_g()
     ids, answer = deck.show_deck(kept.account, kept.vip_status, wanted["group_num"], sessions.taken_along())
-    if this_app().config["ROBOTS_ANSWER_PERCENT"] and ids:
-        enqueue(tasks.answer_as_robots, g.uid, ids)
+    if ids:
+        deck_shown.send(None, uid=kept.uid, met=ids)
     return ok(answer)
 
 
 def _swipe(sid: int, kind: SwipeKind) -> dict[str, Any]:
     kept = this_g()
     is_matched = swipes.swipe(kept.uid, sid, kind, kept.vip_status).is_matched
-    delay = answers.answer_delay(sid, kept.uid) if kind.is_like and not is_matched else None
-    if delay is not None:
-        enqueue(tasks.answer_like, kept.uid, sid, delay_seconds=delay)
+    if kind.is_like and not is_matched:
+        like_given.send(None, uid=kept.uid, sid=sid)
     return ok({"is_matched": is_matched})
 
 

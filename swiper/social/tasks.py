@@ -1,4 +1,4 @@
-"""Celery tasks of matches, the ranking and the answering robots."""
+"""Celery tasks of matches and the ranking."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -8,7 +8,7 @@ from celery import shared_task
 from swiper.clock import now
 from swiper.profiles import deleted_numbers
 from swiper.profiles.accounts import drop_tombstone, old_tombstones, remove_owned
-from swiper.social import answers, ended_matches, friends, ranking
+from swiper.social import ended_matches, friends, ranking
 from swiper.tasks.queue import only_one, sweep
 
 # Long enough for any request that was under way when the account was deleted.
@@ -55,15 +55,3 @@ def purge_deleted_numbers() -> None:
     with only_one("purge_deleted_numbers", REBUILD_LEASE_SECONDS) as turn:
         while turn and (ended_matches.purge() or deleted_numbers.purge()):
             continue
-
-
-@shared_task(name="social.answer_as_robots", ignore_result=True)
-def answer_as_robots(uid: int, met: list[int]) -> int:
-    """Let some of the robots that a user has met like them."""
-    return answers.answer_as_robots(uid, met)
-
-
-@shared_task(name="social.answer_like", ignore_result=True)
-def answer_like(uid: int, sid: int) -> bool:
-    """Let `sid`, if it is a robot that `uid` has liked, like them back."""
-    return answers.answer_like(sid, uid)

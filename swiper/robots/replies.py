@@ -1,7 +1,7 @@
-"""Development: robots answer, so that a newcomer finds a match within a few likes.
+"""Development: robots reply, so that a newcomer finds a match within a few likes.
 
 Each robot has its own mind about each person. Of those who like somebody at all, half do so when they meet, and stand
-at the head of the next deck; the others like back a few seconds after they were liked. The rest never answers.
+at the head of the next deck; the others like back a few seconds after they were liked. The rest never replies.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from swiper.vip.levels import vip_status_of
 log = logging.getLogger(__name__)
 
 # As long as somebody takes who looks at the phone now and then.
-QUICKEST_ANSWER_SECONDS = 3
-SLOWEST_ANSWER_SECONDS = 12
+QUICKEST_REPLY_SECONDS = 3
+SLOWEST_REPLY_SECONDS = 12
 
 
-def answer_as_robots(uid: int, met: list[int]) -> int:
+def reply_to_deck(uid: int, met: list[int]) -> int:
     """Let some robots among `met`, at least one, like `uid` through the ordinary service; how many did."""
     robots = list(db.session.scalars(select(User.id).where(User.id.in_(met), User.is_robot.is_(True))))
     if db.session.scalar(select(User.is_robot).where(User.id == uid)) or not robots:
@@ -32,17 +32,17 @@ def answer_as_robots(uid: int, met: list[int]) -> int:
     return sum(_like(robot, uid) for robot in eager or [min(robots, key=lambda robot: _taste(robot, uid))])
 
 
-def answer_delay(robot: int, uid: int) -> float | None:
-    """Seconds until `robot`, if it is one, answers a like of `uid`; None where it has no answer to give."""
+def reply_delay(robot: int, uid: int) -> float | None:
+    """Seconds until `robot`, if it is one, replies to a like of `uid`; None where it has no reply to give."""
     share = _share()
     # In production, where the share is 0, a like does not pay for anybody's taste.
     if not share or not share / 2 <= _taste(robot, uid) < share:
         return None
-    span = SLOWEST_ANSWER_SECONDS - QUICKEST_ANSWER_SECONDS
-    return QUICKEST_ANSWER_SECONDS + span * (_mind(robot, uid)[4] / 255)
+    span = SLOWEST_REPLY_SECONDS - QUICKEST_REPLY_SECONDS
+    return QUICKEST_REPLY_SECONDS + span * (_mind(robot, uid)[4] / 255)
 
 
-def answer_like(robot: int, uid: int) -> bool:
+def reply_to_like(robot: int, uid: int) -> bool:
     """Let `robot` like `uid` back, if it is a robot and the like still stands; True when it did."""
     if not db.session.scalar(select(User.is_robot).where(User.id == robot)):
         return False
@@ -70,6 +70,6 @@ def _like(robot: int, uid: int) -> bool:
         swipe(robot, uid, SwipeKind.LIKE, vip_status_of(robot))
     except ApiError as error:
         # A robot's own quota may be used up, like anybody's.
-        log.info("robot %d did not answer: %s", robot, error.message)
+        log.info("robot %d did not reply: %s", robot, error.message)
         return False
     return True

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from config.settings import Environment, Settings
 from swiper.extensions import db
 from swiper.profiles.models import Sex, User
+from swiper.robots.replies import reply_delay, reply_to_deck, reply_to_like
 from swiper.robots.seeding import seed_robots
-from swiper.social.answers import answer_as_robots, answer_delay, answer_like
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import rewind, swipe
 from swiper.vip.levels import vip_status_of
@@ -44,7 +44,7 @@ def test_of_a_group_that_is_met_some_robots_like_first(share: int, lively: Flask
     man, women = people.add(), robots(lively)
     lively.config["ROBOTS_ANSWER_PERCENT"] = share
     with lively.app_context():
-        count = answer_as_robots(man.id, women)
+        count = reply_to_deck(man.id, women)
     # Of a hundred women each decides by chance, so the bounds are wide: one run in a million is beyond them.
     assert (count == 1) if share == 0 else (count >= 1 and abs(count - len(women) * share / 200) < 25)
 
@@ -54,7 +54,7 @@ def test_of_any_group_at_least_one_robot_likes_back(share: int, lively: Flask, p
     man, met = people.add(), robots(lively)[:5]
     lively.config["ROBOTS_ANSWER_PERCENT"] = share
     with lively.app_context():
-        count = answer_as_robots(man.id, met)
+        count = reply_to_deck(man.id, met)
     likers = likers_of(lively, man.id)
     assert 1 <= count == len(likers)
     assert likers <= set(met)
@@ -65,10 +65,10 @@ def test_of_any_group_at_least_one_robot_likes_back(share: int, lively: Flask, p
 def test_asking_again_changes_no_robots_mind(lively: Flask, people: People) -> None:
     man, met = people.add(), robots(lively)[:5]
     with lively.app_context():
-        answer_as_robots(man.id, met)
+        reply_to_deck(man.id, met)
     first = likers_of(lively, man.id)
     with lively.app_context():
-        answer_as_robots(man.id, met)
+        reply_to_deck(man.id, met)
     assert likers_of(lively, man.id) == first != set()
     assert_consistent(lively)
 
@@ -84,14 +84,14 @@ def test_a_newcomer_who_likes_the_first_group_has_a_match(lively: Flask) -> None
 def test_a_robot_that_was_liked_answers_after_a_while(lively: Flask, people: People) -> None:
     man = people.add()
     with lively.app_context():
-        delays = {uid: answer_delay(uid, man.id) for uid in robots(lively)}
+        delays = {uid: reply_delay(uid, man.id) for uid in robots(lively)}
         slow = [uid for uid, delay in delays.items() if delay is not None]
         assert all(3 <= delays[uid] <= 12 for uid in slow)
         assert len({delays[uid] for uid in slow}) > 5
         # A fifth of all; another fifth likes first, and the rest never does.
         assert 5 < len(slow) < 40
         swipe(man.id, slow[0], SwipeKind.LIKE, vip_status_of(man.id))
-        assert answer_like(slow[0], man.id)
+        assert reply_to_like(slow[0], man.id)
     assert man.friends() == [slow[0]]
     assert_consistent(lively)
 
@@ -100,7 +100,7 @@ def test_each_robot_that_answers_does_so_once(lively: Flask) -> None:
     man = People(lively).add()
     liked = [uid for uid in robots(lively)[:40] if man.like(uid).status_code == 200]
     with lively.app_context():
-        slow = {uid for uid in liked if answer_delay(uid, man.id) is not None}
+        slow = {uid for uid in liked if reply_delay(uid, man.id) is not None}
     assert 0 < len(slow) < len(liked)
     assert set(man.friends()) == likers_of(lively, man.id) == slow
     assert_consistent(lively)
@@ -112,8 +112,8 @@ def test_a_like_that_was_taken_back_or_never_given_is_not_answered(lively: Flask
         swipe(man.id, first, SwipeKind.LIKE, vip_status_of(man.id))
         rewind(man.id, vip_status_of(man.id))
         swipe(man.id, second, SwipeKind.DISLIKE, vip_status_of(man.id))
-        assert not answer_like(first, man.id)
-        assert not answer_like(second, man.id)
+        assert not reply_to_like(first, man.id)
+        assert not reply_to_like(second, man.id)
     assert likers_of(lively, man.id) == set()
 
 
@@ -121,21 +121,21 @@ def test_a_person_is_not_made_to_answer(lively: Flask, people: People) -> None:
     man, woman = people.add(), people.woman()
     man.like(woman)
     with lively.app_context():
-        assert not answer_like(woman.id, man.id)
+        assert not reply_to_like(woman.id, man.id)
     assert likers_of(lively, man.id) == set()
 
 
 def test_people_and_strangers_to_the_group_do_not_answer(lively: Flask, people: People) -> None:
     man, woman = people.add(), people.woman()
     with lively.app_context():
-        assert answer_as_robots(man.id, [woman.id, 12345]) == 0
+        assert reply_to_deck(man.id, [woman.id, 12345]) == 0
     assert likers_of(lively, man.id) == set()
 
 
 def test_robots_do_not_answer_each_other(lively: Flask) -> None:
     women, men = robots(lively), robots(lively, Sex.MALE)
     with lively.app_context():
-        assert answer_as_robots(men[0], women) == 0
+        assert reply_to_deck(men[0], women) == 0
 
 
 def test_a_robot_without_likes_left_stays_silent(lively: Flask, people: People) -> None:
@@ -143,7 +143,7 @@ def test_a_robot_without_likes_left_stays_silent(lively: Flask, people: People) 
     robot = robots(lively)[0]
     first, second = people.add(), people.add()
     with lively.app_context():
-        assert [answer_as_robots(man.id, [robot]) for man in (first, second)] == [1, 0]
+        assert [reply_to_deck(man.id, [robot]) for man in (first, second)] == [1, 0]
     assert_consistent(lively)
 
 
