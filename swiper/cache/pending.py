@@ -69,7 +69,7 @@ class Known:
     def __init__(self) -> None:
         # None means that all values are out of date.
         self.items: frozenset[Item] | None = frozenset()
-        # The time of each commit of this process, on the monotonic clock.
+        # For each value, the time at which this process has changed it, on the monotonic clock.
         self.own: dict[Item, float] = {}
         self.looked_at = self.due_at = 0.0
         self.lock = threading.Lock()

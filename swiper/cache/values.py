@@ -29,6 +29,7 @@ NO_ANSWER = object()
 
 def get_or_load(key: str, load: Callable[[], T], seconds: int, kind: Any = Any) -> T:
     """Return the cached value of `key`, or else call `load` and cache its result for `seconds`. None is not cached.
+
     A value is stored as msgpack, which has only numbers, texts, bytes, times, lists and mappings. `kind` is the type to
     which a stored value is converted. A stored value that does not fit is loaded again.
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, MetaData, text
 
 
 class Group(StrEnum):
-    """What the rows of a group are distributed by. Rows of one group with the same value are on the same machine."""
+    """The value that decides the machine of a row. Rows of one group with the same value are on the same machine."""
 
     USER = "user id"
     CITY = "city"
@@ -58,13 +58,13 @@ COLUMNS: Mapping[Group, Mapping[str, str]] = {
     Group.PHONE: {"phones": "phone"},
     Group.NICKNAME: {"nicknames": "folded"},
     Group.FORMER_PHONE: {"deleted_numbers": "digest", "ended_matches": "digest"},
-    # A payment provider's notice tells the number of the order and not whose it is.
+    # A payment provider's notice has the id of the order, and not the id of its owner.
     Group.ORDER: {"orders": "id"},
-    # A task is given the id of what it sends, and many rows may be of one number.
+    # A task gets the id of the message that it sends, and many messages may go to one number.
     Group.OUTBOX: {"sms_outbox": "id"},
     Group.FILE: {"file_removals": "key"},
 }
-# Small, or written by operators alone. Who is an operator is asked about people of all machines.
+# These tables are small, or only operators write to them. Statements about users of all machines read `operators`.
 REFERENCE_TABLES = (
     "vip_levels",
     "vip_permissions",
@@ -80,7 +80,7 @@ PLACES: Mapping[str, Place] = {
 } | {table: Place(Group.REFERENCE, None) for table in REFERENCE_TABLES}
 
 IS_CITUS = text("SELECT count(*) FROM pg_extension WHERE extname = 'citus'")
-# Other kinds of tables that Citus knows are on one machine, like those that it does not know.
+# Citus keeps tables of all other kinds on one machine, as it does with tables that it does not know.
 DISTRIBUTED = text(
     "SELECT CAST(table_name AS text), citus_table_type, distribution_column FROM citus_tables"
     " WHERE citus_table_type IN ('distributed', 'reference')"
@@ -92,11 +92,11 @@ class DistributionError(Exception):
 
 
 def statements_for(metadata: MetaData, done: Collection[str] = ()) -> list[str]:
-    """Citus' statements that distribute all tables of `metadata` but those named in `done`, in the order to run them.
+    """Return Citus' statements that distribute the tables of `metadata` except `done`, in the order to run them.
 
     A table comes after those that its foreign keys name, and after the first table of its group.
     """
-    # The sort is stable: behind the first tables, the others keep the order of their foreign keys.
+    # The sort is stable. After the first tables, the others keep the order of their foreign keys.
     tables = sorted((table.name for table in metadata.sorted_tables), key=lambda name: name != _first_of(name))
     return [_statement(name) for name in tables if name not in done]
 
@@ -110,16 +110,16 @@ def _statement(table: str) -> str:
     if column is None:
         return f"SELECT create_reference_table('{table}')"
     first = _first_of(table)
-    # Without it Citus puts groups together whose columns have the same type.
+    # By default Citus joins groups whose columns have the same type.
     beside = "none" if first == table else first
     return f"SELECT create_distributed_table('{table}', '{column}', colocate_with => '{beside}')"
 
 
 def distribute(engine: Engine, metadata: MetaData) -> list[str]:
-    """Distribute the tables that are not distributed yet; the statements that did it are returned.
+    """Distribute the tables that are not distributed yet, and return the statements that were run.
 
-    Each statement commits by itself, so a run that was broken off is completed by the next one. Raises
-    DistributionError where `engine` is no PostgreSQL with Citus, and where a table is distributed in another way.
+    Each statement commits by itself, so the next run completes one that was interrupted. Raises DistributionError if
+    `engine` is not a PostgreSQL with Citus, or if a table is distributed in another way.
     """
     if engine.dialect.name != "postgresql":
         raise DistributionError("Only PostgreSQL with the extension citus distributes tables.")
@@ -135,7 +135,7 @@ def distribute(engine: Engine, metadata: MetaData) -> list[str]:
 
 
 def _check(found: Mapping[str, tuple[str, str]]) -> None:
-    """Raise DistributionError where one of our tables is distributed in another way than here."""
+    """Raise DistributionError if one of our tables is distributed in another way than here."""
     for name, (kind, column) in found.items():
         place = PLACES.get(name)
         if place is None:

@@ -99,7 +99,7 @@ class SharedPostgres:
             return cast(WritingConnection, request.connection).pipeline.rows(request.answers)
         except DBAPIError as error:
             if is_server_moved(error.orig):
-                # The engine's own connections go to the same server. Its event then calls `close_idle`.
+                # The engine's own connections go to the same server. Disposing of the engine also calls `close_idle`.
                 self.engine.dispose()
             elif error.connection_invalidated:
                 # The other connections may have the same fault.

@@ -89,7 +89,7 @@ def leave_out_row(error: psycopg.Error) -> None:
 
 
 class StatementRunner(Protocol):
-    """Runs statements. Each call is one round trip and one transaction."""
+    """Runs statements. Each call is one round trip and one transaction of its own."""
 
     def ask(self, *steps: Step) -> list[list[Row]]:
         """Return the rows of each statement.
