@@ -18,6 +18,7 @@ from swiper.http.hooks import require_login
 from swiper.http.responses import ok
 from swiper.http.schemas import PageIn, page_of, page_schema
 from swiper.http.security_log import SecurityEvent, record_event, refusals_recorded
+from swiper.http.view_marks import changing_get, doc, link
 from swiper.profiles import accounts, exports, profiles
 from swiper.profiles.export_schemas import ExportOut
 from swiper.sms.phone_numbers import describe_number
@@ -80,6 +81,7 @@ def _remember_device(phone: str) -> None:
 
 
 @blueprint.post("/verify")
+@doc(refusals=(429,))
 @blueprint.input(schemas.VerifyIn, location="json_or_form", arg_name="wanted")
 @blueprint.output(schemas.VerifyOut)
 def verify(wanted: dict[str, str]) -> dict[str, Any]:
@@ -102,6 +104,8 @@ def _by_get(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @blueprint.get("/verify")
+@doc(refusals=(429,), needs_setting="VERIFY_BY_GET")
+@changing_get
 @_by_get
 @blueprint.input(schemas.VerifyIn, location="query", arg_name="wanted", unknown=None)
 @blueprint.output(schemas.VerifyOut)
@@ -111,6 +115,7 @@ def verify_by_get(wanted: dict[str, str]) -> dict[str, Any]:
 
 
 @blueprint.post("/login")
+@doc(refusals=(429,))
 @blueprint.input(schemas.LoginIn, location="json_or_form", arg_name="given")
 @blueprint.output(schemas.LoginOut)
 def login(given: dict[str, Any]) -> dict[str, Any]:
@@ -155,6 +160,7 @@ def logout(wanted: dict[str, bool]) -> dict[str, Any]:
 
 
 @blueprint.get("/sessions")
+@doc(links=(link("end_session", parameters={"session_id": "/data/items/0/id"}),))
 @blueprint.input(PageIn, location="query", arg_name="wanted", unknown=None)
 @blueprint.output(page_schema("SessionPage", schemas.SessionOut))
 def show_sessions(wanted: dict[str, int]) -> dict[str, Any]:
@@ -166,6 +172,7 @@ def show_sessions(wanted: dict[str, int]) -> dict[str, Any]:
 
 
 @blueprint.delete("/sessions/<session_id>")
+@doc(path_schemas={"session_id": {"pattern": "^[0-9a-f]{32}$"}})
 @blueprint.output({}, status_code=200)
 def end_session(session_id: str) -> dict[str, Any]:
     """End one of the caller's own sessions at once."""
@@ -198,6 +205,7 @@ def _export(code: str) -> Any:
 
 
 @blueprint.get("/export")
+@doc(parameters=(schemas.CONFIRM_CODE,), refusals=(400, 429))
 @blueprint.output(ExportOut)
 def export() -> Any:
     """Everything the service holds on the caller; the header `X-Confirm-Code` carries a fresh code."""
@@ -205,6 +213,7 @@ def export() -> Any:
 
 
 @blueprint.post("/export")
+@doc(parameters=(schemas.CONFIRM_CODE,), refusals=(429,))
 @blueprint.input(schemas.ConfirmIn, location="json_or_form", arg_name="given")
 @blueprint.output(ExportOut)
 def export_by_post(given: dict[str, str]) -> Any:
@@ -213,6 +222,7 @@ def export_by_post(given: dict[str, str]) -> Any:
 
 
 @blueprint.delete("/account")
+@doc(parameters=(schemas.CONFIRM_CODE,), refusals=(429,))
 @blueprint.input(schemas.ConfirmIn, location="json_or_form", arg_name="given")
 @blueprint.output({}, status_code=200)
 def delete_account(given: dict[str, str]) -> dict[str, Any]:

@@ -7,11 +7,23 @@ from swiper.auth.challenges import Delivery
 from swiper.http.schemas import Flag, InputSchema
 from swiper.profiles.schemas import OwnOut
 
+# Beside the body, the operations that a fresh code must confirm take it in this header.
+CONFIRM_CODE = {
+    "name": "X-Confirm-Code",
+    "in": "header",
+    "required": False,
+    "description": "A fresh code of the own number, from `verify`; without one the answer is 1017.",
+    "schema": {"type": "string"},
+}
+PHONE = {"format": "phone", "examples": ["13800138000", "+852 6123 4567"]}
+
 
 class PhoneIn(InputSchema):
     """A number, and the challenge that an earlier request for a code has answered; browsers keep that in a cookie."""
 
-    phonenum = fields.String(required=True, validate=validate.Length(min=1, max=64, error="Wrong length."))
+    phonenum = fields.String(
+        required=True, validate=validate.Length(min=1, max=64, error="Wrong length."), metadata=PHONE
+    )
     challenge = fields.String(validate=validate.Length(max=64, error="Wrong length."))
 
 

@@ -67,6 +67,13 @@ class Blueprint(APIBlueprint):
         return decorate
 
 
+class SameOriginBlueprint(APIBlueprint):
+    """A blueprint of HTML pages that only our own pages may read, whatever CORS_ORIGINS says.
+
+    Its own hook checks the bodies of its forms.
+    """
+
+
 def _response(data: Any, status: int) -> Response:
     if this_app().debug:
         # Indented and sorted, for people.

@@ -11,6 +11,7 @@ from flask import Flask, Request, Response, current_app, request
 from config.settings import normal_origin
 from swiper.errors import CrossSiteError
 from swiper.extensions import this_app, this_g, this_request
+from swiper.http.blueprints import SameOriginBlueprint
 from swiper.http.bodies import check_count, has_body
 from swiper.http.headers import bearer_token
 from swiper.http.schemas import refuse_fields
@@ -19,11 +20,7 @@ from swiper.logs import address_var, request_id_var
 
 SMALL_BODY_BYTES = 64 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-# A GET of the first clients that sends an SMS, and so must not be started by a foreign page either.
-CHANGING_GETS = frozenset({"auth.verify_by_get"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-# These read the body by themselves, whatever its kind; the desk checks it with the form's token.
-RAW_BODIES = frozenset({"vip.receive_payment"})
 
 
 def open_request() -> None:
@@ -50,12 +47,13 @@ def answer_preflight() -> Response | None:
     origin = own.environ.get("HTTP_ORIGIN")
     if own.method == "OPTIONS" and origin and "Access-Control-Request-Method" in own.headers:
         return Response(status=204)
-    if own.method in SAFE_METHODS and own.endpoint not in CHANGING_GETS:
+    view = this_app().view_functions.get(own.endpoint or "")
+    if own.method in SAFE_METHODS and not getattr(view, "is_changing_get", False):
         return None
     # No page of another origin can send this header without a preflight, and with it no cookie counts.
     if bearer_token(own.environ) is not None:
         return None
-    if own.endpoint != "vip.receive_payment" and _is_foreign(own, origin):
+    if not getattr(view, "is_webhook", False) and _is_foreign(own, origin):
         record_event(SecurityEvent.CROSS_SITE_REFUSED, endpoint=own.endpoint)
         raise CrossSiteError()
     return None
@@ -120,9 +118,9 @@ def add_request_id(response: Response) -> Response:
 
 
 def add_cors_headers(response: Response) -> Response:
-    """Let pages of the configured origins read the answer, but for the operator's desk, which is for its own pages."""
+    """Let pages of the configured origins read the answer, except that of a SameOriginBlueprint."""
     origins = this_app().config["CORS_ORIGINS"]
-    if not origins or request.blueprint == "admin":
+    if not origins or _is_same_origin(this_app(), request.endpoint):
         return response
     response.vary.add("Origin")
     origin = request.headers.get("Origin", "")
@@ -139,13 +137,15 @@ def add_cors_headers(response: Response) -> Response:
     return response
 
 
+def _is_same_origin(app: Flask, endpoint: str | None) -> bool:
+    return isinstance(app.blueprints.get((endpoint or "").rpartition(".")[0]), SameOriginBlueprint)
+
+
 def guard_bodies(app: Flask) -> None:
     """Let the views that take nothing refuse a body instead of ignoring it. Comes after all blueprints."""
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
-        reads_body = (
-            getattr(view, "reads_body", False) or rule.endpoint in RAW_BODIES or rule.endpoint.startswith("admin.")
-        )
+        reads_body = getattr(view, "reads_body", False) or _is_same_origin(app, rule.endpoint)
         if not reads_body and not (rule.methods or set()) <= SAFE_METHODS:
             app.view_functions[rule.endpoint] = _without_body(view)
 

@@ -53,6 +53,8 @@ def cached_page(
                     return error.response
             return _answer(page, seconds if is_public else 0)
 
+        # For the OpenAPI document.
+        serve.has_etag = True  # type: ignore[attr-defined]
         return serve
 
     return decorate

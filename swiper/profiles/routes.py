@@ -14,6 +14,7 @@ from swiper.http.hooks import require_login
 from swiper.http.responses import ok
 from swiper.http.schemas import load_json_or_form
 from swiper.http.serialization import compile_schema
+from swiper.http.view_marks import doc, link
 from swiper.profiles import profile_changes, profiles, schemas, tasks, uploads
 from swiper.profiles.models import UploadKind
 from swiper.tasks.queue import enqueue
@@ -81,6 +82,7 @@ def _upload_limit() -> str:
 
 
 @blueprint.post("/avatar/upload")
+@doc(refusals=(413, 429))
 @limiter.limit(_upload_limit, key_func=_per_user)
 @blueprint.input(schemas.AvatarIn, location="files", arg_name="files", unknown=None)
 @blueprint.output(schemas.UploadOut, status_code=201)
@@ -90,6 +92,7 @@ def upload_avatar(files: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.post("/photos")
+@doc(refusals=(413, 429), links=(link("delete_photo", parameters={"photo_id": "/data/id"}),))
 @limiter.limit(_upload_limit, key_func=_per_user)
 @blueprint.input(schemas.PhotoIn, location="files", arg_name="files", unknown=None)
 @blueprint.output(schemas.UploadOut, status_code=201)

@@ -12,6 +12,7 @@ from swiper.http.hooks import require_login
 from swiper.http.page_cache import cached_page
 from swiper.http.responses import ok
 from swiper.http.schemas import PageIn, page_schema
+from swiper.http.view_marks import doc, link
 from swiper.profiles.public_cards import cards_of
 from swiper.signals import deck_shown, like_given
 from swiper.social import deck, friends, ranking, schemas, swipes
@@ -35,6 +36,13 @@ def show_card(user_id: int) -> dict[str, Any]:
 
 
 @blueprint.get("/social/users")
+@doc(
+    links=(
+        link("show_card", parameters={"user_id": "/data/users/0/id"}),
+        link("like", body={"sid": "/data/users/0/id"}),
+        link("dislike", body={"sid": "/data/users/0/id"}),
+    )
+)
 @blueprint.input(schemas.DeckIn, location="query", arg_name="wanted", unknown=None)
 @blueprint.output(schemas.DeckOut)
 def show_deck(wanted: dict[str, int]) -> dict[str, Any]:
@@ -55,6 +63,7 @@ def _swipe(sid: int, kind: SwipeKind) -> dict[str, Any]:
 
 
 @blueprint.post("/social/like")
+@doc(refusals=(404, 409, 429))
 @blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
 @blueprint.output(schemas.SwipeOut)
 def like(given: dict[str, int]) -> dict[str, Any]:
@@ -63,6 +72,7 @@ def like(given: dict[str, int]) -> dict[str, Any]:
 
 
 @blueprint.post("/social/superlike")
+@doc(refusals=(404, 409, 429))
 @permission_required(Permission.SUPERLIKE)
 @blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
 @blueprint.output(schemas.SwipeOut)
@@ -72,6 +82,7 @@ def superlike(given: dict[str, int]) -> dict[str, Any]:
 
 
 @blueprint.post("/social/dislike")
+@doc(refusals=(404, 409))
 @blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
 @blueprint.output(schemas.SwipeOut)
 def dislike(given: dict[str, int]) -> dict[str, Any]:
@@ -80,6 +91,7 @@ def dislike(given: dict[str, int]) -> dict[str, Any]:
 
 
 @blueprint.post("/social/rewind")
+@doc(refusals=(409, 429))
 @permission_required(Permission.REWIND)
 @blueprint.input(schemas.RewindIn, location="json_or_form", arg_name="given")
 @blueprint.output(schemas.RewindOut)
@@ -89,6 +101,7 @@ def rewind(given: dict[str, int]) -> dict[str, Any]:
 
 
 @blueprint.get("/social/friends")
+@doc(links=(link("unfriend", body={"sid": "/data/items/0/id"}),))
 @blueprint.input(PageIn, location="query", arg_name="wanted", unknown=None)
 @blueprint.output(page_schema("FriendPage", schemas.FriendOut))
 def show_friends(wanted: dict[str, int]) -> dict[str, Any]:
@@ -97,6 +110,7 @@ def show_friends(wanted: dict[str, int]) -> dict[str, Any]:
 
 
 @blueprint.post("/social/unfriend")
+@doc(refusals=(404,))
 @blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
 @blueprint.output({}, status_code=200)
 def unfriend(given: dict[str, int]) -> dict[str, Any]:
@@ -106,6 +120,7 @@ def unfriend(given: dict[str, int]) -> dict[str, Any]:
 
 
 @blueprint.get("/social/liked_me")
+@doc(links=(link("superlike", body={"sid": "/data/items/0/id"}),))
 @permission_required(Permission.WHO_LIKED_ME)
 @blueprint.input(PageIn, location="query", arg_name="wanted", unknown=None)
 @blueprint.output(page_schema("LikerPage", schemas.LikerOut))

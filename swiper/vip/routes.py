@@ -9,7 +9,7 @@ from swiper.http.blueprints import Blueprint
 from swiper.http.hooks import require_login
 from swiper.http.page_cache import cached_page
 from swiper.http.responses import ok
-from swiper.http.view_marks import doc
+from swiper.http.view_marks import doc, link, webhook
 from swiper.tasks.queue import enqueue
 from swiper.vip import levels, orders, payments, quotas, sales, schemas, tasks
 from swiper.vip.models import Order
@@ -51,6 +51,13 @@ def _described(order: Order) -> dict[str, Any]:
 
 
 @blueprint.post("/orders")
+@doc(
+    refusals=(429,),
+    links=(
+        link("show_order", parameters={"order_id": "/data/id"}),
+        link("pay_in_sandbox", parameters={"order_id": "/data/id"}),
+    ),
+)
 @blueprint.input(schemas.OrderIn, location="json_or_form", arg_name="wanted")
 @blueprint.output(schemas.OrderOut, status_code=201)
 def order_level(wanted: dict[str, int]) -> dict[str, Any]:
@@ -66,7 +73,13 @@ def show_order(order_id: int) -> dict[str, Any]:
 
 
 @blueprint.post("/payments/<provider>/callback")
-@doc(path_values={"provider": payments.provider_names})
+@webhook
+@doc(
+    path_schemas={"provider": lambda: {"enum": payments.provider_names()}},
+    parameters=(schemas.SIGNATURE,),
+    json_body=schemas.NOTICE_BODY,
+    refusals=(400,),
+)
 @blueprint.output(schemas.NoticeOut)
 def receive_payment(provider: str) -> dict[str, Any]:
     """A payment provider's signed notice; sending it again is harmless."""
@@ -87,6 +100,7 @@ def pay_in_sandbox(order_id: int) -> dict[str, Any]:
 
 
 @blueprint.get("/sales")
+@doc(links=(link("queue_up", body={"sale_id": "/data/0/id"}),))
 @blueprint.output(schemas.SaleOut(many=True))
 def show_sales() -> dict[str, Any]:
     """The flash sales that are open or still to come."""
@@ -94,6 +108,7 @@ def show_sales() -> dict[str, Any]:
 
 
 @blueprint.post("/qbuy")
+@doc(refusals=(404, 409), links=(link("show_ticket", parameters={"ticket_id": "/data/ticket"}),))
 @blueprint.input(schemas.SaleIn, location="json_or_form", arg_name="wanted")
 @blueprint.output(schemas.TicketOut)
 def queue_up(wanted: dict[str, int]) -> dict[str, Any]:

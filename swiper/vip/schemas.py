@@ -5,8 +5,27 @@ from typing import Any
 from apiflask import Schema
 from marshmallow import fields, validate
 
-from swiper.http.schemas import Id, InputSchema, WholeNumber, in_range
+from swiper.http.schemas import ID_DOCUMENT, Id, InputSchema, WholeNumber, in_range
 from swiper.vip.models import Order, OrderState, TicketState
+
+# A payment provider's notice, which its class reads by itself.
+NOTICE_BODY = {
+    "type": "object",
+    "required": ["order_id", "payment_id", "amount_cents", "currency"],
+    "properties": {
+        "order_id": ID_DOCUMENT,
+        "payment_id": {"type": "string", "minLength": 1, "maxLength": 64},
+        "amount_cents": {"type": "integer"},
+        "currency": {"type": "string"},
+    },
+}
+SIGNATURE = {
+    "name": "X-Signature",
+    "in": "header",
+    "required": True,
+    "description": "Hexadecimal HMAC-SHA256 of `swiper-notice`, a line feed and the body, under PAYMENT_SECRET.",
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+}
 
 
 class Cents(fields.Float):

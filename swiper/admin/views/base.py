@@ -6,13 +6,13 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from apiflask import APIBlueprint
 from flask import current_app, g, make_response, redirect, render_template, request, url_for
 from itsdangerous import BadData
 from werkzeug.wrappers import Response
 
 from swiper.admin.messages import say
 from swiper.admin.permissions import form_token, require_operator, signer
+from swiper.http.blueprints import SameOriginBlueprint
 from swiper.http.responses import error_response, explain, language
 
 # `next` pages begin where the last one ended; nothing counts all rows of a table of millions.
@@ -25,7 +25,7 @@ LANGUAGE_SECONDS = 365 * 86_400
 NOTICE_COOKIE = "swiper_desk_notice"
 NOTICE_SECONDS = 60
 
-blueprint = APIBlueprint(
+blueprint = SameOriginBlueprint(
     "admin",
     "swiper.admin",
     url_prefix="/admin",
