@@ -28,8 +28,9 @@ from swiper.ids import MAX_ID
 from swiper.sms.phone_numbers import parse_phone
 from swiper.social.deck import LAST_GROUP
 from swiper.vip.models import Order
+from tests.endpoints import BODIES
 from tests.factories import People, Person
-from tests.http.test_bad_input import BODIES, FORM, ID_PATHS, JSON, state_of
+from tests.http.test_bad_input import FORM, ID_PATHS, JSON, state_of
 
 EXAMPLES = max(80, int(os.environ.get("FUZZ_EXAMPLES", "0")))
 SEED = int(os.environ.get("FUZZ_SEED", "20240229"))

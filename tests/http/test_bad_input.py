@@ -10,27 +10,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from swiper.extensions import db, redis
+from tests.endpoints import BODIES, OPTIONAL
 from tests.factories import People, Person
 
-# Every endpoint that takes a body, with one that it would accept, and the code of what does not pass validation.
-BODIES: dict[str, tuple[dict[str, Any], int]] = {
-    "/api/user/verify": ({"phonenum": "13800138000"}, 1005),
-    "/api/user/login": ({"phonenum": "13800138000", "vcode": "123456"}, 1005),
-    "/api/user/logout": ({"all": True}, 1005),
-    "/api/user/export": ({"vcode": "123456"}, 1005),
-    "/api/user/profile/modify": ({"bio": "new"}, 1002),
-    "/api/social/like": ({"sid": "5"}, 1005),
-    "/api/social/superlike": ({"sid": "5"}, 1005),
-    "/api/social/dislike": ({"sid": "5"}, 1005),
-    "/api/social/rewind": ({"sid": "5"}, 1005),
-    "/api/social/unfriend": ({"sid": "5"}, 1005),
-    "/api/vip/orders": ({"level": 1, "months": 1}, 1005),
-    "/api/vip/qbuy": ({"sale_id": "5"}, 1005),
-}
-REQUIRED = [(path, name) for path, (body, _) in BODIES.items() for name in body if name not in ("all", "bio")]
-# Without a code an export is told that it needs one.
-REQUIRED = [(path, name) for path, name in REQUIRED if path not in ("/api/social/rewind", "/api/user/export")]
 FIELDS = [(path, name) for path, (body, _) in BODIES.items() for name in body]
+REQUIRED = [pair for pair in FIELDS if pair not in OPTIONAL]
 IDS = [path for path, (body, _) in BODIES.items() if {"sid", "sale_id"} & set(body)]
 QUERIES = [
     ("/api/social/users", "group_num"),

@@ -29,101 +29,10 @@ from swiper.social.models import Friend, Swipe
 from swiper.vip.models import Membership, Order, Ticket
 from swiper.vip.quotas import Quota, QuotaKind, today
 from swiper.vip.sales import add_sale
+from tests.endpoints import BODIES, ROLES, ROWS, Row
 from tests.factories import People, Person, sid_of
 from tests.security.state import difference, snapshot
 
-# Every route with what each role is told: a code of the envelope, `page` for what is no JSON of the API, or
-# the status of a redirection: 302 to the login, 303 after a change.
-# An id in a path is the owner's: their order, their ticket, and so on. What stands behind a `+` says what is sent
-# where it is not the ordinary body. A route that does not stand here makes the first test fail: decide who may use it.
-TABLE = """
-                                                        stranger owner other vip1  vip2  vip3  suspended banned operator
-GET    /                                                page     page  page  page  page  page  page      1010   page
-GET    /shell.css                                       page     page  page  page  page  page  page      1010   page
-GET    /sw.js                                           page     page  page  page  page  page  page      1010   page
-GET    /.well-known/security.txt                        1009     1009  1009  1009  1009  1009  1009      1010   1009
-GET    /docs                                            page     page  page  page  page  page  page      1010   page
-GET    /docs/assets/<path:name>                         page     page  page  page  page  page  page      1010   page
-GET    /assets/<path:filename>                          page     page  page  page  page  page  page      1010   page
-GET    /media/<path:key>                                page     page  page  page  page  page  page      1010   page
-GET    /portraits/<any(male, female):sex>/<id:seed>.svg page     page  page  page  page  page  page      1010   page
-GET    /openapi.json                                    page     page  page  page  page  page  page      1010   page
-GET    /healthz                                         0        0     0     0     0     0     0         0      0
-GET    /readyz                                          0        0     0     0     0     0     0         0      0
-
-POST   /api/user/verify                                 0        0     0     0     0     0     0         1010   0
-GET    /api/user/verify                                 0        0     0     0     0     0     0         1010   0
-POST   /api/user/login +wrong_code                      1000     1000  1000  1000  1000  1000  1000      1010   1000
-GET    /api/user/sessions                               1001     0     0     0     0     0     0         1010   0
-DELETE /api/user/sessions/<session_id>                  1001     0     1009  1009  1009  1009  1009      1010   1009
-GET    /api/user/profile                                1001     0     0     0     0     0     1010      1010   0
-POST   /api/user/profile/modify                         1001     0     0     0     0     0     1010      1010   0
-POST   /api/user/profile/modify +far_city               1001     1004  1004  1004  1004  0     1010      1010   1004
-POST   /api/user/avatar/upload                          1001     0     0     0     0     0     1010      1010   0
-POST   /api/user/photos                                 1001     0     0     0     0     0     1010      1010   0
-DELETE /api/user/photos/<id:photo_id>                   1001     0     1009  1009  1009  1009  1010      1010   1009
-GET    /api/user/export                                 1001     0     0     0     0     0     0         1010   0
-GET    /api/user/export +no_code                        1001     1017  1017  1017  1017  1017  1017      1010   1017
-POST   /api/user/export                                 1001     0     0     0     0     0     0         1010   0
-POST   /api/user/export +no_code                        1001     1017  1017  1017  1017  1017  1017      1010   1017
-GET    /api/user/<id:user_id>                           1001     0     0     0     0     0     1010      1010   0
-
-GET    /api/social/users                                1001     0     0     0     0     0     1010      1010   0
-POST   /api/social/dislike                              1001     0     0     0     0     0     1010      1010   0
-POST   /api/social/like                                 1001     0     0     0     0     0     1010      1010   0
-POST   /api/social/rewind                               1001     1004  1004  1004  0     0     1010      1010   1004
-POST   /api/social/superlike                            1001     1004  1004  0     0     0     1010      1010   1004
-POST   /api/social/like +fifty_first                    1001     1006  1006  1006  0     0     1010      1010   1006
-GET    /api/social/liked_me                             1001     1004  1004  1004  1004  0     1010      1010   1004
-GET    /api/social/liked_me/count                       1001     0     0     0     0     0     1010      1010   0
-GET    /api/social/friends                              1001     0     0     0     0     0     1010      1010   0
-POST   /api/social/unfriend                             1001     0     1009  1009  1009  1009  1010      1010   1009
-GET    /api/social/hot                                  1001     0     0     0     0     0     1010      1010   0
-
-GET    /api/vip/levels                                  0        0     0     0     0     0     0         1010   0
-GET    /api/vip/me                                      1001     0     0     0     0     0     1010      1010   0
-POST   /api/vip/orders                                  1001     0     0     0     0     0     1010      1010   0
-GET    /api/vip/orders/<id:order_id>                    1001     0     1009  1009  1009  1009  1010      1010   1009
-POST   /api/vip/payments/sandbox/checkout/<id:order_id> 1001     0     1009  1009  1009  1009  1010      1010   1009
-POST   /api/vip/payments/<provider>/callback            1014     1014  1014  1014  1014  1014  1014      1010   1014
-GET    /api/vip/sales                                   1001     0     0     0     0     0     1010      1010   0
-POST   /api/vip/qbuy                                    1001     0     0     0     0     0     1010      1010   0
-GET    /api/vip/qbuy/<id:ticket_id>                     1001     0     1009  1009  1009  1009  1010      1010   1009
-
-GET    /admin                                           302      1009  1009  1009  1009  1009  1009      1010   page
-GET    /admin/figures.json                              302      1009  1009  1009  1009  1009  1009      1010   0
-GET    /admin/static/<path:filename>                    302      1009  1009  1009  1009  1009  1009      1010   page
-GET    /admin/people                                    302      1009  1009  1009  1009  1009  1009      1010   page
-GET    /admin/people/<id:uid>                           302      1009  1009  1009  1009  1009  1009      1010   page
-POST   /admin/people/search                             302      1009  1009  1009  1009  1009  1009      1010   303
-POST   /admin/people/<id:uid>/phone                     302      1009  1009  1009  1009  1009  1009      1010   page
-POST   /admin/people/<id:uid>/correct                   302      1009  1009  1009  1009  1009  1009      1010   303
-POST   /admin/people/<id:uid>/suspend                   302      1009  1009  1009  1009  1009  1009      1010   303
-POST   /admin/people/<id:uid>/resume                    302      1009  1009  1009  1009  1009  1009      1010   303
-GET    /admin/bans                                      302      1009  1009  1009  1009  1009  1009      1010   page
-POST   /admin/bans                                      302      1009  1009  1009  1009  1009  1009      1010   303
-POST   /admin/bans/lift                                 302      1009  1009  1009  1009  1009  1009      1010   303
-GET    /admin/levels                                    302      1009  1009  1009  1009  1009  1009      1010   page
-POST   /admin/levels/<int(max=100):number>              302      1009  1009  1009  1009  1009  1009      1010   303
-GET    /admin/sales                                     302      1009  1009  1009  1009  1009  1009      1010   page
-POST   /admin/sales                                     302      1009  1009  1009  1009  1009  1009      1010   303
-POST   /admin/sales/<id:sale_id>/close                  302      1009  1009  1009  1009  1009  1009      1010   303
-GET    /admin/orders                                    302      1009  1009  1009  1009  1009  1009      1010   page
-GET    /admin/orders/<id:order_id>                      302      1009  1009  1009  1009  1009  1009      1010   page
-GET    /admin/actions                                   302      1009  1009  1009  1009  1009  1009      1010   page
-GET    /admin/unlock                                    302      1009  1009  1009  1009  1009  1009      1010   page
-POST   /admin/unlock                                    302      1009  1009  1009  1009  1009  1009      1010   400
-POST   /admin/unlock/begin                              302      1009  1009  1009  1009  1009  1009      1010   page
-POST   /admin/unlock/confirm                            302      1009  1009  1009  1009  1009  1009      1010   400
-POST   /admin/lock                                      302      1009  1009  1009  1009  1009  1009      1010   303
-
-POST   /api/user/logout                                 1001     0     0     0     0     0     0         1010   0
-DELETE /api/user/account +no_code                       1001     1017  1017  1017  1017  1017  1017      1010   1017
-DELETE /api/user/account                                1001     0     0     0     0     0     0         1010   1005
-POST   /admin/unlock/send                               302      302   302   302   302   302   302       1010   page
-"""
-
-ROLES = TABLE.split("\n")[1].split()
 STATUSES = {
     **{"page": (200,), "0": (200, 201), "1000": (400,), "1001": (401,), "1004": (403,), "1006": (429,)},
     # What an operator is refused is told on a page.
@@ -138,32 +47,6 @@ PERMISSIONS = {
 BANNED_ADDRESS = "203.0.113.9"
 FAR_CITY = "北京"
 METHODS = {"GET", "POST", "PUT", "DELETE"}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    method: str
-    rule: str
-    variant: str
-    expected: dict[str, str]
-
-
-def parse_table(text: str) -> list[Row]:
-    rows = []
-    for line in text.strip().splitlines()[1:]:
-        words = line.split()
-        if not words:
-            continue
-        method, cells = words[0], words[-len(ROLES) :]
-        path = " ".join(words[1 : -len(ROLES)])
-        rule, _, variant = path.partition(" +")
-        rows.append(Row(method, rule, variant, dict(zip(ROLES, cells, strict=True))))
-    return rows
-
-
-ROWS = parse_table(TABLE)
 
 
 def routes_of(app: Flask) -> set[tuple[str, str]]:
@@ -233,13 +116,17 @@ class World:
     def body(self, row: Row) -> dict[str, Any]:
         """What the client sends; nothing where the path says it all."""
         name = f"{row.method} {row.rule} +{row.variant}" if row.variant else f"{row.method} {row.rule}"
-        return BODIES[name](self) if name in BODIES else {}
+        return REQUESTS[name](self) if name in REQUESTS else _accepted_body(row)
 
     def ask(self, method: str, path: str, **body: Any) -> TestResponse:
         answer = self.caller.open(path, method=method, environ_base={"REMOTE_ADDR": self.peer}, **body)
         answer.get_data()
         answer.close()
         return answer
+
+
+def _accepted_body(row: Row) -> dict[str, Any]:
+    return {"json": BODIES[row.rule][0]} if row.method == "POST" and row.rule in BODIES else {}
 
 
 def verify_with(place: str) -> Callable[[World], dict[str, Any]]:
@@ -277,14 +164,17 @@ def form(**fields: str) -> Callable[[World], dict[str, Any]]:
 
 A_SALE = {"name": "sale", "level": "1", "months": "1", "price": "1", "stock": "1"}
 
-BODIES: dict[str, Callable[[World], dict[str, Any]]] = {
+# What is sent where it is neither nothing nor the body of `tests.endpoints`.
+REQUESTS: dict[str, Callable[[World], dict[str, Any]]] = {
     "GET /api/user/export": confirmed,
     "POST /api/user/export": confirmed,
     "DELETE /api/user/account": confirmed,
     "POST /api/user/verify": verify_with("json"),
     "GET /api/user/verify": verify_with("query_string"),
     "POST /api/user/login +wrong_code": lambda _: {"json": {"phonenum": "13800138000", "vcode": "000000"}},
-    "POST /api/user/profile/modify": lambda _: {"json": {"bio": "changed"}},
+    "POST /api/user/export +no_code": lambda _: {},
+    "POST /api/user/logout": lambda _: {},
+    "POST /api/social/rewind": lambda _: {},
     "POST /api/user/profile/modify +far_city": lambda _: {"json": {"dating_location": FAR_CITY}},
     "POST /api/user/avatar/upload": lambda _: {"data": {"avatar": picture()}},
     "POST /api/user/photos": lambda _: {"data": {"photo": picture()}},
@@ -293,7 +183,6 @@ BODIES: dict[str, Callable[[World], dict[str, Any]]] = {
     "POST /api/social/superlike": swipe,
     "POST /api/social/dislike": swipe,
     "POST /api/social/unfriend": lambda world: {"json": {"sid": str(world.friend.id)}},
-    "POST /api/vip/orders": lambda _: {"json": {"level": 1, "months": 1}},
     "POST /api/vip/payments/<provider>/callback": forged_notice,
     "POST /admin/people/search": form(wanted="李"),
     "POST /admin/people/<id:uid>/phone": form(),

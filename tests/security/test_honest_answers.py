@@ -7,8 +7,9 @@ import pytest
 from flask import Flask
 from redis import Redis
 
+from tests.endpoints import ROWS
 from tests.security.state import difference, snapshot
-from tests.security.test_access import ROWS, World, take_role, use_up_likes, world
+from tests.security.test_access import World, take_role, use_up_likes, world
 from tests.test_redis_refusals import Refusal, private
 
 __all__ = ["private", "world"]
