@@ -1,5 +1,6 @@
 """What an export holds, column by column."""
 
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -7,6 +8,7 @@ from apiflask import Schema
 from marshmallow import fields
 
 from swiper.http.schemas import Id
+from swiper.profiles.models import CARD_COLUMNS, User
 
 COLUMN_KINDS: dict[str, Any] = {
     "id": Id,
@@ -31,14 +33,23 @@ def rows(name: str, **columns: str) -> fields.List[Any]:
     return fields.List(fields.Nested(Schema.from_dict(made, name=name)), required=True)
 
 
+def _kind_of(name: str) -> str:
+    """The kind of a column of `users`."""
+    column = User.__table__.columns[name]
+    kinds = {int: "number", bool: "flag", date: "day"}
+    # Other kinds, such as enums, are text.
+    return kinds.get(column.type.python_type, "text") + ("?" if column.nullable else "")
+
+
 class ExportOut(Schema):
     """Everything the service holds on the caller, table by table."""
 
     account = rows(
         "AccountRow",
-        **{"id": "id", "phone": "text", "nickname": "text", "sex": "text?", "birthday": "day?", "location": "text?"},
-        **{"bio": "text", "avatar": "text", "status": "text", "is_robot": "flag", "created_at": "moment"},
-        deck_from="id?",
+        # What everybody is shown, its owner is told.
+        **{name: _kind_of(name) for name in CARD_COLUMNS if name != "id"},
+        **{"id": "id", "phone": "text", "birthday": "day?", "status": "text", "is_robot": "flag"},
+        **{"created_at": "moment", "deck_from": "id?"},
     )
     preferences = rows(
         "PreferencesRow",

@@ -77,6 +77,10 @@ class User(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
+# What of a user's row everybody is shown on their card.
+CARD_COLUMNS = ("id", "nickname", "sex", "location", "bio", "avatar")
+
+
 class ProfileChange(Model):
     """One counted change of a field that others are matched by; the first value of a field is no change."""
 

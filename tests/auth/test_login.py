@@ -17,6 +17,7 @@ from swiper.profiles.accounts import delete_account
 from swiper.profiles.models import User
 from swiper.sms.phone_numbers import parse_phone
 from tests.factories import People
+from tests.profiles.test_profiles import CARD
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -275,15 +276,16 @@ def wait_is_over(app: Flask) -> None:
 
 def test_a_new_account_starts_with_the_defaults(people: People) -> None:
     profile = people.log_in("13800138000").get("/api/user/profile").json["data"]
-    assert profile.pop("id")
-    assert profile.pop("nickname").startswith("swiper-")
-    assert profile == {
+    assert profile["id"]
+    assert profile["nickname"].startswith("swiper-")
+    # A column of the card is empty at first.
+    assert profile == dict.fromkeys(CARD) | {
+        "id": profile["id"],
+        "nickname": profile["nickname"],
         "phone": "+8613800138000",
         "sex": None,
         "birthday": None,
-        "age": None,
         "avatar": "",
-        "location": None,
         "bio": "",
         "photos": [],
         "vip": {"level": 0, "name": "会员-0", "badge": False, "expires_at": None},

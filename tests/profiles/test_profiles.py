@@ -17,6 +17,8 @@ from swiper.vip.levels import vip_status_of
 from swiper.vip.quotas import today
 from tests.factories import People, Person
 
+# What anybody may be told of anybody else; other files compare what they find with it.
+CARD = {"id", "nickname", "sex", "age", "location", "bio", "avatar", "photos", "vip"}
 CHANGES: dict[str, tuple[Any, str, Any]] = {
     # field: (JSON, form text, what the profile shows)
     "nickname": ("小明", "小明", "小明"),
@@ -298,7 +300,7 @@ def test_the_wanted_sex_is_the_other_one_until_it_is_set(person: Person) -> None
 def test_another_s_card_carries_nothing_private(people: People, person: Person) -> None:
     other = people.woman(bio="hello")
     card = person.get(f"/api/user/{other.id}").json["data"]
-    assert set(card) == {"id", "nickname", "sex", "age", "location", "bio", "avatar", "photos", "vip"}
+    assert set(card) == CARD
     assert card["vip"] == {"level": 0, "name": "会员-0", "badge": False}
     text = person.get(f"/api/user/{other.id}").get_data(as_text=True)
     assert other.phone not in text

@@ -35,6 +35,7 @@ from swiper.vip.sales import add_sale, serve_ticket
 from tests.conftest import wipe
 from tests.endpoints import plain_requests
 from tests.factories import People, Person
+from tests.profiles.test_profiles import CARD
 
 VIEWER = "tests.viewer"
 CONFIRM_CODE = "770077"
@@ -569,13 +570,12 @@ def test_friends_and_likers_learn_no_more_than_the_card(people: People) -> None:
     ada.like(bob)
     bob.like(ada)
     card = bob.get(f"/api/user/{ada.id}").json["data"]
-    shown = {"id", "nickname", "sex", "age", "location", "bio", "avatar", "photos", "vip"}
-    assert set(card) == shown
+    assert set(card) == CARD
     assert set(card["vip"]) == {"level", "name", "badge"}
     [friend] = bob.get("/api/social/friends").json["data"]["items"]
-    assert set(friend) == shown | {"matched_at"}
+    assert set(friend) == CARD | {"matched_at"}
     [liker] = bob.get("/api/social/liked_me").json["data"]["items"]
-    assert set(liker) == shown | {"liked_at", "is_superlike", "answer"}
+    assert set(liker) == CARD | {"liked_at", "is_superlike", "answer"}
 
 
 def test_a_code_for_a_known_number_is_answered_like_one_for_an_unknown(app: Flask, people: People) -> None:

@@ -15,10 +15,10 @@ from swiper.profiles.models import Status
 from swiper.vip.memberships import grant
 from swiper.vip.models import Membership
 from tests.factories import Clock, People, Person
+from tests.profiles.test_profiles import CARD
 
 CITIES = ("上海", "北京")
 NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
-CARD = {"id", "nickname", "sex", "age", "location", "bio", "avatar", "photos", "vip"}
 
 
 def noon_of(day: date) -> datetime:

@@ -14,10 +14,10 @@ from swiper.profiles.models import Status, Upload, UploadKind
 from swiper.social.friends import halves_of_matches, repair_match
 from swiper.social.models import Friend
 from tests.factories import Clock, People, Person
+from tests.profiles.test_profiles import CARD
 from tests.social.test_races import assert_consistent
 
 NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
-CARD = {"id", "nickname", "sex", "age", "location", "bio", "avatar", "photos", "vip"}
 
 
 def match(one: Person, other: Person) -> None:
