@@ -1,1 +1,1 @@
-"""What every request goes through: hooks, bodies, answers, the OpenAPI document."""
+"""What all requests use: hooks, request bodies, responses, schemas, the OpenAPI document."""

@@ -1,4 +1,4 @@
-"""The blueprints' base: what a view takes and answers is documented by schemas, and answers are serialised by them."""
+"""The base of all blueprints: schemas document what a view takes and returns, and serialise what it returns."""
 
 import functools
 from collections.abc import Callable
@@ -16,21 +16,21 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Blueprint(APIBlueprint):
-    """A blueprint whose views return `ok(data)`, with `data` as the schema of `output` describes it."""
+    """A blueprint whose views return `ok(data)`; the schema of `output` describes `data`."""
 
     def input(  # type: ignore[override]
         self, schema: Any, *, arg_name: str, read: Callable[[], Any] | None = None, **options: Any
     ) -> Callable[[Callable[..., Any]], Any]:
-        """Document what the view takes by `schema`, and give it as `arg_name`.
+        """Document the view's input with `schema`, and pass the loaded input to the view as `arg_name`.
 
-        `read` reads the request in the place of the schema where the schema alone cannot.
+        `read` replaces the schema's own loading, for a view that needs more than the request to load its input.
         """
         document = super().input(schema, arg_name=arg_name, **options)
 
         def decorate(view: Callable[..., Any]) -> Any:
             by_schema: Any = document(view)
             location = options.get("location", "json")
-            # For `guard_bodies` and the limit of the body; decorators around this one take the marks along.
+            # `guard_bodies` and `open_request` read these marks. Decorators around this one keep them.
             by_schema.reads_body = location in BODY_LOCATIONS
             by_schema.reads_files = location in ("files", "form_and_files")
             if read is None:
@@ -47,7 +47,7 @@ class Blueprint(APIBlueprint):
     def output(  # type: ignore[override]
         self, schema: Any, status_code: int = 200, **options: Any
     ) -> Callable[[Callable[..., Any]], Any]:
-        """Document the view's answer by `schema`, and serialise it by the compiled schema."""
+        """Document the view's response with `schema`, and serialise it with the compiled schema."""
         document = super().output(schema, status_code=status_code, **options)
         dump = compile_schema(schema) if schema else None
 
@@ -56,12 +56,12 @@ class Blueprint(APIBlueprint):
             def respond(*args: Any, **kwargs: Any) -> Response:
                 answer = view(*args, **kwargs)
                 if isinstance(answer, Response):
-                    # A stream, which has gone through the schema piece by piece.
+                    # A stream; its service has serialised each piece with the schema.
                     return answer
                 data = answer["data"]
                 return _response(dump(data) if dump else data, status_code)
 
-            # Only the document is taken over: APIFlask's wrapper would serialise what `respond` has serialised.
+            # Take only the documentation from APIFlask's wrapper: the wrapper would serialise the response again.
             return functools.update_wrapper(respond, document(view), assigned=())
 
         return decorate
@@ -76,7 +76,7 @@ class SameOriginBlueprint(APIBlueprint):
 
 def _response(data: Any, status: int) -> Response:
     if this_app().debug:
-        # Indented and sorted, for people.
+        # Indented and sorted, so that developers can read it.
         response = jsonify({"code": 0, "data": msgspec.json.decode(_encode(data))})
         response.status_code = status
         return response

@@ -1,7 +1,7 @@
-"""Request bodies: how many bytes and fields are read, which kinds there are, and what is said of broken ones.
+"""Read request bodies, with limits on bytes and fields, and refuse malformed ones.
 
-Werkzeug reads a body that it cannot parse as an empty form, cuts a chunked one off at the limit, and replaces bytes
-that are no UTF-8. Here each of these is refused.
+Werkzeug parses a malformed body as an empty form, truncates a chunked body at the limit, and replaces bytes that are
+not UTF-8. This module refuses each of these.
 """
 
 import functools
@@ -22,15 +22,15 @@ from swiper.http.multipart import PartsParser
 JSON, FORM, MULTIPART = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
 TEXT_KINDS = (JSON, FORM, MULTIPART)
 UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
-# Our largest form has some twenty fields.
+# The largest form of the API has about 20 fields.
 MAX_FIELDS = 64
 
 
 class BodyStream(io.RawIOBase):
-    """The body of a request, from the server's stream.
+    """The body of a request, read from the server's stream.
 
-    Raises RequestEntityTooLarge beyond `most` bytes, ClientDisconnected where fewer than `length` arrive, and
-    ParamError for chunks that are none.
+    Reading raises RequestEntityTooLarge after `most` bytes, ClientDisconnected if fewer than `length` bytes arrive, and
+    ParamError for malformed chunks.
     """
 
     def __init__(self, source: Any, length: int | None, most: int) -> None:
@@ -46,7 +46,7 @@ class BodyStream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """See io.RawIOBase."""
-        # One byte beyond the limit tells that the body is too long.
+        # One byte after the limit shows that the body is too long.
         end = self.most + 1 if self.length is None else self.length
         wanted = min(len(buffer), end - self.seen)
         piece = self._read(wanted) if wanted > 0 else b""
@@ -69,7 +69,7 @@ class BodyStream(io.RawIOBase):
 
 
 class FormParser(FormDataParser):
-    """Werkzeug's parser of forms, which says what is wrong instead of finding nothing in a form."""
+    """Werkzeug's parser of forms, except that it raises an error for a malformed form."""
 
     file_fields: frozenset[str] = frozenset()
 
@@ -92,25 +92,25 @@ class FormParser(FormDataParser):
         try:
             pairs = [_pair(part) for part in body.split(b"&") if part]
         except UnicodeDecodeError as error:
-            # Werkzeug would read such a form as an empty one, or escaped bytes as signs that nobody has typed.
+            # Werkzeug would return an empty form, or replace the bytes with characters that nobody typed.
             raise ParamError("Text must be sent as UTF-8.", status=400) from error
         return stream, self.cls(pairs), self.cls()
 
 
 def _pair(part: bytes) -> tuple[str, str]:
-    """Name and value of one field of a form. Raises UnicodeDecodeError."""
+    """Return the name and the value of one field of a form. Raises UnicodeDecodeError."""
     name, _, value = part.replace(b"+", b" ").partition(b"=")
     return unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()
 
 
 class ApiRequest(Request):
-    """A request that knows its language, and whose body is read by the classes above."""
+    """A request with a `language`, whose body the classes above read."""
 
     file_fields: frozenset[str] = frozenset()
 
     @functools.cached_property
     def language(self) -> str:
-        """`zh` or `en`."""
+        """`zh` or `en`, from Accept-Language."""
         return choose_language(self.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
 
     @functools.cached_property
@@ -121,7 +121,7 @@ class ApiRequest(Request):
         if length is not None and length > most:
             raise RequestEntityTooLarge()
         if length is None and not self.environ.get("wsgi.input_terminated"):
-            # A server that ends no body by itself has none without a length.
+            # Without a length, this server cannot tell where a body ends, so there is none.
             return io.BytesIO()
         return BodyStream(self.environ["wsgi.input"], length, most)
 
@@ -139,19 +139,19 @@ class ApiRequest(Request):
 
 
 def check_count(fields: int) -> None:
-    """Refuse a body or query of more fields than anything of ours takes, before they are looked at one by one."""
+    """Refuse a body or query with too many fields, before it is parsed. Raises ParamError."""
     if fields > MAX_FIELDS:
         raise ParamError("There are too many fields.")
 
 
 def has_body(request: Request) -> bool:
-    """True where a body was announced; a chunked one may turn out to be empty."""
+    """True if the headers announce a body. A chunked body may still be empty."""
     length = request.environ.get("CONTENT_LENGTH")
     return length.strip("0 ") != "" if length else "HTTP_TRANSFER_ENCODING" in request.environ
 
 
 def check_kind(request: Request, kinds: tuple[str, ...]) -> str:
-    """Which of `kinds` the body of `request` is; empty where there is no body. Raises UnsupportedBodyError."""
+    """Return which of the media types `kinds` the body has; empty if there is no body. Raises UnsupportedBodyError."""
     if not has_body(request):
         return ""
     kind = JSON if request.is_json else request.mimetype

@@ -1,4 +1,4 @@
-"""What is done to the headers of every request and every answer, outside of Flask."""
+"""Middleware for the headers of all requests and responses, and the reader of bearer tokens."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Pictures are chosen by file inputs, which need no permission.
+    # People choose pictures with file inputs, which need no permission.
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data: blob: https:; object-src 'none'; base-uri 'none'; "
@@ -20,17 +20,17 @@ SECURITY_HEADERS = {
 }
 TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 PRIVATE_HEADERS = {"Cache-Control": "no-store"}
-# Pages of CORS_ORIGINS show these pictures by plain <img>.
+# Pages of CORS_ORIGINS show these pictures with <img>.
 PICTURE_PATHS = ("/media/", "/portraits/")
 SHARED_HEADERS = {"Cross-Origin-Resource-Policy": "cross-origin"}
 
 
-# Answers have few sets of headers, and none is of a client's choosing.
+# Responses have few different sets of headers, and clients cannot add to them.
 @functools.lru_cache(maxsize=500)
 def _strict_headers(is_tls: bool, is_private: bool, is_shared: bool, names: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Those that an answer lacks that has `names`.
+    """Return the strict headers that are missing from a response with the headers `names`.
 
-    `is_private`: it may hold data of its caller. `is_shared`: pages of other origins may show it.
+    `is_private`: the response may hold personal data. `is_shared`: pages of other origins may show it.
     """
     strict = SECURITY_HEADERS | (TLS_HEADERS if is_tls else {}) | (PRIVATE_HEADERS if is_private else {})
     strict |= SHARED_HEADERS if is_shared else {}
@@ -39,13 +39,13 @@ def _strict_headers(is_tls: bool, is_private: bool, is_shared: bool, names: tupl
 
 
 class StrictHeaders:
-    """Adds the strict headers to every answer. Personal answers get `no-store` unless the view says otherwise.
+    """Adds the strict headers to every response. Personal ones get `no-store` unless the view sets Cache-Control.
 
-    Here they are a few tuples more in a list; as an after_request hook they cost as much as a view.
+    As WSGI middleware this appends a few tuples to a list; as an after_request hook it cost as much as a view.
     """
 
     def __init__(self, wsgi_app: Callable[..., Any], personal_paths: tuple[str, ...], *, shares_pictures: bool) -> None:
-        """`personal_paths`: how the paths of personal answers begin. `shares_pictures`: to pages of other origins."""
+        """`personal_paths`: prefixes of paths with personal data. `shares_pictures`: other origins may show ours."""
         self.wsgi_app = wsgi_app
         self.personal_paths = personal_paths
         self.shared_paths = PICTURE_PATHS if shares_pictures else ()
@@ -64,10 +64,11 @@ class StrictHeaders:
 
 
 class UnquotedForwarding:
-    """Takes the quotation marks out of the headers that trusted proxies write, before ProxyFix counts in them.
+    """Removes quotation marks from the X-Forwarded headers, before ProxyFix parses them.
 
-    ProxyFix reads a quoted list, and not one entry of a list with a mark left open: before a proxy that appends to what
-    the client sent, one mark from the client would hide the address that the proxy adds. Proxies never write any.
+    ProxyFix parses a quoted list, and finds no entry in a list with an unclosed quotation mark. Behind a proxy that
+    appends to the client's header, one mark from the client would hide the address that the proxy adds. Proxies write
+    no quotation marks.
     """
 
     def __init__(self, wsgi_app: Callable[..., Any]) -> None:
@@ -82,6 +83,6 @@ class UnquotedForwarding:
 
 
 def bearer_token(environ: Mapping[str, Any]) -> str | None:
-    """What a request says after `Authorization: Bearer`; None where it does not use that scheme."""
+    """Return what follows `Authorization: Bearer`, or None if the request does not use that scheme."""
     scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None

@@ -1,4 +1,4 @@
-"""The hooks that know no feature. `swiper/hooks.py` lists all hooks in their order."""
+"""The hooks that depend on no feature. `swiper/hooks.py` lists all hooks in their order."""
 
 import functools
 import random
@@ -24,10 +24,10 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 def open_request() -> None:
-    """Give the request an id, taken over from a trusted proxy or made here, and show it on each log line.
+    """Set the request's id, which each log line shows; a trusted proxy may send it.
 
-    Only uploads may be large; nothing else is worth reading, let alone parsing, beyond `SMALL_BODY_BYTES`. A query is
-    counted before it is parsed.
+    Limit the body to `SMALL_BODY_BYTES` unless the view takes uploads. Raises ParamError for a query with too many
+    fields.
     """
     own = this_request()
     environ = own.environ
@@ -42,7 +42,7 @@ def open_request() -> None:
 
 
 def answer_preflight() -> Response | None:
-    """Answer a browser's preflight, and refuse changes that a page of an unknown origin asks for."""
+    """Answer a CORS preflight. Raises CrossSiteError for a change that a page of an unknown origin requests."""
     own = this_request()
     origin = own.environ.get("HTTP_ORIGIN")
     if own.method == "OPTIONS" and origin and "Access-Control-Request-Method" in own.headers:
@@ -50,7 +50,7 @@ def answer_preflight() -> Response | None:
     view = this_app().view_functions.get(own.endpoint or "")
     if own.method in SAFE_METHODS and not getattr(view, "is_changing_get", False):
         return None
-    # No page of another origin can send this header without a preflight, and with it no cookie counts.
+    # A page of another origin needs a preflight to send this header, and with this header no cookie counts.
     if bearer_token(own.environ) is not None:
         return None
     if not getattr(view, "is_webhook", False) and _is_foreign(own, origin):
@@ -60,9 +60,10 @@ def answer_preflight() -> Response | None:
 
 
 def _is_foreign(own: Request, origin: str | None) -> bool:
-    """True when a page of another origin sent the request, by the best witness that its browser has left.
+    """True if a page of another origin sent the request, according to the first header that the browser sent.
 
-    A browser without any of the three is too old, or is none: programs are not led astray by pages.
+    The headers are Origin, Sec-Fetch-Site and Referer. A client that sends none of them is an old browser or a program,
+    and no page can make a program send a request.
     """
     if origin is not None:
         return not _is_ours(own, origin)
@@ -75,9 +76,9 @@ def _is_foreign(own: Request, origin: str | None) -> bool:
 
 
 def _is_ours(own: Request, origin: str) -> bool:
-    # Not parsed any further: urlsplit raises for hosts that are none, and a browser writes nothing after the host.
+    # Compared as text, because urlsplit raises for malformed hosts. A browser writes nothing after the host.
     scheme, _, host = normal_origin(origin).partition("://")
-    # A proxy that ends TLS may not tell us; but where we are known to speak it, a page without it may be anybody's.
+    # A proxy that ends TLS may not tell us, so https is ours too. Over TLS an http page may be anybody's.
     is_own = scheme in (own.scheme, "https") and f"{scheme}://{host}" == normal_origin(f"{scheme}://{own.host}")
     return is_own or f"{scheme}://{host}" in current_app.config["CORS_ORIGINS"]
 
@@ -112,13 +113,13 @@ def public_endpoints(app: Flask) -> set[str]:
 
 
 def add_request_id(response: Response) -> Response:
-    """Tell the caller the id to quote in a complaint."""
+    """Send the request's id, so that the caller can quote it in a report."""
     response.headers.add("X-Request-Id", this_g().get("request_id", "-"))
     return response
 
 
 def add_cors_headers(response: Response) -> Response:
-    """Let pages of the configured origins read the answer, except that of a SameOriginBlueprint."""
+    """Let pages of CORS_ORIGINS read the response, except responses of a SameOriginBlueprint."""
     origins = this_app().config["CORS_ORIGINS"]
     if not origins or _is_same_origin(this_app(), request.endpoint):
         return response
@@ -142,7 +143,7 @@ def _is_same_origin(app: Flask, endpoint: str | None) -> bool:
 
 
 def guard_bodies(app: Flask) -> None:
-    """Let the views that take nothing refuse a body instead of ignoring it. Comes after all blueprints."""
+    """Make views without input refuse a body. Call it after all blueprints are registered."""
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
         reads_body = getattr(view, "reads_body", False) or _is_same_origin(app, rule.endpoint)

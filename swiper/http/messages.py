@@ -1,4 +1,4 @@
-"""What people read: English in the code, Chinese here, chosen by Accept-Language."""
+"""The catalogue of messages. The code holds the English text, this module the Chinese one."""
 
 from collections.abc import Mapping
 
@@ -99,5 +99,5 @@ ZH: Mapping[str, str] = {
 
 
 def translate(text: str, language: str) -> str:
-    """`text` in `language` (`zh` or `en`); English where the catalogue has no other wording."""
+    """Return `text` in `language` (`zh` or `en`), or in English if the catalogue has no translation."""
     return ZH.get(text, text) if language == "zh" else text

@@ -1,4 +1,4 @@
-"""Multipart forms, read strictly: text is UTF-8 or refused, and a file is found however its part is written."""
+"""A strict parser of multipart forms: text that is not UTF-8 is refused, and a file needs no file name."""
 
 from typing import Any, cast
 
@@ -18,13 +18,13 @@ from werkzeug.sansio.multipart import (
 from swiper.errors import ParamError, UnsupportedBodyError
 
 CHUNK_BYTES = 64 * 1024
-# A file name has up to 255 bytes. Long heads are slow to read, and there may be many of them.
+# A file name has up to 255 bytes. Many long heads would be slow to parse.
 MAX_HEAD_BYTES = 4096
 MALFORMED = "The multipart body is malformed or cut off, or its boundary is another one."
 
 
 class PartDecoder(MultipartDecoder):
-    """Werkzeug's decoder, which takes the parts named `file_fields` for files."""
+    """Werkzeug's decoder, except that parts named in `file_fields` are always files."""
 
     file_fields: frozenset[str] = frozenset()
 
@@ -41,19 +41,22 @@ class PartDecoder(MultipartDecoder):
     def _parse_headers(self, data: bytes | bytearray) -> Headers:
         if len(data) > MAX_HEAD_BYTES:
             raise UnsupportedBodyError("The head of a part is too long.")
-        # A file name may be in any encoding: nothing is ever called by it.
+        # A file name may be in any encoding, because we never use it.
         lines = HEADER_CONTINUATION_RE.sub(b" ", data).splitlines()
         pairs = [line.decode(errors="replace").partition(":") for line in lines if line.strip(b" \t")]
         return Headers([(name.strip(" \t"), value.strip(" \t")) for name, _, value in pairs])
 
 
 class PartsParser(MultiPartParser):
-    """Reads the parts of a multipart form. Raises UnsupportedBodyError for what is none, ParamError for too many."""
+    """Reads the parts of a multipart form.
+
+    Raises UnsupportedBodyError for a malformed body, ParamError for too many fields or too much text.
+    """
 
     file_fields: frozenset[str] = frozenset()
 
     def parse(self, stream: Any, boundary: bytes, content_length: int | None) -> tuple[Any, Any]:
-        """The text fields and the files of the form."""
+        """Return the text fields and the files of the form."""
         decoder = PartDecoder(boundary, max_form_memory_size=self.max_form_memory_size)
         decoder.file_fields = self.file_fields
         self.fields: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what APIFlask cannot know from the schemas is added here."""
+"""Add to the OpenAPI document what APIFlask cannot derive from the schemas."""
 
 import copy
 import re
@@ -37,7 +37,7 @@ ERROR_SCHEMA = {
         },
     },
 }
-# Statuses that errors are raised with beside the one of their class.
+# Codes of errors that are also raised with another status than that of their class.
 FURTHER_CODES = {
     400: {errors.ParamError.code},
     403: {errors.PaymentError.code},
@@ -60,7 +60,7 @@ IF_NONE_MATCH = {
     "description": "The ETag of a page that the caller still has.",
     "schema": {"type": "string"},
 }
-# An answer writes an id as a string, one way; a request may write zeros before it, or a whole number.
+# A response writes an id in one way, as a string. A request may also write leading zeros or an integer.
 ID_TEXT = {"type": "string", "format": "int64", "pattern": "^0*[1-9][0-9]*$", "maxLength": 19}
 ID_GIVEN = {"oneOf": [ID_TEXT, {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}]}
 FLAG_IN_A_FORM = {"enum": sorted({str(word) for word in Flag.truthy | Flag.falsy})}
@@ -68,11 +68,11 @@ PICTURES = {"contentType": "image/jpeg, image/png, image/webp"}
 
 
 def init_app(app: APIFlask) -> None:
-    """Register the processor that completes the document, each time it is made."""
+    """Register the function that completes the document each time APIFlask builds it."""
 
     @app.spec_processor
     def complete(spec: Any) -> Any:
-        # Two blueprints may share a tag.
+        # Remove duplicates: two blueprints may share a tag.
         spec["tags"] = list({tag["name"]: tag for tag in spec["tags"]}.values())
         schemas = spec["components"]["schemas"]
         for unused in ("ValidationError", "HTTPError"):
@@ -104,7 +104,7 @@ def init_app(app: APIFlask) -> None:
 
 
 def _complete(operation: dict[str, Any], view: Any, needs_login: bool, is_change: bool) -> None:
-    """Add the login, the errors, and what the decorators beside the view say."""
+    """Add the login, the errors, and what the view's decorators declare."""
     described = doc_of(view)
     operation["security"] = [{"session": []}, {"bearer": []}] if needs_login else []
     operation["parameters"] += described.parameters
@@ -122,7 +122,7 @@ def _complete(operation: dict[str, Any], view: Any, needs_login: bool, is_change
 
 
 def _refusal(status: int) -> dict[str, Any]:
-    """What is answered with `status`: the envelope of an error, with one of the codes that this status can have."""
+    """Return the response for `status`: the envelope of an error, with the codes that this status can have."""
     codes = {kind.code for kind in KINDS if kind.status == status} | FURTHER_CODES.get(status, set())
     schema = {
         "allOf": [{"$ref": "#/components/schemas/Error"}],
@@ -138,7 +138,7 @@ def _refusal(status: int) -> dict[str, Any]:
 
 
 def _complete_parameters(operation: dict[str, Any], described: doc) -> None:
-    """Say what the parameters in the path may be."""
+    """Add the schemas of the parameters in the path."""
     for parameter in operation["parameters"]:
         known = described.path_schemas.get(parameter["name"])
         if known is not None:
@@ -148,7 +148,7 @@ def _complete_parameters(operation: dict[str, Any], described: doc) -> None:
 
 
 def _complete_input(schema: dict[str, Any]) -> None:
-    """Say what a client may send: both forms of an id, and the file that an upload is about."""
+    """Allow both forms of an id, and require the file of an upload."""
     for name, field in schema["properties"].items():
         if field == ID_DOCUMENT:
             schema["properties"][name] = ID_GIVEN
@@ -157,7 +157,7 @@ def _complete_input(schema: dict[str, Any]) -> None:
 
 
 def _complete_body(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Say whether there must be a body, how a form writes what JSON has types for, and which pictures we can read."""
+    """Add whether a body is required, how a form writes JSON's types, and which image formats are accepted."""
     body = operation.get("requestBody", {})
     for media_type, content in body.get("content", {}).items():
         name = content["schema"].get("$ref", "").rpartition("/")[2]
@@ -170,7 +170,7 @@ def _complete_body(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
 
 
 def _as_form(schema: dict[str, Any]) -> dict[str, Any]:
-    """`schema` for a form, which has words for booleans and none for null."""
+    """Return `schema` for a form, which writes booleans as words and cannot write null."""
     form = copy.deepcopy(schema)
     for name, field in form["properties"].items():
         if field.get("type") == "boolean":
@@ -183,13 +183,13 @@ def _as_form(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _statuses(operation: dict[str, Any], refusals: tuple[int, ...], needs_login: bool, is_change: bool) -> set[int]:
-    """The statuses of all errors that the operation can answer."""
+    """Return the statuses of all errors that the operation can return."""
     places = {parameter["in"] for parameter in operation["parameters"]}
     statuses = {403, 503, *refusals}
     if needs_login:
         statuses.add(401)
     if is_change:
-        # Those that take nothing refuse a body.
+        # Operations without input refuse a body.
         statuses |= {400, 413, 415, 422}
     if "query" in places:
         statuses.add(422)

@@ -1,4 +1,4 @@
-"""Whole pages that are the same for everyone: rendered once, served from the cache with an ETag."""
+"""Cache whole pages that are the same for everyone, and serve them with an ETag."""
 
 import functools
 import hashlib
@@ -24,7 +24,7 @@ _locks: dict[str, threading.Lock] = {}
 
 
 class NotAPageError(Exception):
-    """A view has answered with something that must not be kept."""
+    """The view returned a response that must not be cached."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
@@ -34,11 +34,11 @@ class NotAPageError(Exception):
 def cached_page(
     key: str, seconds_setting: str, *, is_public: bool
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Cache a GET view without parameters for as many seconds as the named setting says.
+    """Cache a GET view without parameters, for the number of seconds in the setting `seconds_setting`.
 
-    Flask-Caching's own `cached` keys on the path alone, replays Set-Cookie, keeps errors, and lets every simultaneous
-    miss run the view; here only the body of a 200 is kept, and a miss runs the view once while the others wait.
-    `is_public` lets shared caches such as nginx keep the page as well.
+    Only the body of a 200 is cached. On a miss one request runs the view while the others wait. `is_public` lets shared
+    caches such as nginx store the page too. Flask-Caching's `cached` replays Set-Cookie, caches errors, and runs the
+    view for every simultaneous miss.
     """
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,7 +53,7 @@ def cached_page(
                     return error.response
             return _answer(page, seconds if is_public else 0)
 
-        # For the OpenAPI document.
+        # The OpenAPI document reads this mark.
         serve.has_etag = True  # type: ignore[attr-defined]
         return serve
 
@@ -61,9 +61,9 @@ def cached_page(
 
 
 def _find(key: str, seconds: int, view: Callable[[], Any]) -> Page:
-    """The cached page, or a new one. Raises NotAPageError for a response that is no 200."""
+    """Return the cached page, or render it. Raises NotAPageError for a response other than 200."""
     if is_pending(SHARED, key):
-        # Nobody stores it, so there is nothing to wait for but this process's own copy.
+        # No process may store the page now, so only this process's own copy can appear.
         with _locks.setdefault(key, threading.Lock()):
             page: Page | None = own_copy(key)
             return _render(view) if page is None else page
@@ -72,7 +72,7 @@ def _find(key: str, seconds: int, view: Callable[[], Any]) -> Page:
 
 
 def _render_once(key: str, seconds: int, view: Callable[[], Any]) -> Page:
-    """The page that somebody else renders just now, or our own. Raises NotAPageError for a response that is no 200."""
+    """Wait for the page if another process renders it, or render it. Raises NotAPageError as `_find` does."""
     with _locks.setdefault(key, threading.Lock()):
         lock = f"{key}:lock"
         token = try_lock(lock, LOCK_SECONDS)
@@ -87,7 +87,7 @@ def _render_once(key: str, seconds: int, view: Callable[[], Any]) -> Page:
 
 
 def _render(view: Callable[[], Any]) -> Page:
-    # The page outlives this process's own copies by far, so none that another process has outdated goes into it.
+    # The page is cached for much longer than local copies, so it must not contain an outdated copy.
     current_app.extensions.get("local_copies", {}).clear()
     response = make_response(view())
     if response.status_code != 200:

@@ -1,4 +1,4 @@
-"""The envelope of every answer: `{"code", "data"}`, and for an error also `message` and perhaps `errors`."""
+"""Build the envelope of every response: `code` and `data`, and for an error also `message` and possibly `errors`."""
 
 import logging
 import time
@@ -19,29 +19,29 @@ from swiper.outages import is_database_outage, is_redis_outage
 
 log = logging.getLogger(__name__)
 
-# At one field: a list of things gives a reason for each of them.
+# Per field; a list of values could give one reason for each value.
 MAX_REASONS = 10
 
 
 def ok(data: Any = None) -> dict[str, Any]:
-    """The envelope of a success around `data`."""
+    """Return the envelope of a success with `data`."""
     return {"code": 0, "data": data}
 
 
 def language() -> str:
-    """`zh` or `en`, whichever the request's Accept-Language likes better; English when it says nothing."""
+    """Return the language of the response, `zh` or `en`, from the request's Accept-Language."""
     return cast(ApiRequest, this_request()).language
 
 
 def error_response(error: ApiError) -> Response:
-    """The envelope, status and headers for `error`, worded in the caller's language."""
+    """Return the response for `error`, in the caller's language."""
     body: dict[str, Any] = {
         "code": error.code,
         "data": error.data,
         "message": translate(error.message, language()),
     }
     if error.errors:
-        # An unknown field is called as the client called it, which need not be valid Unicode.
+        # The client chose the name of an unknown field, so it may be invalid Unicode.
         body["errors"] = {
             str(field).encode(errors="replace").decode(): _reasons(reasons)[:MAX_REASONS]
             for field, reasons in error.errors.items()
@@ -53,7 +53,7 @@ def error_response(error: ApiError) -> Response:
 
 
 def _reasons(reasons: Any) -> list[str]:
-    """Flatten what marshmallow nests below a field into a list of translated sentences."""
+    """Return marshmallow's nested reasons for one field as a list of translated sentences."""
     if isinstance(reasons, dict):
         return [text for part in reasons.values() for text in _reasons(part)]
     if isinstance(reasons, list):
@@ -62,7 +62,7 @@ def _reasons(reasons: Any) -> list[str]:
 
 
 def as_api_error(error: BaseException) -> ApiError:
-    """Any exception in the words of the envelope; what we did not foresee becomes `InternalError`."""
+    """Return any exception as an ApiError; an unexpected one becomes InternalError."""
     if isinstance(error, InternalServerError) and error.original_exception is not None:
         error = error.original_exception
     if isinstance(error, ApiError):
@@ -77,7 +77,7 @@ def as_api_error(error: BaseException) -> ApiError:
 
 
 def is_outage(error: BaseException) -> bool:
-    """True where the database or Redis cannot be used now, as opposed to having refused what we sent."""
+    """True if the database or Redis is unavailable; False if it refused a statement or command."""
     if isinstance(error, PoolTimeoutError) or is_redis_outage(error):
         return True
     if isinstance(error, DBAPIError):
@@ -87,10 +87,10 @@ def is_outage(error: BaseException) -> bool:
 
 
 def in_short(error: BaseException) -> str:
-    """What kind of error this is, with the database driver's own number, and nothing that quotes data."""
+    """Return the error's class and the database driver's error number, without text that may quote data."""
     original = getattr(error, "orig", None)
     number = getattr(original, "sqlstate", None) or next(iter(getattr(original, "args", ())), None)
-    # PyMySQL's first argument is a number; other drivers' is the whole message.
+    # PyMySQL's first argument is a number. That of other drivers is the whole message.
     is_number = isinstance(number, int) or number == getattr(original, "sqlstate", "")
     return f"{type(error).__name__} {number}" if is_number and number else type(error).__name__
 
@@ -116,7 +116,7 @@ def _http_error(error: Any) -> ApiError:
 
 
 def explain(error: Exception) -> ApiError:
-    """Any exception in the words of the envelope, logged where it is a fault of ours."""
+    """Return any exception as an ApiError, and log outages and faults of the server."""
     known = as_api_error(error)
     cause = getattr(error, "original_exception", None) or error
     if known.status == 503:
@@ -127,11 +127,11 @@ def explain(error: Exception) -> ApiError:
 
 
 def init_app(app: Flask) -> None:
-    """Register the one handler through which every exception becomes an answer."""
+    """Register one handler that turns every exception into a response."""
 
     def handle(error: Exception) -> Response:
         return error_response(explain(error))
 
-    # APIFlask registers handlers for these two subclasses; ours replaces them.
+    # This replaces APIFlask's handlers for the two subclasses.
     for kind in (Exception, HTTPError, HTTPException):
         app.register_error_handler(kind, handle)

@@ -1,4 +1,4 @@
-"""What all schemas share: refusing unknown fields, ids, phone-safe text, paging and the envelope's document."""
+"""What all schemas share: loading and checking of input, ids, text, paging, the schema of the envelope."""
 
 import json
 import re
@@ -18,19 +18,19 @@ from swiper.http.bodies import JSON, MULTIPART, TEXT_KINDS, check_count, check_k
 from swiper.ids import MAX_ID
 
 MAX_PAGE = 100_000
-# Of fields that we do not know, in an error.
+# How many unknown fields an error names, and how many characters of each name.
 MAX_UNKNOWN_NAMES = 10
 MAX_NAME_CHARACTERS = 64
-# What the OpenAPI document says of our own kinds of fields.
+# The OpenAPI schemas of our own kinds of fields.
 ID_DOCUMENT = {"type": "string", "format": "int64", "pattern": "^[1-9][0-9]{0,18}$"}
 TEXT_FORMAT = "plain-text"
-# Space around a text, and signs that normal form C joins into one.
+# Allowance for surrounding space, and for characters that normal form C combines.
 SPARE_CHARACTERS = 1000
 
 
 @parser.location_loader("json_or_form")
 def load_json_or_form(request: Any, schema: Any) -> Any:
-    """The fields in the body of `request`. Raises ParamError or UnsupportedBodyError for what cannot be read."""
+    """Return the fields in the body of `request`. Raises ParamError or UnsupportedBodyError for a malformed body."""
     kind = check_kind(request, TEXT_KINDS)
     if kind == JSON:
         return _load_json(request.get_data())
@@ -39,7 +39,7 @@ def load_json_or_form(request: Any, schema: Any) -> Any:
 
 @parser.location_loader("files")
 def load_files(request: Any, schema: Any) -> Any:
-    """The files and fields of an upload. Raises as above, also for JSON and plain forms, which hold no file."""
+    """Return the files and fields of a multipart body. Raises ParamError, or UnsupportedBodyError for other bodies."""
     if not check_kind(request, (MULTIPART,)):
         return {}
     request.file_fields = frozenset(name for name, field in schema.fields.items() if isinstance(field, File))
@@ -49,7 +49,7 @@ def load_files(request: Any, schema: Any) -> Any:
 
 
 def refuse_fields(request: Any) -> None:
-    """Refuse whatever the body of `request` holds, for a view that takes nothing."""
+    """Refuse any field in the body of `request`, for a view without input. Raises as `load_json_or_form`."""
     _NOTHING.load(load_json_or_form(request, _NOTHING))
 
 
@@ -57,19 +57,19 @@ def _load_json(body: bytes) -> Any:
     try:
         return json.loads(body.decode(), object_pairs_hook=_object) if body else {}
     except (RecursionError, ValueError) as error:
-        # Too deep, or with numbers too long, for Python's own parser is no JSON for us either.
+        # JSON that is too deep, or has too long numbers, for Python's parser is refused as malformed.
         raise ParamError("The request body is not valid JSON.", status=400) from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Any:
     check_count(len(pairs))
     found = dict(pairs)
-    # With a name in it twice it goes on as a form does, and is refused like one.
+    # An object with a repeated name becomes a MultiDict like a form, and `refuse_repeats` refuses it.
     return found if len(found) == len(pairs) else MultiDict(pairs)
 
 
 class InputSchema(Schema):
-    """Base of everything that a client sends. A failure is raised as `error_class` with the reasons by field."""
+    """Base of all input schemas. Loading raises `error_class` with the reasons by field."""
 
     error_class: type[ApiError] = ParamError
 
@@ -81,18 +81,18 @@ class InputSchema(Schema):
     error_messages = {"unknown": "Unknown field.", "type": "Invalid input type."}
 
     def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> NoReturn:
-        """Raise the failure in the service's own words."""
+        """Raise `error_class` in place of marshmallow's error."""
         raise self.error_class(errors=self._shown(error.normalized_messages()))
 
     def _shown(self, messages: dict[str, Any]) -> dict[str, Any]:
-        """The reasons by field, with no more names of a client's own making than a person would read."""
+        """Return the reasons by field, with few unknown fields and short names of them."""
         unknown = [name for name in messages if name not in self.fields]
         named = {_short(name): messages[name] for name in unknown[:MAX_UNKNOWN_NAMES]}
         return {name: reasons for name, reasons in messages.items() if name in self.fields} | named
 
     @pre_load
     def refuse_repeats(self, data: Any, **kwargs: Any) -> Any:
-        """A body may carry a field twice; which one counts would be anybody's guess."""
+        """Refuse a form or query that repeats a field, because it is unclear which value counts."""
         if is_text(data):
             repeated = {name: ["Invalid input type."] for name in data if len(data.getlist(name)) > 1}
             if repeated:
@@ -110,7 +110,7 @@ def _short(name: Any) -> str:
 
 
 def _with_nulls(data: Any, nullable: list[str]) -> Any:
-    """A form or a query, in which an empty text is how a field that may be null says so."""
+    """Return a form or query with null in place of an empty text, for the fields that may be null."""
     empty = [name for name in nullable if data.get(name) == ""]
     if not empty:
         return data
@@ -121,12 +121,12 @@ def _with_nulls(data: Any, nullable: list[str]) -> Any:
 
 
 def is_text(data: Any) -> bool:
-    """True for a form or a query, which know no types; JSON has to say a number as a number."""
+    """True for a form or query, whose values are all text. JSON must write a number as a number."""
     return hasattr(data, "getlist")
 
 
 class Id(fields.Field[int]):
-    """A 64-bit id: a decimal string in JSON, since JavaScript's numbers end at 53 bits; whole numbers are read too."""
+    """A 64-bit id, in JSON a decimal string because JavaScript's numbers have 53 bits. Input may be an integer."""
 
     default_error_messages = {"invalid": "Not a valid id."}
 
@@ -146,7 +146,7 @@ class Id(fields.Field[int]):
 
 
 class WholeNumber(fields.Integer):
-    """An integer given as a number or, in a form or a query, as plain decimal digits."""
+    """An integer: a number in JSON, decimal digits in a form or query."""
 
     default_error_messages = {"invalid": "Not a valid integer."}
 
@@ -159,7 +159,7 @@ class WholeNumber(fields.Integer):
 
 
 class Flag(fields.Boolean):
-    """A boolean given as true or false or, in a form or a query, in any of the usual words and digits."""
+    """A boolean: true or false in JSON, marshmallow's words and digits in a form or query."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
         if not is_text(data) and not isinstance(value, bool):
@@ -168,9 +168,9 @@ class Flag(fields.Boolean):
 
 
 class Text(fields.String):
-    """Unicode text in normal form C, without surrounding space and without what nobody sees. See `clean_text`.
+    """Unicode text in normal form C, without surrounding space and invisible characters. See `clean_text`.
 
-    `is_multiline` admits line breaks; `shortest` and `longest` count characters after the clean-up.
+    `is_multiline` allows line breaks. `shortest` and `longest` are in characters, after `clean_text`.
     """
 
     def __init__(self, *, shortest: int = 0, longest: int, is_multiline: bool = False, **kwargs: Any) -> None:
@@ -184,7 +184,7 @@ class Text(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         if len(text) > 4 * self.longest + SPARE_CHARACTERS:
-            # To normalise marks in the wrong order takes the square of their number.
+            # Normalising combining marks in the wrong order takes quadratic time.
             raise ValidationError("Wrong length.")
         text = clean_text(text, is_multiline=self.is_multiline)
         if not all(map(is_showable, text)):
@@ -195,26 +195,26 @@ class Text(fields.String):
 
 
 def in_range(least: int | None, most: int | None) -> validate.Range:
-    """A bound with a message that the catalogue knows."""
+    """Return a validator of the range, with a message that the catalogue translates."""
     return validate.Range(min=least, max=most, error="Out of range.")
 
 
 class PageIn(InputSchema):
-    """`page` from 1 and `per_page` up to 100, as every paged list takes them."""
+    """The input of every paged list: `page` from 1, `per_page` up to 100."""
 
     page = WholeNumber(load_default=1, validate=in_range(1, MAX_PAGE))
     per_page = WholeNumber(load_default=20, validate=in_range(1, 100))
 
 
 class EnvelopeOut(Schema):
-    """The envelope of a success; APIFlask puts each answer's own schema in the place of `data`."""
+    """The envelope of a success. APIFlask replaces `data` with the schema of each view's output."""
 
     code = fields.Integer(required=True)
     data = fields.Raw(required=True)
 
 
 def page_schema(name: str, item: type[Schema]) -> Schema:
-    """The schema of one page of `item`."""
+    """Return the schema of one page of a list of `item`."""
     return Schema.from_dict(
         {
             "items": fields.List(fields.Nested(item), required=True),
@@ -231,7 +231,7 @@ def page_schema(name: str, item: type[Schema]) -> Schema:
 
 
 def page_of(items: list[Any], total: int, page: int, per_page: int) -> dict[str, Any]:
-    """One page of a list of `total` items in the form that every paged answer has."""
+    """Return one page of a list of `total` items, as `page_schema` describes it."""
     pages = -(-total // per_page)
     return {
         "items": items,

@@ -1,8 +1,8 @@
-"""The log of security events: one JSON object a line, in a form that other programs may rely on.
+"""Write the log of security events: one JSON object per line, in a stable format for other programs.
 
-Each line has `time` (ISO 8601, UTC), `event`, `request_id` and `address` (the client's, `-` for the command line and
-tasks), and where they are known `uid` (a string), `phone` (masked) and `endpoint`. Names and meanings never change;
-new ones may be added. `docs/security-log.md` lists the events.
+Each line has `time` (ISO 8601, UTC), `event`, `request_id` and `address` (of the client; `-` for commands and tasks),
+and if they are known `uid` (a string), `phone` (masked) and `endpoint`. Names and meanings never change, but new ones
+may be added. `docs/security-log.md` lists the events.
 """
 
 import logging
@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class SecurityEvent(StrEnum):
-    """What is told; `docs/security-log.md` says of each when."""
+    """The events. `docs/security-log.md` says when each is logged."""
 
     LOGIN = "login"
     LOGIN_REFUSED = "login_refused"
@@ -39,7 +39,7 @@ class SecurityEvent(StrEnum):
 
 
 def record_event(event: SecurityEvent, *, uid: int | None = None, phone: str = "", endpoint: str | None = None) -> None:
-    """Write one line. `phone` is any text with a number in it, and is masked."""
+    """Write one line. `phone` is any text that contains a number; it is masked."""
     line: dict[str, Any] = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "event": event.value,
@@ -59,7 +59,7 @@ def record_event(event: SecurityEvent, *, uid: int | None = None, phone: str = "
 def refusals_recorded(
     events: Mapping[type[ApiError], SecurityEvent], facts: Callable[[], dict[str, Any]]
 ) -> Iterator[None]:
-    """Write a line with `facts()` for each refusal of a kind that `events` names, and let it pass on."""
+    """Write a line with `facts()` if the block raises an error of a class in `events`, and raise the error again."""
     try:
         yield
     except tuple(events) as error:

@@ -1,7 +1,7 @@
-"""Serialising answers: a marshmallow schema is turned into a function once, instead of being walked for each answer.
+"""Compile marshmallow schemas into functions that serialise responses.
 
-APIFlask documents an answer by its schema and then walks that schema for each answer, which costs more than most views.
-A compiled schema gives the same answer; a test compares the two.
+APIFlask would call `schema.dump` for each response, which costs more than most views. A compiled schema returns the
+same result; a test compares the two.
 """
 
 import functools
@@ -17,12 +17,12 @@ from marshmallow import fields
 from swiper.http.schemas import Flag, Id, Text, WholeNumber
 
 Dump = Callable[[Any], Any]
-# These go into JSON as they are; text may be an enum's.
+# JSON takes the values of these fields unchanged, also a StrEnum.
 PLAIN = (Text, WholeNumber, Flag, fields.String, fields.Integer, fields.Boolean, fields.Float, fields.Raw, fields.Dict)
 
 
 def compile_schema(schema: Any) -> Dump:
-    """What `schema.dump` does, for the kinds of fields that answers have. Raises TypeError for any other."""
+    """Return a function that does what `schema.dump` does. Raises TypeError for a kind of field that has no rule."""
     schema = schema() if isinstance(schema, type) else schema
     one = _dump_of(schema)
     return (lambda items: [one(item) for item in items]) if schema.many else one
@@ -37,9 +37,9 @@ def _dump_of(schema: Schema) -> Dump:
 
     def dump(value: Any) -> Any:
         if type(value) is msgspec.Raw:
-            # It is JSON already; who made it answers for that.
+            # The caller has serialised it already.
             return value
-        # Nearly always a dict, and for mappings isinstance walks through more than the class.
+        # It is nearly always a dict, and isinstance with Mapping is slow.
         is_mapping = type(value) is dict or isinstance(value, Mapping)
         read = value.__getitem__ if is_mapping else functools.partial(getattr, value)
         made = {name: convert(read(key)) if convert else read(key) for name, key, convert in required}
@@ -52,7 +52,7 @@ def _dump_of(schema: Schema) -> Dump:
 
 
 def _field_dump(field: Any) -> Dump | None:
-    """How one field's value is turned into what JSON knows; None for one that JSON knows already."""
+    """Return the function that converts the field's value for JSON; None if JSON takes the value unchanged."""
     convert: Dump
     if isinstance(field, Id):
         convert = str
@@ -68,7 +68,7 @@ def _field_dump(field: Any) -> Dump | None:
     elif not isinstance(field, PLAIN):
         raise TypeError(f"no rule for serialising {type(field).__name__}")
     else:
-        # A field of our own that says itself how it is shown.
+        # A field of our own that serialises itself.
         convert = functools.partial(_ask_field, field)
     return convert if not field.allow_none else lambda value: None if value is None else convert(value)
 

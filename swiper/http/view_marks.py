@@ -1,4 +1,4 @@
-"""Decorators that stand beside a view and say what its schemas cannot. Decorators around them keep the marks."""
+"""Decorators that declare what a view's schemas cannot say. They set attributes, which outer decorators keep."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ JsonSchema = Mapping[str, Any]
 class doc:  # noqa: N801 (it is used as a decorator, by the name that API frameworks give it)
     """Complete the view's operation in the OpenAPI document.
 
-    `refusals`: statuses of errors that do not follow from the method, the login and the parameters.
-    `links`: what can follow the answer, each made by `link`.
-    `parameters`: headers that the view reads by itself, as OpenAPI parameters.
-    `path_schemas`: by the name of a parameter in the path, what is known of its values; a function where the
-    configuration decides it. Other parameters in the path are ids.
-    `json_body`: the schema of a body that the view reads by itself.
-    `needs_setting`: the document leaves the operation out where this setting is off.
+    `refusals`: statuses of errors, except those that follow from the method, the login and the parameters.
+    `links`: operations that can follow, each made by `link`.
+    `parameters`: headers that the view reads itself, as OpenAPI parameters.
+    `path_schemas`: the schemas of parameters in the path, by name; a function if the schema depends on the
+    configuration. All other parameters in the path are ids.
+    `json_body`: the schema of a body that the view reads itself.
+    `needs_setting`: the document omits the operation if this setting is off.
     """
 
     refusals: tuple[int, ...] = ()
@@ -29,7 +29,7 @@ class doc:  # noqa: N801 (it is used as a decorator, by the name that API framew
     needs_setting: str = ""
 
     def __call__(self, view: View) -> View:
-        """Mark `view`."""
+        """Set the attribute on `view`, and return `view`."""
         view.operation_doc = self  # type: ignore[attr-defined]
         return view
 
@@ -38,7 +38,7 @@ _NO_DOC = doc()
 
 
 def doc_of(view: Any) -> doc:
-    """What `doc` says of a view."""
+    """Return what `doc` declares of a view."""
     found: doc = getattr(view, "operation_doc", _NO_DOC)
     return found
 
@@ -46,9 +46,9 @@ def doc_of(view: Any) -> doc:
 def link(
     operation_id: str, *, parameters: Mapping[str, str] | None = None, body: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """An OpenAPI link to an operation that takes values of the answer.
+    """Return an OpenAPI link to an operation that takes values from the response.
 
-    `parameters` or `body` name what that operation takes, each with the JSON pointer of its value in the answer.
+    `parameters` or `body` map a name of that operation's input to the JSON pointer of its value in the response.
     """
     place, pointers = ("parameters", parameters) if parameters else ("requestBody", body or {})
     values = {name: f"$response.body#{pointer}" for name, pointer in pointers.items()}
@@ -56,12 +56,12 @@ def link(
 
 
 def webhook(view: View) -> View:
-    """Mark a view that another service calls with a signed body: it takes any kind of body, from any origin."""
+    """Declare that another service calls the view with a signed body: any media type and any origin are accepted."""
     view.is_webhook = view.reads_body = True  # type: ignore[attr-defined]
     return view
 
 
 def changing_get(view: View) -> View:
-    """Mark a view that changes something by GET, so that pages of other origins may not start it."""
+    """Declare that the view changes something on GET, so that requests from pages of other origins are refused."""
     view.is_changing_get = True  # type: ignore[attr-defined]
     return view
