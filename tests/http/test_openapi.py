@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -50,6 +51,14 @@ def test_every_api_route_is_documented(app: Flask, document: dict[str, Any]) -> 
             operation = document["paths"][path][method.lower()]
             assert operation["summary"]
             assert operation["operationId"] == rule.endpoint.rpartition(".")[2]
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_an_operation_that_a_setting_turns_off_is_not_in_the_document(
+    make_app: Callable[..., Flask], is_on: bool
+) -> None:
+    document = make_app(verify_by_get=is_on).test_client().get("/openapi.json").json
+    assert set(document["paths"]["/api/user/verify"]) == ({"get", "post"} if is_on else {"post"})
 
 
 def test_operation_ids_are_unique(document: dict[str, Any]) -> None:
