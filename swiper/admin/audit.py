@@ -1,12 +1,13 @@
 """The log of what operators did; a line is written in the transaction of its change, so neither stands alone."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from swiper.admin.models import OperatorAction
 from swiper.db.transactions import is_in_transaction
@@ -86,9 +87,7 @@ def list_actions(
     target: str | None = None,
 ) -> list[Line]:
     """Lines of the log with ids lower than `below`, the latest first, of one actor, action or target."""
-    # Lines of before the name was kept are told by the name of today.
-    name = func.coalesce(OperatorAction.actor, User.nickname)
-    query = select(OperatorAction, name).outerjoin(User, User.id == OperatorAction.uid)
+    query = select(OperatorAction)
     for column, value in (
         (OperatorAction.uid, uid),
         (OperatorAction.action, action),
@@ -98,8 +97,26 @@ def list_actions(
             query = query.where(column == value)
     if below is not None:
         query = query.where(OperatorAction.id < below)
-    rows = db.session.execute(query.order_by(OperatorAction.id.desc()).limit(limit))
+    rows = db.session.scalars(query.order_by(OperatorAction.id.desc()).limit(limit)).all()
+    # Lines of before the name was kept are told by the name of today.
+    names = _names_of({row.uid for row in rows if row.uid is not None and row.actor is None})
     return [
-        Line(row.id, row.at, row.uid, nickname, row.action, mask(row.target), mask(row.before), mask(row.after))
-        for row, nickname in rows
+        Line(
+            id=row.id,
+            at=row.at,
+            uid=row.uid,
+            nickname=row.actor if row.actor is not None else names.get(row.uid),
+            action=row.action,
+            target=mask(row.target),
+            before=mask(row.before),
+            after=mask(row.after),
+        )
+        for row in rows
     ]
+
+
+def _names_of(uids: Collection[int]) -> dict[int | None, str]:
+    if not uids:
+        return {}
+    rows = db.session.execute(select(User.id, User.nickname).where(User.id.in_(uids)))
+    return {row.id: row.nickname for row in rows}

@@ -108,14 +108,16 @@ def _sign_ups(day: date) -> int:
     """People who came on a day: a range of the primary key, since ids are made in the order of time."""
     start, end = map(first_id_at, span_of(day))
     query = select(func.count()).select_from(User)
-    return db.session.scalar(query.where(User.id >= start, User.id < end, User.is_robot.is_(False))) or 0
+    query = query.where(User.id >= start, User.id < end, User.is_robot.is_(False))
+    return db.session.scalar(query.execution_options(everywhere="A figure counts people of any id.")) or 0
 
 
 def _revenue(day: date) -> int:
     """Cents paid on a day for what was granted, along the index of `paid_at`."""
     start, end = span_of(day)
     query = select(func.sum(Order.amount_cents)).where(Order.paid_at >= start, Order.paid_at < end)
-    return int(db.session.scalar(query.where(Order.state == OrderState.PAID)) or 0)
+    query = query.where(Order.state == OrderState.PAID)
+    return int(db.session.scalar(query.execution_options(everywhere="A figure sums up orders of any id.")) or 0)
 
 
 def series(days: int) -> dict[str, Any]:

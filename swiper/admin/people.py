@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from swiper.auth.sessions import count_sessions
 from swiper.errors import NotFoundError
@@ -37,6 +37,7 @@ class Details:
 def newest_people(limit: int, below: int | None = None) -> list[User]:
     """Accounts with ids lower than `below`, the newest first."""
     query = select(User).order_by(User.id.desc()).limit(limit)
+    query = query.execution_options(everywhere="The desk lists people of any id.")
     return list(db.session.scalars(query if below is None else query.where(User.id < below)))
 
 
@@ -50,9 +51,11 @@ def people_called(prefix: str, limit: int, after: str = "") -> list[tuple[User, 
         return []
     # Not LIKE, whose signs people may have in their names: a range of the primary key.
     is_inside = (Nickname.folded >= folded) & (Nickname.folded <= folded + LAST_CHARACTER)
-    query = select(User, Nickname.folded).join(Nickname, Nickname.uid == User.id).where(is_inside)
-    rows = db.session.execute(query.where(Nickname.folded > after).order_by(Nickname.folded).limit(limit))
-    return [(user, name) for user, name in rows]
+    query = select(Nickname.uid, Nickname.folded).where(is_inside, Nickname.folded > after)
+    query = query.order_by(Nickname.folded).limit(limit)
+    names = db.session.execute(query.execution_options(everywhere="Names that begin alike are on any machine.")).all()
+    users = {user.id: user for user in db.session.scalars(select(User).where(User.id.in_([row.uid for row in names])))}
+    return [(users[uid], name) for uid, name in names if uid in users]
 
 
 def details_of(uid: int) -> Details:
@@ -78,11 +81,20 @@ def _counts_of(uid: int) -> dict[str, int]:
     return {
         "swipes": _count(Swipe, Swipe.uid == uid),
         "likes received": _count(LikeIn, LikeIn.sid == uid),
-        "matches": _count(Friend, Friend.uid1 == uid) + _count(Friend, Friend.uid2 == uid),
-        "orders": _count(Order, Order.uid == uid),
+        "matches": _count(Friend, Friend.uid1 == uid) + _count_everywhere(Friend, Friend.uid2 == uid),
+        "orders": _count_everywhere(Order, Order.uid == uid),
         "open sessions": count_sessions(uid),
     }
 
 
 def _count(model: Any, condition: Any) -> int:
-    return db.session.scalar(select(func.count()).select_from(model).where(condition)) or 0
+    return db.session.scalar(_number_of(model, condition)) or 0
+
+
+def _count_everywhere(model: Any, condition: Any) -> int:
+    query = _number_of(model, condition)
+    return db.session.scalar(query.execution_options(everywhere="Neither side of what is counted is its column.")) or 0
+
+
+def _number_of(model: Any, condition: Any) -> Select[int]:
+    return select(func.count()).select_from(model).where(condition)

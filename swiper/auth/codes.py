@@ -231,10 +231,12 @@ def unsent_codes() -> list[int]:
     """Outbox ids that nobody is sending at this moment."""
     moment = now()
     query = select(SmsOutbox.id).where(SmsOutbox.claimed_until <= moment, SmsOutbox.expires_at > moment)
-    return list(db.session.scalars(query.order_by(SmsOutbox.claimed_until).limit(500)))
+    query = query.order_by(SmsOutbox.claimed_until).limit(500)
+    return list(db.session.scalars(query.execution_options(everywhere="The sweep looks for codes of any id.")))
 
 
 @transactional
 def purge_outbox() -> None:
     """Delete the codes that have run out unsent."""
-    db.session.execute(delete(SmsOutbox).where(SmsOutbox.expires_at <= now()))
+    over = delete(SmsOutbox).where(SmsOutbox.expires_at <= now())
+    db.session.execute(over.execution_options(everywhere="The purge looks for codes of any id."))

@@ -151,5 +151,8 @@ def find_by_phone(phone: str) -> int:
 @account_deleting.connect
 def free_number(_sender: Any, *, phone: str, **_: Any) -> None:
     """Let the number of an account that is being deleted open a new one, and drop the codes that wait for it."""
-    db.session.execute(delete(SmsOutbox).where(SmsOutbox.phone == phone))
+    waiting = delete(SmsOutbox).where(SmsOutbox.phone == phone)
+    db.session.execute(
+        waiting.execution_options(everywhere="The outbox is distributed by the id that its task is given.")
+    )
     db.session.execute(delete(Phone).where(Phone.phone == phone))

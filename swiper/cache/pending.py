@@ -163,6 +163,7 @@ def _stored(since: datetime) -> list[Any]:
         (rows,) = lane.read((PENDING, [since, MOST + 1]))
         return rows
     query = select(Invalidation.uid, Invalidation.name).where(Invalidation.created_at > since).limit(MOST + 1)
+    query = query.execution_options(everywhere="Each process learns what is out of date, of anybody.")
     return [(uid, name) for uid, name in db.session.execute(query)]
 
 
@@ -184,7 +185,8 @@ def settled() -> list[tuple[int, str, datetime]]:
     """Return the user id and name of values whose rows are older than SETTLE_SECONDS, with the time of that limit."""
     limit = now() - timedelta(seconds=SETTLE_SECONDS)
     query = select(Invalidation.uid, Invalidation.name).where(Invalidation.created_at <= limit)
-    rows = db.session.execute(query.order_by(Invalidation.created_at).limit(BATCH)).all()
+    query = query.order_by(Invalidation.created_at).limit(BATCH)
+    rows = db.session.execute(query.execution_options(everywhere="The sweep looks for values of anybody.")).all()
     db.session.rollback()
     return [(uid, name, limit) for uid, name in dict.fromkeys((row.uid, row.name) for row in rows)]
 

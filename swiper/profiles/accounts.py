@@ -12,10 +12,9 @@ from swiper.db.upsert import insert_if_absent
 from swiper.errors import BannedError, NotFoundError, ParamError
 from swiper.extensions import db
 from swiper.http.responses import is_outage
-from swiper.profiles.cards import refresh_discovery_row
+from swiper.profiles.cards import drop_discovery_row, refresh_discovery_row
 from swiper.profiles.deleted_numbers import remember, restore
 from swiper.profiles.models import (
-    Discovery,
     FileRemoval,
     Nickname,
     Operator,
@@ -27,7 +26,7 @@ from swiper.profiles.models import (
     Upload,
     User,
 )
-from swiper.profiles.nicknames import first_nickname
+from swiper.profiles.nicknames import first_nickname, fold_nickname
 from swiper.signals import account_deleted, status_changed
 from swiper.vip.models import Membership, Order, PaidPeriod, Ticket
 from swiper.vip.orders import release_orders_of
@@ -101,21 +100,25 @@ def remove_owned(uid: int) -> None:
     if keys:
         insert_if_absent(FileRemoval, [{"key": key, "created_at": now()} for key in keys], ["key"])
     release_orders_of(uid)
+    user = db.session.get(User, uid)
+    if user is not None:
+        # The user's own row goes in the same transaction, so whoever finds none finds neither of these two.
+        drop_discovery_row(uid, user.location)
+        db.session.execute(delete(Nickname).where(Nickname.folded == fold_nickname(user.nickname), Nickname.uid == uid))
     for owned in (
-        Discovery,
         Upload,
         Preferences,
-        Nickname,
         Operator,
         Suspension,
         ProfileChange,
         Membership,
         PaidPeriod,
-        Order,
         Ticket,
         Quota,
     ):
         db.session.execute(delete(owned).where(owned.uid == uid))
+    orders = delete(Order).where(Order.uid == uid)
+    db.session.execute(orders.execution_options(everywhere="Orders are distributed by their own id."))
     db.session.execute(delete(User).where(User.id == uid))
     invalidate_after_commit(uid, ACCOUNT, SESSIONS)
     status_changed.send(None, uid=uid)
@@ -124,7 +127,8 @@ def remove_owned(uid: int) -> None:
 def old_tombstones(limit: Any) -> list[int]:
     """Ids of accounts deleted before `limit`, whose traces should be swept once more, the oldest first."""
     query = select(Tombstone.uid).where(Tombstone.deleted_at < limit).order_by(Tombstone.deleted_at)
-    return list(db.session.scalars(query.limit(SWEPT_AT_ONCE)))
+    query = query.limit(SWEPT_AT_ONCE).execution_options(everywhere="The sweep looks for deleted accounts of any id.")
+    return list(db.session.scalars(query))
 
 
 @transactional

@@ -42,10 +42,13 @@ def complete(kept: Iterable[KeptCard]) -> msgspec.Raw:
     return msgspec.Raw(b"[%s]" % b",".join(made))
 
 
-def refresh_discovery_row(user: User) -> None:
-    """Bring the user's row in `discovery` up to date, in the running transaction, which has locked the user's row."""
+def refresh_discovery_row(user: User, former_location: str | None = None) -> None:
+    """Bring the user's row in `discovery` up to date, in the running transaction, which has locked the user's row.
+
+    `former_location` is the city before this transaction, where it may have changed.
+    """
     db.session.flush()
-    db.session.execute(delete(Discovery).where(Discovery.uid == user.id))
+    drop_discovery_row(user.id, former_location, user.location)
     if user.status is not Status.ACTIVE or not (user.sex and user.birthday and user.location):
         return
     preferences = db.session.get_one(Preferences, user.id, populate_existing=True)
@@ -62,6 +65,12 @@ def refresh_discovery_row(user: User) -> None:
         )
     )
     db.session.flush()
+
+
+def drop_discovery_row(uid: int, *locations: str | None) -> None:
+    """Take a user out of the decks of the cities where they may stand, in the running transaction."""
+    if cities := {location for location in locations if location}:
+        db.session.execute(delete(Discovery).where(Discovery.location.in_(sorted(cities)), Discovery.uid == uid))
 
 
 def shuffle_of(uid: int) -> int:

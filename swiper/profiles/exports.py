@@ -112,7 +112,11 @@ def _parts_of(uid: int) -> dict[str, Any]:
         "uploads": rows_of(select(Upload).where(Upload.uid == uid)),
         "membership": rows_of(select(Membership).where(Membership.uid == uid)),
         "paid_periods": rows_of(select(PaidPeriod).where(PaidPeriod.uid == uid)),
-        "orders": rows_of(select(Order).where(Order.uid == uid)),
+        "orders": rows_of(
+            select(Order)
+            .where(Order.uid == uid)
+            .execution_options(everywhere="Orders are distributed by their own id.")
+        ),
         "tickets": rows_of(select(Ticket).where(Ticket.uid == uid)),
         "quotas": rows_of(select(Quota).where(Quota.uid == uid)),
         "operator": rows_of(select(Operator).where(Operator.uid == uid)),
@@ -126,10 +130,11 @@ def rows_of(query: Any) -> Iterator[list[dict[str, Any]]]:
     """Pages of the rows that a `select` of one model finds, as dictionaries that JSON can carry."""
     table = query.column_descriptions[0]["entity"].__table__
     key = list(table.primary_key.columns)
-    query = select(table).where(query.whereclause).order_by(*key).limit(PAGE_ROWS)
+    pages = select(table).where(query.whereclause).execution_options(**query.get_execution_options())
+    pages = pages.order_by(*key).limit(PAGE_ROWS)
     last: list[Any] | None = None
     while True:
-        page = query if last is None else query.where(tuple_(*key) > tuple_(*last))
+        page = pages if last is None else pages.where(tuple_(*key) > tuple_(*last))
         rows = db.session.execute(page).mappings().all()
         # The connection is free until the next page is asked for.
         db.session.rollback()

@@ -136,9 +136,10 @@ def check_nickname(uid: int, nickname: str) -> None:
     """Raise ProfileError for a name that is reserved, or that one could take for an operator's."""
     if is_reserved(nickname) and nickname != first_nickname(uid):
         raise ProfileError(errors={"nickname": ["This nickname is reserved."]})
-    operators = select(User.nickname).join(Operator, Operator.uid == User.id).where(Operator.uid != uid)
     # Operators are few, and names are changed rarely.
-    if _compact(nickname) in {_compact(name) for name in db.session.scalars(operators)}:
+    operators = list(db.session.scalars(select(Operator.uid).where(Operator.uid != uid)))
+    names = select(User.nickname).where(User.id.in_(operators))
+    if _compact(nickname) in {_compact(name) for name in db.session.scalars(names)}:
         raise ProfileError(errors={"nickname": ["This nickname is taken."]})
 
 

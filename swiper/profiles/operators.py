@@ -51,5 +51,7 @@ def revoke_role(uid: int) -> bool:
 
 def list_operators() -> list[tuple[Operator, User]]:
     """Everyone who has the role, the longest-serving first."""
-    query = select(Operator, User).join(User, User.id == Operator.uid).order_by(Operator.granted_at, Operator.uid)
-    return [(operator, user) for operator, user in db.session.execute(query)]
+    operators = db.session.scalars(select(Operator).order_by(Operator.granted_at, Operator.uid)).all()
+    query = select(User).where(User.id.in_([operator.uid for operator in operators]))
+    users = {user.id: user for user in db.session.scalars(query)}
+    return [(operator, users[operator.uid]) for operator in operators if operator.uid in users]

@@ -34,6 +34,7 @@ def change_profile(uid: int, changes: dict[str, Any], current: VipStatus) -> Non
     if user is None:
         raise LoginError()
     preferences = db.session.get_one(Preferences, uid, populate_existing=True)
+    former_location = user.location
     count_changes(user, changes, current)
     if "nickname" in changes and changes["nickname"] != user.nickname:
         _claim_nickname(user, changes["nickname"])
@@ -44,7 +45,7 @@ def change_profile(uid: int, changes: dict[str, Any], current: VipStatus) -> Non
         preferences.dating_location = None
     if changes.get("dating_location") and preferences.dating_location and not current.has(Permission.ANYLOCATION):
         raise PermissionDeniedError()
-    refresh_discovery_row(user)
+    refresh_discovery_row(user, former_location)
     invalidate_after_commit(uid, ACCOUNT)
 
 

@@ -89,13 +89,15 @@ def _drop_removal(noted: str) -> None:
 def unpushed_uploads() -> list[tuple[int, int]]:
     """`(uid, id)` of uploads whose own push was lost."""
     query = select(Upload.uid, Upload.id).where(Upload.is_pushed.is_(False), Upload.created_at < _lost_before())
-    return _mixed([(uid, upload_id) for uid, upload_id in db.session.execute(query.limit(BATCH))])
+    query = query.limit(BATCH).execution_options(everywhere="The sweep looks for uploads of anybody.")
+    return _mixed([(uid, upload_id) for uid, upload_id in db.session.execute(query)])
 
 
 def pending_removals() -> list[str]:
     """Notes of files to remove; a short delay lets an upload or a push that is under way end first."""
     query = select(FileRemoval.key).where(FileRemoval.created_at < _lost_before())
-    return _mixed(list(db.session.scalars(query.limit(BATCH))))
+    query = query.limit(BATCH).execution_options(everywhere="The sweep looks for notes of any file.")
+    return _mixed(list(db.session.scalars(query)))
 
 
 def _lost_before() -> datetime:

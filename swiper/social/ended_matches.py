@@ -39,6 +39,7 @@ def _ended_matches_of(uid: int) -> list[Ended]:
     is_ended = Pair.mask.bitwise_and(ENDED) != 0
     above = select(Pair.uid2, Pair.changed_at).where(Pair.uid1 == uid, is_ended)
     below = select(Pair.uid1, Pair.changed_at).where(Pair.uid2 == uid, is_ended)
+    below = below.execution_options(everywhere="A pair is distributed by the lower of its two ids.")
     return [(other, at) for query in (above, below) for other, at in db.session.execute(query)]
 
 
@@ -82,14 +83,16 @@ def _batches(ended: list[Ended]) -> Iterator[list[Ended]]:
 @transactional
 def forget_ended_matches(uid: int) -> None:
     """Forget whose ended matches a deleted user was the other one of."""
-    db.session.execute(delete(EndedMatch).where(EndedMatch.uid == uid))
+    others = delete(EndedMatch).where(EndedMatch.uid == uid)
+    db.session.execute(others.execution_options(everywhere="Ended matches are distributed by the former phone."))
 
 
 @transactional
 def purge() -> int:
     """Forget the ended matches of numbers whose time is over; of how many numbers, of `PURGE_BATCH` at most."""
     is_over = EndedMatch.deleted_at < oldest_kept()
-    digests = list(db.session.scalars(select(EndedMatch.digest).where(is_over).distinct().limit(PURGE_BATCH)))
+    query = select(EndedMatch.digest).where(is_over).distinct().limit(PURGE_BATCH)
+    digests = list(db.session.scalars(query.execution_options(everywhere="The purge looks for any number.")))
     if digests:
         db.session.execute(delete(EndedMatch).where(EndedMatch.digest.in_(digests), is_over))
     return len(digests)

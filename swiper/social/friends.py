@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, union_all
+from sqlalchemy import ColumnElement, delete, func, or_, select, union_all, update
 
 from swiper.db.transactions import after_commit, transactional
 from swiper.errors import NotFoundError
@@ -23,6 +23,8 @@ from swiper.vip.levels import VipStatus
 
 # How many of each side are taken at a time when a deleted user is forgotten.
 FORGET_BATCH = 300
+# How many people one statement asks about at most.
+CHUNK = 5_000
 # A number beyond this tells nobody more, and everyone's count stays as cheap as a page.
 COUNT_AT_MOST = 99
 
@@ -36,18 +38,29 @@ def are_friends(uid: int, others: list[int]) -> set[int]:
 
 def list_friends(uid: int, page: int, per_page: int) -> dict[str, Any]:
     """One page of the caller's matches, newest first: cards with `matched_at`."""
-    sides = union_all(
-        select(Friend.uid2.label("other"), Friend.matched_at.label("since")).where(Friend.uid1 == uid),
-        select(Friend.uid1.label("other"), Friend.matched_at.label("since")).where(Friend.uid2 == uid),
-    ).subquery()
-    active = (User.id == sides.c.other) & (User.status == Status.ACTIVE)
-    total = db.session.scalar(select(func.count()).select_from(sides).join(User, active)) or 0
-    query = select(sides.c.other, sides.c.since).join(User, active)
-    query = query.order_by(sides.c.since.desc(), sides.c.other.desc())
-    rows = db.session.execute(query.limit(per_page).offset((page - 1) * per_page)).all()
-    since: dict[int, datetime] = {row.other: row.since for row in rows}
-    cards = cards_of(list(since), friends=since)
-    return page_of([card | {"matched_at": since[card["id"]]} for card in cards], total, page, per_page)
+    matches = _matches_of(uid)
+    active = _active_among(list(matches))
+    others = sorted(active, key=lambda other: (matches[other], other), reverse=True)
+    cards = cards_of(others[(page - 1) * per_page : page * per_page], friends=active)
+    items = [card | {"matched_at": matches[card["id"]]} for card in cards]
+    return page_of(items, len(others), page, per_page)
+
+
+def _matches_of(uid: int) -> dict[int, datetime]:
+    """By the other's id: since when they match, suspended people included."""
+    above = select(Friend.uid2, Friend.matched_at).where(Friend.uid1 == uid)
+    below = select(Friend.uid1, Friend.matched_at).where(Friend.uid2 == uid)
+    below = below.execution_options(everywhere="A match is distributed by the lower of its two ids.")
+    return {other: since for query in (above, below) for other, since in db.session.execute(query)}
+
+
+def _active_among(uids: list[int]) -> set[int]:
+    """Those of `uids` who are neither suspended nor gone."""
+    found: set[int] = set()
+    for start in range(0, len(uids), CHUNK):
+        query = select(User.id).where(User.id.in_(uids[start : start + CHUNK]), User.status == Status.ACTIVE)
+        found.update(db.session.scalars(query))
+    return found
 
 
 @transactional
@@ -128,6 +141,7 @@ def halves_of_matches() -> list[tuple[int, int]]:
         .outerjoin(Friend, (Friend.uid1 == Pair.uid1) & (Friend.uid2 == Pair.uid2))
         .where(Pair.mask == MATCHED, Friend.uid1.is_(None))
         .limit(1000)
+        .execution_options(everywhere="The sweep looks for matches of anybody.")
     )
     return [(uid1, uid2) for uid1, uid2 in db.session.execute(query)]
 
@@ -157,12 +171,19 @@ def forget_user(uid: int) -> None:
 @transactional
 def _forget_some(uid: int) -> bool:
     """Remove what stands between the user and some others; False when there is nobody left."""
-    # Locked like for any other change, so that each swipe is taken back by this or by its own rewind.
     above = select(Pair.uid2).where(Pair.uid1 == uid).limit(FORGET_BATCH).with_for_update()
-    below = select(Pair.uid1).where(Pair.uid2 == uid).limit(FORGET_BATCH).with_for_update()
-    others = [*db.session.scalars(above), *db.session.scalars(below)]
+    below = select(Pair.uid1).where(Pair.uid2 == uid).limit(FORGET_BATCH)
+    below = below.execution_options(everywhere="A pair is distributed by the lower of its two ids.")
+    lower = list(db.session.scalars(below))
+    others = [*db.session.scalars(above), *lower]
     if not others:
         return False
+    # Locked like for any other change, so that each swipe is taken back by this or by its own rewind. An update that
+    # changes nothing locks rows of several machines, which FOR UPDATE cannot.
+    db.session.execute(
+        update(Pair).where(Pair.uid2 == uid, Pair.uid1.in_(lower)).values(mask=Pair.mask),
+        execution_options={"synchronize_session": False},
+    )
     swipes = db.session.execute(select(Swipe.sid, Swipe.kind).where(Swipe.uid == uid, Swipe.sid.in_(others)))
     points = {row.sid: -POINTS[row.kind] for row in swipes}
     for model, ours in (
@@ -186,7 +207,11 @@ def export_social(_sender: Any, *, uid: int) -> dict[str, Any]:
     """The caller's own swipes and matches. Who liked them is the likers' data, and a permission of its own."""
     return {
         "swipes": rows_of(select(Swipe).where(Swipe.uid == uid)),
-        "friends": rows_of(select(Friend).where(or_(Friend.uid1 == uid, Friend.uid2 == uid))),
+        "friends": rows_of(
+            select(Friend)
+            .where(or_(Friend.uid1 == uid, Friend.uid2 == uid))
+            .execution_options(everywhere="A match is distributed by the lower of its two ids.")
+        ),
     }
 
 

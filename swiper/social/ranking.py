@@ -12,12 +12,12 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 from gevent.monkey import is_module_patched
 from redis.exceptions import RedisError
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, select, tuple_
 
 from swiper.cache.invalidations import invalidate_shared_after_commit
 from swiper.db.replicas import replica_reads
@@ -187,20 +187,23 @@ def _fill_at_once() -> None:
 
 def _compute_all(fresh: str) -> int:
     """Put everyone's score as the database has it into the sorted set `fresh`; how many there are."""
-    query = (
-        select(Swipe.sid, func.sum(_points()))
-        .join(User, User.id == Swipe.sid)
-        .group_by(Swipe.sid)
-        .having(func.sum(_points()) != 0)
-    )
-    count = 0
+    query = select(Swipe.sid, func.sum(_points())).group_by(Swipe.sid).having(func.sum(_points()) != 0)
+    query = query.execution_options(yield_per=10_000, everywhere="Swipes are distributed by who swiped.")
     # What was read before may hold a snapshot in which later swipes are missing.
     db.session.rollback()
-    for rows in db.session.execute(query.execution_options(yield_per=10_000)).partitions():
+    for rows in db.session.execute(query).partitions():
         redis.client.zadd(fresh, {str(sid): int(score) for sid, score in rows})
         redis.client.expire(fresh, FRESH_SECONDS)
-        count += len(rows)
-    return count
+    for chunk in _in_parts(redis.client.zscan_iter(fresh, count=CHUNK), CHUNK):
+        members = {int(member) for member, _ in chunk}
+        if gone := members - _there_among(members):
+            redis.client.zrem(fresh, *gone)
+    return redis.client.zcard(fresh)
+
+
+def _there_among(uids: Collection[int]) -> set[int]:
+    """Those of `uids` who have an account."""
+    return set(db.session.scalars(select(User.id).where(User.id.in_(uids))))
 
 
 def _points() -> Any:
@@ -247,19 +250,25 @@ def _count(uids: list[int]) -> dict[int, int]:
     # As above: the snapshot must not be older than the watch. And no transaction stays open during the wait.
     db.session.rollback()
     scores = dict.fromkeys(uids, 0)
-    # `swipes` has no index by the swiped person; `pairs` has everyone who ever swiped them.
-    for own, other in ((Pair.uid1, Pair.uid2), (Pair.uid2, Pair.uid1)):
-        query = (
-            select(own, func.sum(_points()))
-            .join(Swipe, (Swipe.uid == other) & (Swipe.sid == own))
-            .join(User, User.id == own)
-            .group_by(own)
-        )
-        for chunk in _in_parts(uids, CHUNK):
-            for uid, score in db.session.execute(query.where(own.in_(chunk))):
-                scores[uid] += int(score)
+    for chunk in _in_parts(scores, CHUNK):
+        for pairs in _in_parts(_swipes_possible(_there_among(chunk)), CHUNK):
+            swipes = select(Swipe.sid, Swipe.kind).where(tuple_(Swipe.uid, Swipe.sid).in_(pairs))
+            for sid, kind in db.session.execute(swipes):
+                scores[sid] += POINTS[kind]
     db.session.rollback()
     return scores
+
+
+def _swipes_possible(uids: Collection[int]) -> Iterator[tuple[int, int]]:
+    """`(swiper, swiped)` for everyone who may ever have swiped one of `uids`.
+
+    `swipes` has no index by the swiped person; `pairs` has a row for each.
+    """
+    above = select(Pair.uid2, Pair.uid1).where(Pair.uid1.in_(uids))
+    below = select(Pair.uid1, Pair.uid2).where(Pair.uid2.in_(uids))
+    below = below.execution_options(everywhere="A pair is distributed by the lower of its two ids.")
+    for query in (above, below):
+        yield from [(other, own) for other, own in db.session.execute(query)]
 
 
 def _in_parts(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -73,6 +73,7 @@ def _periods_of(uid: int, current: VipStatus, moment: datetime) -> list[Paid]:
     if start < current.expires_at:
         cents = price_of(start, current.expires_at, current.level.price_cents)
         paid = select(func.sum(Order.amount_cents)).where(Order.uid == uid, Order.state == OrderState.PAID)
+        paid = paid.execution_options(everywhere="Orders are distributed by their own id.")
         total = None if periods else db.session.scalar(paid)
         periods.append(Paid(start, current.expires_at, cents if total is None else min(cents, int(total))))
     return periods
@@ -86,7 +87,8 @@ def announce(uid: int) -> None:
 @transactional
 def expire_memberships() -> list[int]:
     """Delete the memberships that have run out; the users' ids are returned."""
-    expired = list(db.session.scalars(select(Membership.uid).where(Membership.expires_at <= now()).limit(1000)))
+    query = select(Membership.uid).where(Membership.expires_at <= now()).limit(1000)
+    expired = list(db.session.scalars(query.execution_options(everywhere="The sweep looks for members of any id.")))
     if expired:
         db.session.execute(delete(Membership).where(Membership.uid.in_(expired), Membership.expires_at <= now()))
         # A membership that was bought anew meanwhile has none that are over.

@@ -43,6 +43,7 @@ def create_order(uid: int, level: int, months: int) -> Order:
 
 def _check_pending(uid: int) -> None:
     times = select(Order.created_at).where(Order.uid == uid, Order.state == OrderState.PENDING)
+    times = times.execution_options(everywhere="Orders are distributed by their own id.")
     pending = sorted(db.session.scalars(times))
     if len(pending) < current_app.config["PENDING_ORDERS_PER_USER"]:
         return
@@ -167,7 +168,8 @@ def unpaid_orders() -> list[int]:
     """Ids of orders that nobody paid in time, the oldest first."""
     limit = now() - timedelta(seconds=current_app.config["ORDER_TTL_SECONDS"])
     query = select(Order.id).where(Order.state == OrderState.PENDING, Order.created_at < limit)
-    return list(db.session.scalars(query.order_by(Order.created_at).limit(BATCH)))
+    query = query.order_by(Order.created_at).limit(BATCH)
+    return list(db.session.scalars(query.execution_options(everywhere="The sweep looks for orders of any id.")))
 
 
 def release_orders_of(uid: int) -> None:
@@ -177,6 +179,7 @@ def release_orders_of(uid: int) -> None:
     """
     db.session.scalars(select(Ticket.id).where(Ticket.uid == uid).with_for_update()).all()
     pending = select(Order.id).where(Order.uid == uid, Order.state == OrderState.PENDING)
+    pending = pending.execution_options(everywhere="Orders are distributed by their own id.")
     for order_id in db.session.scalars(pending).all():
         release_order(order_id)
 
@@ -210,14 +213,16 @@ def purge_orders() -> int:
     """Delete some orders that were released long ago, and the tickets of sales that are long over; how many it was."""
     limit = now() - timedelta(days=current_app.config["RELEASED_ORDER_DAYS"])
     query = select(Order.id).where(Order.state == OrderState.RELEASED, Order.created_at < limit)
-    old = list(db.session.scalars(query.order_by(Order.created_at).limit(PURGED)))
+    query = query.order_by(Order.created_at).limit(PURGED)
+    old = list(db.session.scalars(query.execution_options(everywhere="The purge looks for orders of any id.")))
     if old:
         # One that is paid at this moment is released no more.
         db.session.execute(delete(Order).where(Order.id.in_(old), Order.state == OrderState.RELEASED))
     over = list(db.session.scalars(select(FlashSale.id).where(FlashSale.ends_at < limit)))
     unserved = Ticket.state.in_((TicketState.SOLD_OUT, TicketState.RELEASED))
     tickets = select(Ticket.uid, Ticket.id).where(unserved, Ticket.queued_at < limit, Ticket.sale_id.in_(over))
-    gone = list(db.session.execute(tickets.limit(PURGED)))
+    tickets = tickets.limit(PURGED).execution_options(everywhere="The purge looks for tickets of anybody.")
+    gone = list(db.session.execute(tickets))
     for uid, ticket_id in gone:
         db.session.execute(delete(Ticket).where(Ticket.uid == uid, Ticket.id == ticket_id, unserved))
     return len(old) + len(gone)

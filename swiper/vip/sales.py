@@ -159,4 +159,5 @@ def lost_tickets() -> list[tuple[int, int]]:
     limit = now() - timedelta(seconds=LOST_AFTER_SECONDS)
     query = select(Ticket.uid, Ticket.id).where(Ticket.state == TicketState.QUEUED, Ticket.queued_at < limit)
     query = query.order_by(Ticket.queued_at).limit(BATCH)
+    query = query.execution_options(everywhere="The sweep looks for tickets of anybody.")
     return [(uid, ticket_id) for uid, ticket_id in db.session.execute(query)]

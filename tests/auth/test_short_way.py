@@ -16,7 +16,6 @@ from swiper.db.transactions import transactional
 from swiper.extensions import db
 from swiper.profiles import profiles, public_cards
 from swiper.profiles.accounts import set_status
-from swiper.profiles.exports import rows_of
 from swiper.profiles.models import DatingSex, Nickname, Preferences, Status, Upload, UploadKind, User
 from swiper.profiles.nicknames import first_nickname
 from swiper.profiles.profiles import load_account
@@ -88,12 +87,16 @@ def test_cards_are_the_same_by_either_way(app: Flask, people: People) -> None:
             assert [len(card["photos"]) for card in found] == [1, 0, 2 if friends else 0]
 
 
+def row_of(model: Any, condition: Any) -> dict[str, Any]:
+    return dict(db.session.execute(select(model.__table__).where(condition)).mappings().one())
+
+
 def made_for(phone: str) -> dict[str, Any]:
     account = find_or_create(phone)
     uid = account.id
     assert find_or_create(phone) == account == load_account(uid), "a second login finds the first one's account"
-    own = {model: next(rows_of(select(model).where(model.uid == uid)))[0] for model in (Preferences, Phone, Nickname)}
-    (user,) = next(rows_of(select(User).where(User.id == uid)))
+    own = {model: row_of(model, model.uid == uid) for model in (Preferences, Phone, Nickname)}
+    user = row_of(User, User.id == uid)
     assert user.pop("nickname") == own[Nickname].pop("folded") == first_nickname(uid)
     assert user.pop("phone") == own[Phone].pop("phone") == phone
     assert {str(user.pop("id")), *(str(row.pop("uid")) for row in own.values())} == {str(uid)}
