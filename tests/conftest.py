@@ -21,8 +21,8 @@ from swiper.cache.pending import SHARED
 from swiper.extensions import cache, db, limiter, redis
 from swiper.vip.levels import seed_levels
 from tests import services
-from tests.distribution import Broken, is_known, recording
 from tests.factories import People, trust_the_cache
+from tests.recorded_statements import Broken, is_known, recording
 
 # There is nothing in them to run on another database.
 POSTGRES_ONLY = ["db/test_postgres_statements.py", "test_bench_data.py"]

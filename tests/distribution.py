@@ -1,33 +1,17 @@
-"""The distribution rule: which statements could run on a cluster, and who issues those that could not.
+"""The distribution rule: `broken_rules` says of a statement, in SQLite's form, why it could not run on a cluster."""
 
-`broken_rules` judges the text of one statement in SQLite's form. `recording` judges each statement that the application
-issues on SQLite, which takes the portable way; those that tests issue by themselves count for nothing.
-"""
-
-import ast
 import re
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import FrameType
 from typing import Any
 
 import sqlglot
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 from sqlglot import exp
 
-from config.settings import ROOT
 from swiper.db.distribution import PLACES, Group
 
 JUDGED = re.compile(r"\s*\(*\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
-# As many values as a caller happens to ask for make no other statement.
-MANY_VALUES = re.compile(r"\((?:\?, ){2,}\?\)")
-MANY_NAMED = re.compile(r"(:\w+?)_0(?:, \1_\d+)+")
-MANY_ROWS = re.compile(r"(\((?:\?, )*\?\))(?:, \1)+")
-
 # A column of one source of a SELECT, UPDATE or DELETE: the node, the name of the source, the column.
 Key = tuple[int, str, str]
 
@@ -272,102 +256,3 @@ def _is_constant_list(node: exp.In) -> bool:
     if query is not None:
         return not _tables_of(query)
     return all(map(_is_constant, node.expressions))
-
-
-# Who may look everywhere.
-
-
-def sweeps() -> list[tuple[str, str]]:
-    """`(module.function, reason)` of each statement in the application that says `everywhere`, by name."""
-    found = []
-    for path in sorted((ROOT / "swiper").rglob("*.py")):
-        module = ".".join(path.relative_to(ROOT / "swiper").with_suffix("").parts)
-        for function in ast.walk(ast.parse(path.read_text())):
-            if isinstance(function, ast.FunctionDef):
-                found += [(f"{module}.{function.name}", reason) for reason in _reasons_in(function)]
-    return sorted(set(found))
-
-
-def _reasons_in(function: ast.FunctionDef) -> Iterator[str]:
-    for node in ast.walk(function):
-        if isinstance(node, ast.keyword) and node.arg == "everywhere":
-            if not isinstance(node.value, ast.Constant):
-                raise TypeError(f"{function.name} says `everywhere` without a reason that can be read here")
-            yield str(node.value.value)
-
-
-# Who issued what.
-
-
-@dataclass
-class Broken:
-    """A statement that breaks rules, and the function of the application that issued it."""
-
-    issuer: str
-    statement: str
-    breaches: list[Breach]
-
-    def __str__(self) -> str:
-        return f"{self.issuer} {', and '.join(map(str, self.breaches))}:\n{self.statement}"
-
-
-# Functions that still break the rule, and modules all of whose functions may.
-KNOWN = {"social.deck", "social.walks", "social.friends.count_waiting", "social.friends.list_likers"}
-
-
-def is_known(issuer: str) -> bool:
-    """True for a function that is named in `KNOWN`, or whose module is."""
-    return issuer in KNOWN or issuer.rpartition(".")[0] in KNOWN
-
-
-_judged: dict[tuple[str, bool, bool], list[Breach]] = {}
-
-
-@contextmanager
-def recording(broken: list[Broken]) -> Iterator[None]:
-    """Add to `broken` what the application issues meanwhile on SQLite, in any thread, and what breaks a rule."""
-
-    def judge(
-        connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _executemany: bool
-    ) -> None:
-        if connection.dialect.name != "sqlite":
-            return
-        source = getattr(getattr(context, "compiled", None), "statement", None)
-        is_locking = getattr(source, "_for_update_arg", None) is not None
-        is_everywhere = bool(context.execution_options.get("everywhere"))
-        short = MANY_NAMED.sub(r"\1_0, \1_1", MANY_ROWS.sub(r"\1", MANY_VALUES.sub("(?, ?)", statement)))
-        key = (short, is_locking, is_everywhere)
-        if key not in _judged:
-            _judged[key] = broken_rules(key[0], is_locking=is_locking, is_everywhere=is_everywhere)
-        if _judged[key] and (issuer := issuer_of(sys._getframe(1))):
-            broken.append(Broken(issuer, statement, _judged[key]))
-
-    event.listen(Engine, "before_cursor_execute", judge)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "before_cursor_execute", judge)
-
-
-def issuer_of(frame: FrameType | None) -> str | None:
-    """`package.module.function` of the application that has led to `frame`; None where a test has by itself.
-
-    What all features share is passed over: the function that uses it is named. What a commit writes belongs to the
-    service whose commit it is.
-    """
-    shared = None
-    while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        qualified = frame.f_code.co_qualname
-        if module == "swiper.db.transactions" and qualified == "_attempt":
-            module, qualified = frame.f_locals["service"].__module__, frame.f_locals["service"].__qualname__
-        if module.startswith("swiper."):
-            # What stands inside of a function belongs to it.
-            name = f"{module}.{qualified.partition('.<locals>')[0]}".removeprefix("swiper.")
-            if not module.startswith("swiper.db."):
-                return name
-            shared = shared or name
-        elif str(frame.f_code.co_filename).startswith((f"{ROOT}/tests", f"{ROOT}/migrations")):
-            return shared
-        frame = frame.f_back
-    return shared

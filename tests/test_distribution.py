@@ -14,7 +14,8 @@ from swiper.db.transactions import transactional
 from swiper.db.upsert import changed_a_row
 from swiper.extensions import db
 from swiper.profiles.models import User
-from tests.distribution import KNOWN, Broken, Rule, broken_rules, is_known, sweeps
+from tests.distribution import Rule, broken_rules
+from tests.recorded_statements import KNOWN, Broken, is_known, reasons_in, sweeps
 
 EMPTY_LIST = "SELECT 1 FROM (SELECT 1) WHERE 1!=1"
 
@@ -147,6 +148,18 @@ def test_the_page_lists_exactly_those_who_look_everywhere() -> None:
     )
     listed = re.findall(r"^\| `([\w.]+)` \| (.+) \|$", page, re.MULTILINE)
     assert listed == sweeps()
+
+
+def test_a_reason_is_found_in_a_function_and_in_a_statement_of_a_module() -> None:
+    code = """
+PENDING = Statement("SELECT 1", everywhere="One.")
+class Sweep:
+    def run(self):
+        return select(User).execution_options(everywhere="Two.")
+"""
+    assert sorted(reasons_in(code)) == [("PENDING", "One."), ("run", "Two.")]
+    with pytest.raises(TypeError, match="PENDING"):
+        list(reasons_in('PENDING = Statement("SELECT 1", everywhere=REASON)'))
 
 
 # Who is recorded.
