@@ -7,7 +7,6 @@ The exit code is 0 when everything ran, whatever the figures: the table says wha
 """
 
 import argparse
-import shutil
 import signal
 import sys
 import time
@@ -15,11 +14,12 @@ import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from bench.lab import Extent, Lab, Size
-from bench.measurements import ablation, embedded, growth, logins, reads, round_trips, sizes, writes
+from bench.extent import Extent, Size
+from bench.lab import Lab
+from bench.measurements import ablation, embedded, growth, logins, portable, reads, round_trips, sizes, writes
 from bench.pictures import draw_flames, draw_growth
 from bench.report import Row, as_markdown, as_text, put_into
-from chaos.servers import missing_programs
+from bench.servers import not_installed
 from config.settings import ROOT
 
 Measurement = Callable[[Lab], Iterator[Row]]
@@ -39,13 +39,27 @@ MEASUREMENTS: tuple[Measurement, ...] = (
     sizes.loading,
     sizes.storage,
     sizes.memory,
+    portable.portable,
     embedded.embedded,
 )
-FULL = Extent((Size(10_000, 200_000), Size(100_000, 2_000_000), Size(1_000_000, 20_000_000)), 1_000, 7, 2, 200_000)
-QUICK = Extent((Size(10_000, 50_000), Size(100_000, 500_000)), 200, 2, 1, 5_000)
+FULL = Extent(
+    sizes=(Size(10_000, 200_000), Size(100_000, 2_000_000), Size(1_000_000, 20_000_000)),
+    portable=(Size(10_000, 50_000), Size(100_000, 500_000)),
+    callers=1_000,
+    rounds=7,
+    seconds=2,
+    many=200_000,
+)
+QUICK = Extent(
+    sizes=(Size(10_000, 50_000), Size(100_000, 500_000)),
+    portable=(Size(2_000, 5_000), Size(10_000, 25_000)),
+    callers=200,
+    rounds=2,
+    seconds=1,
+    many=5_000,
+)
 PAGE = ROOT / "docs/performance.md"
 PICTURES = ROOT / "docs/performance"
-NOT_NEEDED = frozenset({"mariadbd", "mariadb-install-db"})
 
 
 def main() -> int:
@@ -57,8 +71,7 @@ def main() -> int:
     parser.add_argument("only", nargs="*", help="names of measurements; by default all of them")
     options = parser.parse_args()
     chosen = [each for each in MEASUREMENTS if not options.only or each.__name__ in options.only]
-    missing = [name for name in missing_programs() if name not in NOT_NEEDED]
-    missing += [] if shutil.which("wrk") else ["wrk"]
+    missing = not_installed(needs_mariadb=portable.portable in chosen)
     if missing or not chosen:
         names = ", ".join(each.__name__ for each in MEASUREMENTS)
         print(f"not installed: {', '.join(missing)}" if missing else f"measurements: {names}", file=sys.stderr)
@@ -84,7 +97,8 @@ def main() -> int:
 
 def _extent(is_quick: bool, people: int | None) -> Extent:
     if people:
-        return Extent((Size(people // 10, people), Size(people, 10 * people)), 100, 1, 1, 5_000)
+        both = (Size(people // 10, people), Size(people, 10 * people))
+        return Extent(sizes=both, portable=both, callers=100, rounds=1, seconds=1, many=5_000)
     return QUICK if is_quick else FULL
 
 

@@ -8,8 +8,7 @@ there are: 150 MB with a million people, of which the application itself takes m
 
 import random
 import sys
-from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,16 +16,14 @@ from itertools import product
 from typing import Any
 
 import click
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIndex, ExecutableDDLElement
 
+from bench.cities import BUSY_SWIPES, City, read_city
 from swiper import create_app
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.db.upsert import bulk_insert
 from swiper.extensions import db
-from swiper.profiles.models import DatingSex, Discovery, Sex
 from swiper.robots.seeding import CITIES
 from swiper.social.models import (
     FIRST_LIKES,
@@ -41,16 +38,8 @@ from swiper.social.models import (
 )
 
 MODELS = (Swipe, LikeIn, Pair, Friend)
-# Some do not take part at all, of each city and sex; 208 in all cities.
-IDLE_EACH = 13
-# In the first five cities, two men have swiped very many, and one woman was liked by very many.
-TAIL_CITIES = 5
-BUSY_EACH = 2
-BUSY_SWIPES = 20_000
-LIKED_BY = 50_000
-# What a small city leaves of that: 50,000 are four fifths of one sex of a city of a site with a million people.
-BUSY_SHARE = 1 / 3
-LIKED_SHARE = 4 / 5
+# What the busy may swipe of the other cities; of a site with 100,000 people it is enough for BUSY_SWIPES.
+ELSEWHERE_SHARE = 1 / 2
 LIKE_SHARE, SUPERLIKE_SHARE = 0.55, 0.05
 # How often both of a pair have swiped; otherwise either has, equally often.
 MUTUAL_SHARE = 0.3
@@ -72,43 +61,6 @@ def mask_of(first: SwipeKind | None, second: SwipeKind | None) -> int:
 
 
 MASKS = {kinds: mask_of(*kinds) for kinds in product((None, *SwipeKind), repeat=2)}
-
-
-@dataclass(frozen=True)
-class City:
-    """Ids of one city's robots by the part they play; `men` and `women` are those who play no special one."""
-
-    idle: list[int]
-    busy: list[int]
-    liked: list[int]
-    men: "array[int]"
-    women: "array[int]"
-    busy_swipes: int
-    liked_by: int
-
-
-def read_city(session: Session, number: int) -> City:
-    """The parts follow from the order of the ids, so they stay the same when robots are added."""
-    men, women = (_ids(session, CITIES[number], sex) for sex in (Sex.MALE, Sex.FEMALE))
-    busy_end = IDLE_EACH + (BUSY_EACH if number < TAIL_CITIES else 0)
-    liked_end = IDLE_EACH + (1 if number < TAIL_CITIES else 0)
-    return City(
-        idle=[*men[:IDLE_EACH], *women[:IDLE_EACH]],
-        busy=men[IDLE_EACH:busy_end].tolist(),
-        liked=women[IDLE_EACH:liked_end].tolist(),
-        men=men[busy_end:],
-        women=women[liked_end:],
-        busy_swipes=min(BUSY_SWIPES, int(len(women) * BUSY_SHARE)),
-        liked_by=min(LIKED_BY, int(len(men) * LIKED_SHARE)),
-    )
-
-
-def _ids(session: Session, city: str, sex: Sex) -> "array[int]":
-    query = select(Discovery.uid).where(
-        Discovery.location == city, Discovery.sex == sex, Discovery.dating_sex == DatingSex(sex.other)
-    )
-    rows = session.scalars(query.order_by(Discovery.uid).execution_options(yield_per=10_000))
-    return array("q", rows)
 
 
 @dataclass
@@ -169,8 +121,7 @@ class Crowd:
             for man in self.pick.sample(city.men, min(city.liked_by, len(city.men))):
                 self._meet(man, uid, self._like, self._kind if self._is(LIKED_ANSWER_SHARE) else None)
         for uid in city.busy:
-            for woman in self.pick.sample(city.women, min(city.busy_swipes, len(city.women))):
-                self._meet(uid, woman, self._kind, self._kind if self._is(BUSY_ANSWER_SHARE) else None)
+            self._swipe_many(uid, city.women, city.busy_swipes)
         mean = max(0, until - self.count) / len(city.men) / (1 + MUTUAL_SHARE)
         for number, man in enumerate(city.men):
             # From nobody to twice the mean. The multiples of the golden ratio lie evenly, so that the sum is right.
@@ -181,6 +132,19 @@ class Crowd:
                 his = self._kind if draw > -MUTUAL_SHARE else None
                 hers = self._kind if draw < MUTUAL_SHARE else None
                 self._meet(man, woman, his, hers)
+
+    def fill_elsewhere(self) -> None:
+        """Let the busy swipe in the other cities, which `fill` leaves out, until they have BUSY_SWIPES or nearly so."""
+        cities = [read_city(db.session(), number) for number in range(len(CITIES))]
+        for city in cities:
+            women = [uid for other in cities if other is not city for uid in other.women]
+            for uid in city.busy:
+                self._swipe_many(uid, women, min(BUSY_SWIPES - city.busy_swipes, int(len(women) * ELSEWHERE_SHARE)))
+        self._store()
+
+    def _swipe_many(self, uid: int, women: Sequence[int], count: int) -> None:
+        for woman in self.pick.sample(women, min(count, len(women))):
+            self._meet(uid, woman, self._kind, self._kind if self._is(BUSY_ANSWER_SHARE) else None)
 
     def _meet(self, man: int, woman: int, his: Draw | None, hers: Draw | None) -> None:
         """One pair, of whom one or both have swiped."""

@@ -1,5 +1,6 @@
 """The people and swipes that everything is measured on, and what it costs to make them."""
 
+import random
 import subprocess
 import sys
 import time
@@ -16,10 +17,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from bench.crowd import read_city
+from bench.cities import read_city
+from bench.crowd import SEED as CROWD_SEED
+from bench.crowd import Crowd
 from config.settings import ROOT, with_driver
+from swiper.extensions import db
 from swiper.profiles.models import User
-from swiper.robots.seeding import CITIES
+from swiper.robots.seeding import CITIES, seed_robots
 from swiper.social.models import Swipe
 
 # The tables that a person is in, with the column that has the id.
@@ -37,11 +41,22 @@ SEED = 1
 
 
 @dataclass(frozen=True)
-class Filled:
+class Cast:
+    """Ids of people who play a special part.
+
+    `idle` are without any swipe, `busy` have swiped very many, `liked` are those whom very many like.
+    """
+
+    idle: tuple[int, ...]
+    busy: tuple[int, ...]
+    liked: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Filled(Cast):
     """What was made. Times and peaks are 0 where nothing was missing.
 
-    `copy_seconds` is the yardstick of `seed_seconds`: a plain COPY of the same rows. `idle` are ids of people without
-    any swipe, `busy` of those who have swiped very many, `liked` of those whom very many like.
+    `copy_seconds` is the yardstick of `seed_seconds`: a plain COPY of the same rows.
     """
 
     seed_seconds: float
@@ -49,9 +64,6 @@ class Filled:
     copy_seconds: float
     swipe_seconds: float
     swipe_peak_kb: int
-    idle: tuple[int, ...]
-    busy: tuple[int, ...]
-    liked: tuple[int, ...]
 
 
 def fill(site_env: dict[str, str], database_url: str, people: int, swipes: int) -> Filled:
@@ -72,13 +84,33 @@ def fill(site_env: dict[str, str], database_url: str, people: int, swipes: int) 
     swipe_seconds, swipe_peak = run_measured(site_env, "bench.crowd", swipes) if is_new else (0.0, 0)
     _tidy(database_url)
     with _looking(database_url) as session:
-        cities = [read_city(session, number) for number in range(len(CITIES))]
+        cast = read_cast(session)
     return Filled(
-        seed_seconds,
-        seed_peak,
-        copy_seconds,
-        swipe_seconds,
-        swipe_peak,
+        **vars(cast),
+        seed_seconds=seed_seconds,
+        seed_peak_kb=seed_peak,
+        copy_seconds=copy_seconds,
+        swipe_seconds=swipe_seconds,
+        swipe_peak_kb=swipe_peak,
+    )
+
+
+def fill_here(people: int, swipes: int) -> Cast:
+    """Put so many robots and about so many swipes into the empty database of this application, whichever it is.
+
+    The busy have swiped in all cities on top of that, since their own has too few people where it is not a large site.
+    """
+    seed_robots(people, SEED)
+    crowd = Crowd(random.Random(CROWD_SEED), lambda _: None)
+    crowd.fill(swipes)
+    crowd.fill_elsewhere()
+    return read_cast(db.session())
+
+
+def read_cast(session: Session) -> Cast:
+    """Who plays a special part, in all cities."""
+    cities = [read_city(session, number) for number in range(len(CITIES))]
+    return Cast(
         idle=tuple(uid for city in cities for uid in city.idle),
         busy=tuple(uid for city in cities for uid in city.busy),
         liked=tuple(uid for city in cities for uid in city.liked),

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from typing import Self
 
 import psutil
 
-from chaos.servers import Postgres
+from chaos.servers import MariaDB, Postgres, missing_programs
 
 LOG_SECONDS = 10
+MARIADB_PROGRAMS = frozenset({"mariadbd", "mariadb-install-db"})
 # Fields of a line of the log (PostgreSQL's documentation, 20.8.4. Using CSV-Format Log Output).
 DATABASE, MESSAGE, DETAIL = 2, 13, 14
 
@@ -43,18 +45,37 @@ class Statement:
         return cls(found[1], values)
 
 
+def not_installed(*, needs_mariadb: bool) -> list[str]:
+    """Names of the programs that have to be installed before anything can be measured."""
+    missing = [name for name in missing_programs() if needs_mariadb or name not in MARIADB_PROGRAMS]
+    return missing if shutil.which("wrk") else [*missing, "wrk"]
+
+
+def _memory_mb() -> int:
+    """A quarter of the machine's, as PostgreSQL's documentation says to begin with (20.4.1)."""
+    return int(psutil.virtual_memory().total // 4 >> 20)
+
+
+class RoomyMariaDB(MariaDB):
+    """MariaDB as Debian ships it, but for its memory: the 128 MB that it has by default do not hold a large site."""
+
+    def command(self) -> Sequence[object]:
+        """See `Server`."""
+        return (*super().command(), f"--innodb-buffer-pool-size={_memory_mb()}M")
+
+
 class LoggingPostgres(Postgres):
     """PostgreSQL as Debian ships it, but for its memory; can be asked for a moment to write down each statement.
 
-    A quarter of the machine's memory is its own, as its documentation says to begin with (20.4.1), and it may write
-    as much between two checkpoints: the 128 MB and 1 GB that it has by default do not hold one index of a large site.
+    It may write as much between two checkpoints as its memory holds: the 128 MB and 1 GB that it has by default do not
+    hold one index of a large site.
     """
 
     def command(self) -> Sequence[object]:
         """See `Server`."""
-        quarter = psutil.virtual_memory().total // 4 >> 20
+        memory = _memory_mb()
         settings = "-c logging_collector=on -c log_destination=csvlog -c log_filename=server.log"
-        settings += f" -c shared_buffers={quarter}MB -c max_wal_size={quarter}MB"
+        settings += f" -c shared_buffers={memory}MB -c max_wal_size={memory}MB"
         return (*super().command(), *settings.split(), "-c", f"log_directory={self.folder}")
 
     def statements_of(self, database: str, action: Callable[[], object]) -> list[Statement]:

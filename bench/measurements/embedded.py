@@ -11,10 +11,12 @@ from pathlib import Path
 import psutil
 from sqlalchemy import select
 
-from bench.lab import WORKERS, Caller, Lab, disposing, log_in
+from bench.callers import Caller, disposing, log_in
+from bench.lab import Lab
 from bench.load import Contender, compare, get, post, repeated
 from bench.measurements.reads import PROFILE, deck_lines
 from bench.measurements.writes import LIKE
+from bench.production import WORKERS
 from bench.report import Row
 from config.settings import Settings
 from swiper import create_app

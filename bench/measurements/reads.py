@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterator, Sequence
 
-from bench.lab import DATABASE, Caller, Lab
+from bench.callers import Caller
+from bench.lab import Lab
 from bench.load import Contender, Figures, Round, get, repeated
 from bench.report import Row
+from bench.site import DATABASE, Site
 from chaos.burst import RequestSpec, burst
 from swiper.cache.values import invalidate
 from swiper.social.ranking import PAGE_KEY
@@ -64,9 +66,9 @@ def deck_lines(callers: Sequence[Caller], groups: Sequence[int] = GROUPS) -> lis
     return [get(f"{DECK}?group_num={group}", caller.sid) for group in groups for caller in callers]
 
 
-def deck_of(lab: Lab, callers: Sequence[Caller]) -> Contender:
+def deck_of(site: Site, callers: Sequence[Caller]) -> Contender:
     """The deck of `callers`, groups in turn."""
-    return lab.swiper(repeated(deck_lines(callers)))
+    return site.swiper(repeated(deck_lines(callers)))
 
 
 def profile(lab: Lab) -> Iterator[Row]:

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 
-from bench.lab import Caller, Lab
+from bench.callers import Caller
+from bench.lab import Lab
 from bench.load import WARM_UP_SECONDS, Contender, Figures, Round, post
 from bench.measurements.reads import against
 from bench.measurements.round_trips import capture_like
 from bench.pgbench import Script, Yardstick
 from bench.report import Row
+from bench.site import Site
 
 LIKE = "/api/social/like"
 # So many first likes suffice for a round of answers, however slow.
@@ -23,13 +25,14 @@ def like_line(caller: Caller, sid: int) -> str:
     return post(LIKE, f"sid={sid}", caller.sid)
 
 
-def likes_of(lab: Lab) -> Contender:
-    """Likes between a thousand callers and everybody, each of them new."""
+def likes_of(site: Site, pairs: Iterator[tuple[Caller, int]] | None = None) -> Contender:
+    """Likes of `pairs`, each of them new; by default between the usual callers and everybody."""
+    fresh = site.fresh_pairs if pairs is None else pairs
 
     def take(count: int) -> list[str]:
-        return [like_line(caller, sid) for caller, sid in islice(lab.fresh_pairs, count)]
+        return [like_line(caller, sid) for caller, sid in islice(fresh, count)]
 
-    return lab.swiper(take, is_fresh=True, rate=1_500)
+    return site.swiper(take, is_fresh=True, rate=1_500)
 
 
 def like(lab: Lab) -> Iterator[Row]:
