@@ -368,3 +368,13 @@ def test_suspending_nobody_is_told_in_one_sentence(runner: FlaskCliRunner, peopl
     assert result.exit_code == 1
     assert result.output.startswith("Error: ")
     assert "Traceback" not in result.output
+
+
+def test_a_deletion_frees_the_city_and_the_name_that_the_account_had_last(app: Flask, people: People) -> None:
+    person, next_one = people.woman(), people.woman()
+    changes = {"nickname": "ＭＡＲＹ Ann", "location": "北京"}
+    assert person.post("/api/user/profile/modify", **changes).status_code == 200
+    assert next_one.post("/api/user/profile/modify", nickname="mary ann").status_code == 422
+    assert person.delete_account().status_code == 200
+    assert set(traces_in_tables(app, person)) <= SWEPT_LATER
+    assert next_one.post("/api/user/profile/modify", nickname="mary ann").status_code == 200

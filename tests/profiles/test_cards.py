@@ -292,3 +292,15 @@ def test_a_suspended_person_s_card_comes_back_with_them(usual: Scene) -> None:
     assert str(usual.she.id) not in usual.cards()
     usual.service(set_status, usual.she.id, Status.ACTIVE)
     assert usual.card() == before
+
+
+def test_whoever_moves_stands_in_the_deck_of_one_city(usual: Scene) -> None:
+    def places() -> list[str]:
+        query = select(Discovery.location).where(Discovery.uid == usual.she.id)
+        return usual.service(lambda: list(db.session.scalars(query)))
+
+    assert places() == ["上海"]
+    usual.modify(usual.she, location="北京", nickname="小红")
+    assert places() == ["北京"]
+    usual.service(set_status, usual.she.id, Status.SUSPENDED)
+    assert places() == []
