@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     database_statement_seconds: float = Field(1.5, gt=0)
     database_behind_pgbouncer: bool = False
     fast_paths: Literal["on", "off", "postgres", "redis"] = "on"
+    database_layout: Literal["single", "distributed"] = "single"
 
     redis_url: str = ""
     redis_max_connections: int = Field(500, ge=1)

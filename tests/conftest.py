@@ -101,6 +101,7 @@ def settings(instance: Path, redis_url: str, database_url: str) -> Settings:
         celery_result_backend="",
         database_url=database_url,
         fast_paths=os.environ.get("TEST_FAST_PATHS", "on"),
+        database_layout=os.environ.get("TEST_LAYOUT", "single"),
         local_refresh_seconds=0,
         robots_answer_percent=0,
         # Tests that want the figures send them themselves.

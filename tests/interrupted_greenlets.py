@@ -39,7 +39,7 @@ def end_redis(app: Flask) -> None:
 
 def end_postgres(app: Flask) -> None:
     """Whoever is killed gives up the connection that they had, and the others get theirs in their order."""
-    statements: StatementRunner = app.extensions["quick_lane"]
+    statements: StatementRunner = app.extensions["database"].runner
     served: list[int] = []
 
     def ask(number: int) -> None:

@@ -56,6 +56,7 @@ def environment(instance: Path, **changes: object) -> dict[str, str]:
         "PYTHONUNBUFFERED": 1,
         "SWIPER_ENV": "development",
         "FAST_PATHS": os.environ.get("TEST_FAST_PATHS", "on"),
+        "DATABASE_LAYOUT": os.environ.get("TEST_LAYOUT", "single"),
         "SWIPER_INSTANCE": instance,
         "DATABASE_URL": addresses.database_url,
         "REDIS_URL": addresses.redis_url,

@@ -494,7 +494,7 @@ def postgres_counts_waiting_for_a_place_and_connecting_as_one(postgres: SharedPo
         through = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
         times = {"database_statement_seconds": limit, "database_pool_timeout_seconds": limit}
         with application(through, "", log_level="ERROR", **times) as app:
-            own: SharedPostgres = app.extensions["quick_lane"]
+            own: SharedPostgres = app.extensions["database"].runner
             together(*[lambda: own.ask((ECHO, (0, 0)))] * MANY)
             proxy.freeze()
             sent = [gevent.spawn(together, lambda: own.ask((ECHO, (0, 0)))) for _ in range(own.pool.size)]
@@ -511,7 +511,7 @@ def postgres_counts_waiting_for_a_place_and_connecting_as_one(postgres: SharedPo
 def postgres_reads_and_writes_with_the_smallest_settings(postgres: SharedPostgres) -> None:
     address = db.engine.url.render_as_string(hide_password=False)
     with application(address, "", log_level="ERROR", database_pool_size=1, database_max_overflow=0) as app:
-        own: SharedPostgres = app.extensions["quick_lane"]
+        own: SharedPostgres = app.extensions["database"].runner
         answers = together(*[lambda: own.read((ECHO, (1, 0))), lambda: own.ask((ECHO, (2, 0)))] * MANY)
         assert [answer[0][0][0] for answer in answers] == [1, 2] * MANY
         assert 0 < own.count <= MIN_CONNECTIONS
@@ -624,7 +624,7 @@ def checks_of(server: str) -> list[Check]:
 
 def run(app: Flask, server: str) -> None:
     with app.app_context():
-        holder: Any = app.extensions["quick_lane"] if server == "postgres" else app.extensions["redis"]
+        holder: Any = app.extensions["database"].runner if server == "postgres" else app.extensions["redis"]
         for check in checks_of(server):
             # So that there is a connection, whatever the check before has done to it.
             if server == "postgres":

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from swiper import sms
-from swiper.auth import code_budgets, quick
+from swiper.auth import code_budgets, queries
 from swiper.auth.challenges import (
     NEW,
     REFUSED,
@@ -33,8 +33,8 @@ from swiper.auth.destinations import find_country
 from swiper.auth.known_devices import is_known_device
 from swiper.auth.models import Phone, SmsOutbox
 from swiper.clock import now
-from swiper.db.transactions import again_on_conflict, quick_lane, transactional
-from swiper.db.upsert import insert_if_absent
+from swiper.db.statements import write
+from swiper.db.transactions import transactional
 from swiper.encryption import seal, unseal
 from swiper.errors import ParamError
 from swiper.extensions import db, this_app
@@ -144,22 +144,13 @@ def _put_into_outbox(phone: str, code: str, purpose: str, is_for_nobody: bool) -
         "claimed_until": moment + lifetime if is_for_nobody else moment,
         "expires_at": moment + lifetime,
     }
-    lane = quick_lane()
-    if lane is None:
-        _add_to_outbox(row)
-    else:
-        again_on_conflict("put_into_outbox", lambda: (lane.ask((quick.PUT_INTO_OUTBOX, [*row.values()])), []))
+    write("put_into_outbox", (queries.PUT_INTO_OUTBOX, row))
     return int(row["id"])
 
 
 def _to_seal(code: str, purpose: str) -> str:
     # The release before knows codes for logins only.
     return code if purpose == "login" else f"{code} {purpose}"
-
-
-@transactional
-def _add_to_outbox(row: dict[str, Any]) -> None:
-    insert_if_absent(SmsOutbox, [row], ["id"])
 
 
 def deliver_code(outbox_id: int) -> bool:

@@ -7,23 +7,23 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError
 from sqlalchemy import delete, select
 
-from swiper.auth import quick
+from swiper.auth import queries
 from swiper.auth.challenges import parse_code
 from swiper.auth.codes import redeem_code, restore_code
 from swiper.auth.models import Phone, SmsOutbox
 from swiper.clock import now
-from swiper.db.transactions import again_on_conflict, quick_lane, transactional
+from swiper.db.statements import on_single_node, read, together
+from swiper.db.transactions import again_on_conflict, transactional
 from swiper.db.upsert import insert_if_absent
-from swiper.errors import BannedError, CodeError, ConfirmError, LoginError, NotFoundError, UnavailableError
+from swiper.errors import BannedError, CodeError, ConfirmError, NotFoundError, UnavailableError
 from swiper.extensions import db
-from swiper.fastpath.postgres_statements import StatementRunner
 from swiper.ids import new_id
 from swiper.outages import is_redis_away
 from swiper.profiles.accounts import create_account, suspension_error
 from swiper.profiles.deleted_numbers import digest_of
 from swiper.profiles.models import Status
 from swiper.profiles.nicknames import first_nickname
-from swiper.profiles.profiles import Account, assemble, load_account, own_account
+from swiper.profiles.profiles import Account, assemble, own_account
 from swiper.signals import account_deleting
 from swiper.sms.phone_numbers import parse_phone
 
@@ -102,30 +102,26 @@ def confirm(phone: str, code: str, act: Callable[[], R], challenge: str = "") ->
     return _spend_code(phone, code, challenge, act)
 
 
+def _find_or_create_at_once(phone: str) -> Account:
+    find = (queries.ACCOUNT_OF_PHONE, {"phone": phone}), (queries.ALBUM_OF_PHONE, {"phone": phone})
+    found = assemble(*read(*find))
+    if found is None:
+        uid = new_id()
+        row = {"phone": phone, "uid": uid, "nickname": first_nickname(uid), "now": now(), "digest": digest_of(phone)}
+        # Where somebody else is quicker this makes nothing, and what they have made is found.
+        _, *rows = again_on_conflict("create", lambda: (together((queries.CREATE, row), *find), []))
+        found = assemble(*rows)
+    # What a number has kept is rare, and given to the account in steps.
+    return found or own_account(_find_or_create(phone))
+
+
+@on_single_node(_find_or_create_at_once)
 def find_or_create(phone: str) -> Account:
     """The account of a number (E.164). Two first logins at once make one account.
 
     Raises LoginError when it is deleted at this moment.
     """
-    lane = quick_lane()
-    if lane is None:
-        return own_account(_find_or_create(phone))
-    found = again_on_conflict("find_or_create", lambda: (_find_or_create_quickly(lane, phone), []))
-    if found is None:
-        raise LoginError()
-    return found
-
-
-def _find_or_create_quickly(lane: StatementRunner, phone: str) -> Account | None:
-    find = (quick.ACCOUNT_OF_PHONE, [phone]), (quick.ALBUM_OF_PHONE, [phone])
-    found = assemble(*lane.read(*find))
-    if found is None:
-        uid = new_id()
-        # Where somebody else is quicker this makes nothing, and what they have made is found.
-        _, *rows = lane.ask((quick.CREATE, [phone, uid, first_nickname(uid), now(), digest_of(phone)]), *find)
-        found = assemble(*rows)
-    # What a number has kept is rare, and given to the account by the long way.
-    return found or load_account(_find_or_create(phone))
+    return own_account(_find_or_create(phone))
 
 
 @transactional

@@ -21,10 +21,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from swiper.clock import now
-from swiper.db.transactions import after_commit, is_in_transaction, quick_lane, transactional
+from swiper.db.statements import Statement, read
+from swiper.db.transactions import after_commit, is_in_transaction, transactional
 from swiper.db.types import UtcDateTime
 from swiper.extensions import TABLE_OPTIONS, Model, db, this_app
-from swiper.fastpath.postgres_statements import Statement
 from swiper.ids import new_id
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,11 @@ class Invalidation(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
-PENDING = Statement("SELECT uid, name FROM invalidations WHERE created_at > $1 LIMIT $2", int, str)
+PENDING = Statement(
+    "SELECT uid, name FROM invalidations WHERE created_at > :since LIMIT :count",
+    *(int, str),
+    everywhere="Each process learns what is out of date, of anybody.",
+)
 
 
 class Known:
@@ -158,13 +162,8 @@ def _oldest(app: Flask) -> datetime:
 
 
 def _stored(since: datetime) -> list[Any]:
-    lane = quick_lane()
-    if lane is not None:
-        (rows,) = lane.read((PENDING, [since, MOST + 1]))
-        return rows
-    query = select(Invalidation.uid, Invalidation.name).where(Invalidation.created_at > since).limit(MOST + 1)
-    query = query.execution_options(everywhere="Each process learns what is out of date, of anybody.")
-    return [(uid, name) for uid, name in db.session.execute(query)]
+    (rows,) = read((PENDING, {"since": since, "count": MOST + 1}))
+    return rows
 
 
 def add(uid: int, *names: str) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DisconnectionError
 
+from swiper.db.statements import Database
 from swiper.db.stock_postgres import StockPostgres
 from swiper.db.transactions import is_in_transaction
 from swiper.db.upsert import COPIED_ROWS
@@ -61,10 +62,8 @@ def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
 
 def _kept(url: str, config: dict[str, Any]) -> int:
     """Return how many of a process's connections are reserved for single statements."""
-    if not url.startswith("postgresql"):
-        return 0
     kept: int = min(config["DATABASE_POOL_SIZE"], config["DATABASE_MAX_OVERFLOW"])
-    return max(MIN_CONNECTIONS, kept)
+    return max(MIN_CONNECTIONS if url.startswith("postgresql") else 1, kept)
 
 
 def init_app(app: Flask) -> None:
@@ -73,27 +72,42 @@ def init_app(app: Flask) -> None:
         for engine in db.engines.values():
             if engine.dialect.name == "sqlite":
                 _prepare_sqlite(engine)
+                _begin_sqlite(engine)
+                _renew_sqlite(engine, engine)
             else:
                 _prepare_server(engine, app.config["DATABASE_STATEMENT_SECONDS"])
-                _leave_moved_server(engine)
+                _leave_moved_server(engine, engine)
                 _keep_rows_out_of_errors(engine)
-        if db.engine.dialect.name == "postgresql":
-            app.extensions["quick_lane"] = _single_statements(db.engine, app.config)
+        app.extensions["database"] = _database_of(db.engine, app.config)
 
 
-def _single_statements(engine: Engine, config: dict[str, Any]) -> StatementRunner:
-    """Return the runner of single statements for a PostgreSQL server. It has its own connections."""
-    seconds = config["DATABASE_STATEMENT_SECONDS"]
-    size = _kept("postgresql", config)
-    options = engine_options(engine.url.drivername, config) | {
-        "isolation_level": "AUTOCOMMIT",
-        "pool_size": size,
-        "max_overflow": 0,
-        "pool_reset_on_return": None,
-    }
-    kept = create_engine(engine.url, **options)
-    _prepare_server(kept, seconds)
-    _leave_moved_server(kept)
+def _database_of(engine: Engine, config: dict[str, Any]) -> Database:
+    kept = _kept_engine(engine, config)
+    if engine.dialect.name == "postgresql":
+        return Database(None, _runner(engine, kept, config), is_single_node=config["DATABASE_LAYOUT"] == "single")
+    event.listen(engine, "engine_disposed", lambda _: kept.dispose())
+    return Database(kept, None, is_single_node=False)
+
+
+def _kept_engine(engine: Engine, config: dict[str, Any]) -> Engine:
+    """Return an engine with its own connections for single statements, each of which is a transaction by itself."""
+    options = engine_options(engine.url.drivername, config)
+    if engine.dialect.name != "sqlite":
+        options |= {"pool_size": _kept(engine.url.drivername, config), "max_overflow": 0}
+    kept = create_engine(engine.url, **options | {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None})
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(kept)
+        _renew_sqlite(kept, engine)
+    else:
+        _prepare_server(kept, config["DATABASE_STATEMENT_SECONDS"])
+        _leave_moved_server(kept, engine)
+        _keep_rows_out_of_errors(kept)
+    return kept
+
+
+def _runner(engine: Engine, kept: Engine, config: dict[str, Any]) -> StatementRunner:
+    """Return the runner of single statements for a PostgreSQL server."""
+    seconds, size = config["DATABASE_STATEMENT_SECONDS"], _kept("postgresql", config)
     is_alone = not config["DATABASE_BEHIND_PGBOUNCER"]
     stock = StockPostgres(kept, partial(_run_limited, kept.dialect, seconds), keeps_settings=is_alone)
     runner: StatementRunner = stock
@@ -118,11 +132,6 @@ def _prepare_sqlite(engine: Engine) -> None:
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             _retry_while_busy(connection.execute, f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
-        # A deferred transaction that reads and then writes may fail, and waiting does not help then.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_in_transaction() else "BEGIN")
-
     @event.listens_for(engine, "do_execute")
     def execute(cursor: Any, statement: str, parameters: Any, _context: Any) -> bool:
         _retry_while_busy(cursor.execute, statement, parameters)
@@ -132,6 +141,17 @@ def _prepare_sqlite(engine: Engine) -> None:
     def execute_no_params(cursor: Any, statement: str, _context: Any) -> bool:
         _retry_while_busy(cursor.execute, statement)
         return True
+
+
+def _begin_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        # A deferred transaction that reads and then writes may fail, and waiting does not help then.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_in_transaction() else "BEGIN")
+
+
+def _renew_sqlite(engine: Engine, main: Engine) -> None:
+    """Close all connections, including those for single statements, when one cannot be used any more."""
 
     @event.listens_for(engine, "handle_error")
     def renew(context: Any) -> None:
@@ -143,7 +163,8 @@ def _prepare_sqlite(engine: Engine) -> None:
             if cursor is not None:
                 # The exception still refers to this cursor. SQLite keeps a connection open while a cursor is open.
                 cursor.close()
-            engine.dispose()
+            # The event `engine_disposed` closes the connections for single statements.
+            main.dispose()
 
 
 def _retry_while_busy(execute: Callable[..., Any], *args: Any) -> None:
@@ -209,7 +230,7 @@ def _copy(cursor: Any, statement: str, rows: Iterable[Sequence[Any]]) -> None:
             copy.write_row(row)
 
 
-def _leave_moved_server(engine: Engine) -> None:
+def _leave_moved_server(engine: Engine, main: Engine) -> None:
     """Close all connections, including those for single statements, when a server reports that it accepts no work."""
 
     @event.listens_for(engine, "handle_error")
@@ -217,7 +238,7 @@ def _leave_moved_server(engine: Engine) -> None:
         if is_server_moved(context.original_exception):
             context.is_disconnect = True
             # The event `engine_disposed` closes the connections for single statements.
-            engine.dispose()
+            main.dispose()
 
 
 def _keep_rows_out_of_errors(engine: Engine) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from swiper.extensions import db, this_app
-from swiper.fastpath.postgres_statements import StatementRunner
+from swiper.extensions import db
 from swiper.outages import is_redis_outage, is_silence
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,17 @@ QUICK_ATTEMPTS = 3
 RETRYABLE_STATES = {"40001", "40P01"}
 RETRYABLE_NUMBERS = {1213, 1205, 1020}
 
-_work: ContextVar[list[Callable[[], object]] | None] = ContextVar("transaction", default=None)
+
+class _Transaction:
+    """The running transaction of a transactional service."""
+
+    def __init__(self) -> None:
+        self.consequences: list[Callable[[], object]] = []
+        # The session's own, once somebody has asked for it: looking it up costs as much as a small statement.
+        self.connection: Connection | None = None
+
+
+_running: ContextVar[_Transaction | None] = ContextVar("transaction", default=None)
 
 
 def transactional(service: Callable[P, R]) -> Callable[P, R]:
@@ -38,7 +48,7 @@ def transactional(service: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(service)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        if _work.get() is not None:
+        if is_in_transaction():
             return service(*args, **kwargs)
         return again_on_conflict(service.__name__, lambda: _attempt(service, args, kwargs))
 
@@ -68,17 +78,17 @@ def again_on_conflict(name: str, attempt: Callable[[], tuple[R, list[Callable[[]
 def _attempt(service: Callable[..., R], args: Any, kwargs: Any) -> tuple[R, list[Callable[[], object]]]:
     # An earlier read may hold an old snapshot. SQLite cannot turn such a transaction into a writing one.
     db.session.rollback()
-    consequences: list[Callable[[], object]] = []
-    token = _work.set(consequences)
+    transaction = _Transaction()
+    token = _running.set(transaction)
     try:
         result = service(*args, **kwargs)
         db.session.commit()
-        return result, consequences
+        return result, transaction.consequences
     except BaseException:
         db.session.rollback()
         raise
     finally:
-        _work.reset(token)
+        _running.reset(token)
 
 
 def _run_consequences(consequences: list[Callable[[], object]]) -> None:
@@ -97,7 +107,18 @@ def _run_consequences(consequences: list[Callable[[], object]]) -> None:
 
 def is_in_transaction() -> bool:
     """Return True inside a transactional service."""
-    return _work.get() is not None
+    return _running.get() is not None
+
+
+def session_connection() -> Connection:
+    """Return the connection of the session's transaction; objects of the session are written to it before."""
+    db.session.flush()
+    transaction = _running.get()
+    if transaction is None:
+        return db.session.connection()
+    if transaction.connection is None:
+        transaction.connection = db.session.connection()
+    return transaction.connection
 
 
 def after_commit(consequence: Callable[[], object]) -> None:
@@ -105,10 +126,10 @@ def after_commit(consequence: Callable[[], object]) -> None:
 
     Raises RuntimeError outside of a transactional service.
     """
-    pending = _work.get()
-    if pending is None:
+    transaction = _running.get()
+    if transaction is None:
         raise RuntimeError("after_commit belongs inside a transactional service")
-    pending.append(consequence)
+    transaction.consequences.append(consequence)
 
 
 def _attempts_for(error: DBAPIError) -> int:
@@ -123,9 +144,3 @@ def _attempts_for(error: DBAPIError) -> int:
     number = next(iter(getattr(original, "args", ())), None)
     is_conflict = getattr(original, "sqlstate", None) in RETRYABLE_STATES or number in RETRYABLE_NUMBERS
     return ATTEMPTS if is_conflict else 1
-
-
-def quick_lane() -> StatementRunner | None:
-    """Return the runner of single statements; None inside a transactional service, and on other databases."""
-    lane: StatementRunner | None = this_app().extensions.get("quick_lane")
-    return lane if _work.get() is None else None

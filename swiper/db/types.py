@@ -8,6 +8,8 @@ from sqlalchemy import DateTime, Enum
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator
 
+from swiper.clock import aware
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A point in time. It is stored in UTC with microseconds, and every database returns it as an aware time."""
@@ -25,9 +27,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Convert an aware time for the driver. Raises ValueError for a naive time, whose zone is unknown."""
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime has no place in the database")
-        value = value.astimezone(UTC)
+        value = aware(value).astimezone(UTC)
         return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:

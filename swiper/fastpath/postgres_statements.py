@@ -15,6 +15,7 @@ from psycopg.pq import ConnStatus, ExecStatus
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
+from swiper.clock import aware
 from swiper.outages import is_server_moved
 
 R = TypeVar("R")
@@ -59,7 +60,7 @@ WRITERS: dict[type, Callable[[Any], bytes | None]] = {
     int: _int_text,
     str: str.encode,
     date: lambda value: value.isoformat().encode(),
-    datetime: lambda value: value.isoformat().encode(),
+    datetime: lambda value: aware(value).isoformat().encode(),
     list: lambda ids: b"{%s}" % b",".join(map(_int_text, ids)),
     bool: lambda value: b"t" if value else b"f",
     type(None): lambda _: None,

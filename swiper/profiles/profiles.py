@@ -8,21 +8,19 @@ from typing import Any
 
 import msgspec
 from flask import current_app
-from sqlalchemy import select
 
 from swiper.cache.invalidations import ACCOUNT, invalidate_after_commit, remover
 from swiper.cache.pending import is_pending
 from swiper.cache.values import get_or_load, invalidate, take_prefetched
-from swiper.db.transactions import quick_lane
+from swiper.db.statements import read
 from swiper.errors import LoginError
-from swiper.extensions import db
 from swiper.fastpath.postgres_statements import Row
-from swiper.profiles import quick
+from swiper.profiles import queries
 from swiper.profiles.ages import age_on
-from swiper.profiles.models import DatingSex, Preferences, Sex, Status, Upload, UploadKind, User
+from swiper.profiles.models import DatingSex, Preferences, Sex, Status, User
 from swiper.signals import vip_changed
 from swiper.vip.levels import VipStatus, current_vip_status
-from swiper.vip.models import Membership, Permission
+from swiper.vip.models import Permission
 from swiper.vip.quotas import today
 
 # `(id, address)` of its photos.
@@ -139,30 +137,11 @@ def own_account(uid: int) -> Account:
 
 def load_account(uid: int) -> Account | None:
     """The Account from the database."""
-    lane = quick_lane()
-    if lane is not None:
-        return assemble(*lane.read((quick.ACCOUNT, [uid]), (quick.ALBUMS, [[uid]])))
-    row = db.session.execute(
-        select(User, Preferences, Membership)
-        .join(Preferences, Preferences.uid == User.id)
-        .outerjoin(Membership, Membership.uid == User.id)
-        .where(User.id == uid)
-        .execution_options(populate_existing=True)
-    ).first()
-    if row is None:
-        return None
-    user, preferences, membership = row
-    return Account(
-        **{name: getattr(user, name) for name in USER_FIELDS},
-        **{name: getattr(preferences, name) for name in PREFERENCE_FIELDS},
-        photos=tuple(photos_of([uid]).get(uid, ())),
-        vip_level=membership.level if membership else 0,
-        vip_expires_at=membership.expires_at if membership else None,
-    )
+    return assemble(*read((queries.ACCOUNT, {"uid": uid}), (queries.ALBUMS, {"uids": [uid]})))
 
 
 def assemble(accounts: list[Row], photos: list[Row]) -> Account | None:
-    """The Account of the rows that `quick.ACCOUNT_SELECT` and an album's statement give; None where there is nobody."""
+    """The Account of the rows of `queries.ACCOUNT_SELECT` and of an album's statement; None where there is nobody."""
     if not accounts:
         return None
     # The photos stand before the VIP state.
@@ -175,8 +154,8 @@ def photos_of(uids: Collection[int]) -> dict[int, Album]:
     """By user id: `(id, address)` of the album's photos, oldest first."""
     if not uids:
         return {}
-    query = select(Upload.uid, Upload.id, Upload.url).where(Upload.uid.in_(uids), Upload.kind == UploadKind.PHOTO)
-    return albums_of_rows(db.session.execute(query.order_by(Upload.id)))
+    (rows,) = read((queries.ALBUMS, {"uids": list(uids)}))
+    return albums_of_rows(rows)
 
 
 def albums_of_rows(photos: Iterable[Any]) -> dict[int, Album]:

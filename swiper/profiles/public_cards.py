@@ -4,16 +4,12 @@ from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
-
-from swiper.db.transactions import quick_lane
-from swiper.extensions import db
-from swiper.fastpath.postgres_statements import StatementRunner
-from swiper.profiles import quick
+from swiper.db.statements import read
+from swiper.profiles import queries
 from swiper.profiles.ages import age_on
-from swiper.profiles.models import Preferences, Sex, Status, User
-from swiper.profiles.profiles import Album, albums_of_rows, photos_of
-from swiper.vip.levels import VipStatus, current_vip_status, vip_statuses_of
+from swiper.profiles.models import Sex, User
+from swiper.profiles.profiles import Album, albums_of_rows
+from swiper.vip.levels import VipStatus, current_vip_status
 from swiper.vip.quotas import today
 
 
@@ -22,22 +18,9 @@ def cards_of(uids: Sequence[int], friends: Collection[int] = ()) -> list[dict[st
 
     An album is shown to friends, and to others only where its owner allows it.
     """
-    lane = quick_lane()
-    if lane is not None and uids:
-        return _cards_quickly(lane, uids, friends)
-    rows = db.session.execute(
-        select(User, Preferences.only_match)
-        .join(Preferences, Preferences.uid == User.id)
-        .where(User.id.in_(uids), User.status == Status.ACTIVE)
-    ).all()
-    users = {user.id: user for user, _ in rows}
-    albums = photos_of([user.id for user, only_match in rows if user.id in friends or not only_match])
-    vip_statuses = vip_statuses_of(list(users))
-    return [_card(users[uid], albums.get(uid, []), vip_statuses[uid]) for uid in uids if uid in users]
-
-
-def _cards_quickly(lane: StatementRunner, uids: Sequence[int], friends: Collection[int]) -> list[dict[str, Any]]:
-    rows, photos = lane.read((quick.CARDS, [list(uids)]), (quick.ALBUMS, [list(uids)]))
+    if not uids:
+        return []
+    rows, photos = read((queries.CARDS, {"uids": list(uids)}), (queries.ALBUMS, {"uids": list(uids)}))
     albums = albums_of_rows(photos)
     made = {}
     for uid, nickname, sex, birthday, location, bio, avatar, only_match, level, expires_at in rows:

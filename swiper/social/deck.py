@@ -21,16 +21,25 @@ from typing import Any, cast
 
 import msgspec
 from redis.exceptions import RedisError
-from sqlalchemy import select
 
 from swiper.cache.invalidations import invalidate_after_commit, remover
-from swiper.extensions import db, redis
+from swiper.extensions import redis
 from swiper.outages import is_redis_outage
 from swiper.profiles.cards import KeptCard, complete
-from swiper.profiles.models import DatingSex, Discovery
+from swiper.profiles.models import DatingSex
 from swiper.profiles.profiles import Account
 from swiper.signals import rewound, status_changed
-from swiper.social.walks import MAX_CHUNK, Place, fitting_cards, look_again, still_fitting, unseen, unseen_rest
+from swiper.social.walks import (
+    MAX_CHUNK,
+    Place,
+    fits_anyone,
+    fitting_cards,
+    has_more_unseen,
+    has_unseen_elsewhere,
+    look_again,
+    still_fitting,
+    unseen_rest,
+)
 from swiper.social.wishes import Wish, make_wish, wish_of
 from swiper.vip.levels import VipStatus
 from swiper.vip.models import Permission
@@ -287,7 +296,7 @@ def _explain(account: Account, current: VipStatus, wish: Wish, group: int) -> di
     # Group 0 has just walked the whole deck in vain.
     if group and _has_anyone(wish):
         reason = "end_of_deck"
-    elif db.session.scalar(select(Discovery.uid).where(wish.fits()).limit(1)) is not None:
+    elif fits_anyone(wish):
         reason = "all_swiped"
     else:
         reason = "nobody_fits"
@@ -315,21 +324,8 @@ def _worth_relaxing(account: Account, current: VipStatus, wish: Wish) -> list[st
     relax = [
         name
         for name, change in wider.items()
-        if own | change != own and _brings_more(wish, make_wish(account, **(own | change)))
+        if own | change != own and has_more_unseen(wish, make_wish(account, **(own | change)))
     ]
-    if current.has(Permission.ANYLOCATION) and _has_elsewhere(wish):
+    if current.has(Permission.ANYLOCATION) and has_unseen_elsewhere(wish):
         relax.append("dating_location")
     return relax
-
-
-def _brings_more(narrow: Wish, wide: Wish) -> bool:
-    """True where the wider wish has somebody whom the narrow one excludes and who is not swiped."""
-    fits_only_wide = select(Discovery.uid).where(wide.fits(), ~narrow.fits()).limit(MAX_CHUNK)
-    return bool(unseen(narrow.uid, list(db.session.scalars(fits_only_wide))))
-
-
-def _has_elsewhere(wish: Wish) -> bool:
-    elsewhere = select(Discovery.uid).where(
-        Discovery.location != wish.location, Discovery.sex.in_(wish.sexes), wish.admits()
-    )
-    return bool(unseen(wish.uid, list(db.session.scalars(elsewhere.limit(MAX_CHUNK)))))

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 
 from swiper.clock import now
-from swiper.db.upsert import insert_if_absent, upsert
+from swiper.db.statements import execute
 from swiper.extensions import db
+from swiper.social import queries
 from swiper.social.models import ENDED, FIRST_LIKES, FIRST_SWIPED, MATCHED, SECOND_LIKES, SECOND_SWIPED, Friend, Pair
 
 
@@ -21,6 +22,11 @@ class PairState:
     other_like: int
     other_swipe: int
     mask: int = 0
+
+    @property
+    def key(self) -> dict[str, int]:
+        """The key of the row."""
+        return {"uid1": self.uid1, "uid2": self.uid2}
 
     @property
     def is_matched(self) -> bool:
@@ -42,11 +48,8 @@ def pair_of(uid: int, sid: int) -> PairState:
 def lock_pair(uid: int, sid: int) -> PairState:
     """Lock the row between two people until the transaction ends, making it where there is none."""
     pair = pair_of(uid, sid)
-    row = {"uid1": pair.uid1, "uid2": pair.uid2, "mask": 0, "changed_at": now()}
     # An upsert that changes nothing still takes the row lock, on every database.
-    upsert(Pair, [row], ["uid1", "uid2"], lambda stored, _: {"mask": stored.mask})
-    stored = select(Pair.mask).where(Pair.uid1 == pair.uid1, Pair.uid2 == pair.uid2)
-    pair.mask = db.session.scalars(stored.with_for_update()).one()
+    ((pair.mask,),) = execute(queries.LOCK_PAIR, pair.key | {"now": now()})
     return pair
 
 
@@ -65,4 +68,4 @@ def set_mask(pair: PairState, mask: int) -> None:
 
 def befriend(pair: PairState) -> None:
     """Give a locked pair of two likes its friendship row, unless it is there."""
-    insert_if_absent(Friend, [{"uid1": pair.uid1, "uid2": pair.uid2, "matched_at": now()}], ["uid1", "uid2"])
+    execute(queries.BEFRIEND, pair.key | {"now": now()})

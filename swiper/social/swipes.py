@@ -3,23 +3,22 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from flask import current_app
-from sqlalchemy import delete, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import delete, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from swiper.clock import now
-from swiper.db.transactions import after_commit, again_on_conflict, quick_lane, transactional
-from swiper.db.upsert import insert_if_absent
+from swiper.db.statements import commit_together, execute, on_single_node
+from swiper.db.transactions import after_commit, again_on_conflict, transactional
 from swiper.errors import AlreadySwipedError, NotFoundError, NothingToRewindError, ParamError
 from swiper.extensions import db
-from swiper.fastpath.postgres_statements import BEGIN, COMMIT, StatementRunner
-from swiper.profiles.models import Status, User
 from swiper.signals import matched, rewound, swiped
-from swiper.social import quick
+from swiper.social import queries
 from swiper.social.models import LikeIn, Swipe, SwipeKind
-from swiper.social.pairs import PairState, lock_pair, pair_of, set_mask
+from swiper.social.pairs import PairState, befriend, lock_pair, pair_of, set_mask
 from swiper.social.ranking import add_points
 from swiper.vip.levels import VipStatus
 from swiper.vip.quotas import QuotaKind, day_of, give_back, limit_of, spend
@@ -42,51 +41,29 @@ def swipe(uid: int, sid: int, kind: SwipeKind, current: VipStatus) -> Outcome:
     """
     if uid == sid:
         raise ParamError("You cannot swipe yourself.", errors={"sid": ["You cannot swipe yourself."]})
-    lane = quick_lane()
     limit = limit_of(QUOTA_OF[kind], current) if kind in QUOTA_OF else None
-    if lane is None:
-        return _swipe(uid, sid, kind, limit)
-    outcome = again_on_conflict("swipe", lambda: _swipe_quickly(lane, uid, sid, kind, limit))
-    # What changes nothing is rare, and answered from the rows that are there.
-    return outcome or _swipe(uid, sid, kind, limit)
+    return _swipe(uid, sid, kind, limit)
 
 
-@transactional
-def _swipe(uid: int, sid: int, kind: SwipeKind, limit: int | None) -> Outcome:
-    pair = lock_pair(uid, sid)
-    if pair.mask & pair.own_swipe:
-        if db.session.get_one(Swipe, (uid, sid), populate_existing=True).kind is not kind:
-            raise AlreadySwipedError()
-        return Outcome(pair.is_matched)
-    _require_both(uid, sid)
-    if kind in QUOTA_OF:
-        spend(uid, QUOTA_OF[kind], limit)
-    db.session.add(Swipe(uid=uid, sid=sid, kind=kind))
-    if kind.is_like:
-        _add_like(uid, sid, kind, pair)
-    if pair.mask & pair.other_like:
-        _mark_answered(uid, sid, is_answered=True)
-    set_mask(pair, pair.mask | pair.own_swipe | pair.own_like * kind.is_like)
-    after_commit(lambda: _tell(uid, sid, kind, pair.is_matched))
-    return Outcome(pair.is_matched)
+def _swipe_at_once(uid: int, sid: int, kind: SwipeKind, limit: int | None) -> Outcome:
+    outcome: Outcome | None = again_on_conflict("swipe", lambda: _try_at_once(uid, sid, kind, limit))
+    # What changes nothing is rare. In steps it is found out why.
+    return outcome or _swipe_in_steps(uid, sid, kind, limit)
 
 
-def _swipe_quickly(
-    lane: StatementRunner, uid: int, sid: int, kind: SwipeKind, limit: int | None
+def _try_at_once(
+    uid: int, sid: int, kind: SwipeKind, limit: int | None
 ) -> tuple[Outcome | None, list[Callable[[], object]]]:
-    """What `_swipe` does, in one round trip; None where that did nothing, and `_swipe` knows why."""
-    pair, quota = pair_of(uid, sid), QUOTA_OF.get(kind)
-    bits = pair.own_swipe | pair.own_like * kind.is_like
-    moment = now()
-    values = [uid, sid, pair.uid1, pair.uid2, bits, pair.own_swipe, pair.other_like, moment, kind]
-    if kind.is_like:
-        values += [pair.other_swipe, int(kind is SwipeKind.SUPERLIKE), quota, day_of(moment), limit]
-    statement = quick.LIKE if kind.is_like else quick.DISLIKE
+    """Store a swipe in one round trip, and return what follows its commit as well; None where nothing was stored."""
+    pair = pair_of(uid, sid)
+    values = _values_of(pair, uid, sid, kind, now())
+    if kind in QUOTA_OF:
+        values |= {"quota": QUOTA_OF[kind], "today": day_of(values["now"]), "limit": limit}
+    statement = queries.LIKE_AT_ONCE if kind.is_like else queries.DISLIKE_AT_ONCE
     try:
-        _, rows, _ = lane.ask((BEGIN, ()), (statement, values), (COMMIT, ()))
+        rows = commit_together((statement, values))
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == quick.BEYOND_QUOTA:
-            # `_swipe` decides again, under the row's lock, and knows when the quota comes back.
+        if getattr(error.orig, "sqlstate", None) == queries.BEYOND_QUOTA:
             return None, []
         raise
     if not rows:
@@ -95,26 +72,70 @@ def _swipe_quickly(
     return Outcome(pair.is_matched), [lambda: _tell(uid, sid, kind, pair.is_matched)]
 
 
-def _require_both(uid: int, sid: int) -> None:
-    """Both accounts must be there: the caller's may have been deleted while this request was on its way."""
-    query = select(User.id).where(User.id.in_((uid, sid)), User.status == Status.ACTIVE)
-    if set(db.session.scalars(query)) != {uid, sid}:
+def _values_of(pair: PairState, uid: int, sid: int, kind: SwipeKind, moment: datetime) -> dict[str, Any]:
+    """The values of the statements that store a swipe, but for those of the quota."""
+    return pair.key | {
+        "uid": uid,
+        "sid": sid,
+        "kind": kind,
+        "is_super": int(kind is SwipeKind.SUPERLIKE),
+        "bits": pair.own_swipe | pair.own_like * kind.is_like,
+        "own_swipe": pair.own_swipe,
+        "other_like": pair.other_like,
+        "other_swipe": pair.other_swipe,
+        "now": moment,
+    }
+
+
+@on_single_node(_swipe_at_once)
+def _swipe(uid: int, sid: int, kind: SwipeKind, limit: int | None) -> Outcome:
+    return _swipe_in_steps(uid, sid, kind, limit)
+
+
+def _swipe_in_steps(uid: int, sid: int, kind: SwipeKind, limit: int | None) -> Outcome:
+    try:
+        return _store_swipe(uid, sid, kind, limit)
+    except _AlreadyThereError:
+        return _stored_outcome(uid, sid, kind)
+
+
+class _AlreadyThereError(Exception):
+    """The caller has swiped this person before."""
+
+
+@transactional
+def _store_swipe(uid: int, sid: int, kind: SwipeKind, limit: int | None) -> Outcome:
+    pair, moment = pair_of(uid, sid), now()
+    values = _values_of(pair, uid, sid, kind, moment)
+    # Locks the row between the two, so that what follows sees all that the other one has committed.
+    ((pair.mask,),) = execute(queries.ADD_TO_PAIR, values)
+    try:
+        execute(queries.ADD_SWIPE, values)
+    except IntegrityError as error:
+        raise _AlreadyThereError() from error
+    if {uid for (uid,) in execute(queries.ACTIVE, {"uids": (uid, sid)})} != {uid, sid}:
+        # The caller's account may have been deleted while this request was on its way.
         raise NotFoundError()
+    if kind in QUOTA_OF:
+        spend(uid, QUOTA_OF[kind], limit)
+    if kind.is_like:
+        execute(queries.ADD_LIKE, values | {"is_answered": int(bool(pair.mask & pair.other_swipe))})
+    if pair.mask & pair.other_like:
+        execute(queries.MARK_ANSWERED, {"uid": uid, "sid": sid, "is_answered": 1})
+    if pair.is_matched:
+        befriend(pair)
+    after_commit(lambda: _tell(uid, sid, kind, pair.is_matched))
+    return Outcome(pair.is_matched)
 
 
-def _add_like(uid: int, sid: int, kind: SwipeKind, pair: PairState) -> None:
-    is_super = int(kind is SwipeKind.SUPERLIKE)
-    is_answered = int(bool(pair.mask & pair.other_swipe))
-    row = {"sid": sid, "uid": uid, "is_super": is_super, "is_answered": is_answered, "liked_at": now()}
-    insert_if_absent(LikeIn, [row], ["sid", "uid"])
-
-
-def _mark_answered(uid: int, sid: int, *, is_answered: bool) -> None:
-    """Note on the like of `sid` for `uid` whether `uid` has swiped back."""
-    db.session.execute(
-        update(LikeIn).where(LikeIn.sid == uid, LikeIn.uid == sid).values(is_answered=int(is_answered)),
-        execution_options={"synchronize_session": False},
-    )
+@transactional
+def _stored_outcome(uid: int, sid: int, kind: SwipeKind) -> Outcome:
+    """What the same swipe has led to. Raises AlreadySwipedError for another one."""
+    pair = lock_pair(uid, sid)
+    stored = db.session.get(Swipe, (uid, sid), populate_existing=True)
+    if stored is None or stored.kind is not kind:
+        raise AlreadySwipedError()
+    return Outcome(pair.is_matched)
 
 
 def _tell(uid: int, sid: int, kind: SwipeKind, is_matched: bool) -> None:
@@ -175,7 +196,7 @@ def _take_back(uid: int, sid: int, current: VipStatus, done: list[int]) -> None:
     if kind.is_like:
         db.session.execute(delete(LikeIn).where(LikeIn.sid == sid, LikeIn.uid == uid))
     if pair.mask & pair.other_like:
-        _mark_answered(uid, sid, is_answered=False)
+        execute(queries.MARK_ANSWERED, {"uid": uid, "sid": sid, "is_answered": 0})
     set_mask(pair, pair.mask & ~(pair.own_swipe | pair.own_like))
     db.session.flush()
     done.append(sid)

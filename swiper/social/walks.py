@@ -2,20 +2,17 @@
 
 import heapq
 import itertools
-from collections.abc import Iterator
-
-from sqlalchemy import Select, and_, or_, select
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
 
 from swiper.clock import now
-from swiper.db.transactions import quick_lane
-from swiper.extensions import db
+from swiper.db.statements import Step, on_single_node, read
+from swiper.fastpath.postgres_statements import Row
 from swiper.profiles.ages import age_on
 from swiper.profiles.cards import KeptCard
-from swiper.profiles.models import DatingSex, Discovery, Sex
-from swiper.social import quick
-from swiper.social.models import LikeIn, Swipe
+from swiper.social import queries
 from swiper.social.wishes import FULL_CIRCLE, Wish
-from swiper.vip.models import Membership
 
 # A pass grows by 100 people; so many are read at once that some of them may be swiped already.
 CHUNK = 120
@@ -26,55 +23,83 @@ LIKERS = 100
 Place = tuple[int, int]
 
 
+def values_of(wish: Wish) -> dict[str, Any]:
+    """The values of `queries.FITS`."""
+    likers = []
+    if wish.from_id:
+        values = {"uid": wish.uid, "since": wish.from_moment, "from_id": wish.from_id, "count": MAX_CHUNK}
+        likers = _ids((queries.OLD_LIKERS, values))
+    return wish.values | {"likers": likers}
+
+
+def _ids(step: Step) -> list[int]:
+    (rows,) = read(step)
+    return [uid for (uid,) in rows]
+
+
+def _look_again_at_once(wish: Wish, uids: list[int], count: int) -> tuple[list[int], dict[int, KeptCard]]:
+    values = values_of(wish) | {"uids": uids, "now": now(), "count": count, "most": LIKERS}
+    (rows,) = read((queries.CARDS_AND_LIKERS_AT_ONCE, values))
+    return [row[0] for row in rows if row[1] is None], _cards_of_rows(wish.day, rows)
+
+
+@on_single_node(_look_again_at_once)
 def look_again(wish: Wish, uids: list[int], count: int) -> tuple[list[int], dict[int, KeptCard]]:
-    """Both `waiting_likers` and, for `uids`, `fitting_cards`."""
-    lane = quick_lane()
-    if lane is None:
-        return waiting_likers(wish), fitting_cards(wish, uids, count)
-    (rows,) = lane.read((quick.CARDS_AND_LIKERS, wish.values(wish.day, uids, now(), count, LIKERS)))
-    return [row[0] for row in rows if row[1] is None], {row[0]: row for row in rows if row[1] is not None}
+    """Who waits for the caller's answer and fits, and what `fitting_cards` returns for `uids`.
+
+    Superlikers come first, then likers, in each case those who have waited longest.
+    """
+    (found,) = read((queries.SWIPED_AND_LIKERS, {"uid": wish.uid, "uids": uids, "most": LIKERS}))
+    swiped = {uid for part, uid, _ in found if not part}
+    waiting = sorted((part, liked_at, uid) for part, uid, liked_at in found if part)
+    return _fitting(wish, [uid for uid in uids if uid not in swiped], [uid for _, _, uid in waiting], count)
 
 
-def fitting_cards(wish: Wish, uids: list[int], count: int) -> dict[int, KeptCard]:
-    """The cards of the first `count` of `uids` who fit the wish and are not swiped, in the same order."""
+def _fitting_cards_at_once(wish: Wish, uids: list[int], count: int) -> dict[int, KeptCard]:
     if not uids:
         return {}
-    lane = quick_lane()
-    if lane is not None:
-        (rows,) = lane.read((quick.FITTING_CARDS, wish.values(wish.day, uids, now(), count)))
-        return {row[0]: row for row in rows}
-    runs = and_(Membership.uid == Discovery.uid, Membership.expires_at > now())
-    query = select(Discovery.uid, Discovery.card, Discovery.birthday, Membership.level).outerjoin(Membership, runs)
-    found = {
-        uid: (uid, card.encode(), age_on(wish.day, birthday), level)
-        for uid, card, birthday, level in db.session.execute(query.where(Discovery.uid.in_(uids), wish.fits()))
-    }
-    return {uid: found[uid] for uid in unseen(wish.uid, [uid for uid in uids if uid in found])[:count]}
+    (rows,) = read((queries.FITTING_CARDS_AT_ONCE, values_of(wish) | {"uids": uids, "now": now(), "count": count}))
+    return _cards_of_rows(wish.day, rows)
 
 
-def waiting_likers(wish: Wish) -> list[int]:
-    """Those who wait for the caller's answer and fit: superlikers, then likers, the longest waiting first."""
-    found: list[int] = []
-    for is_super in (1, 0):
-        query = select(LikeIn.uid, LikeIn.liked_at).where(
-            LikeIn.sid == wish.uid, LikeIn.is_answered == 0, LikeIn.is_super == is_super
-        )
-        waiting = query.order_by(LikeIn.liked_at, LikeIn.uid).limit(LIKERS).subquery()
-        fitting = select(waiting.c.uid).join(Discovery, Discovery.uid == waiting.c.uid).where(wish.fits())
-        found += db.session.scalars(fitting.order_by(waiting.c.liked_at, waiting.c.uid))
-    return found
+@on_single_node(_fitting_cards_at_once)
+def fitting_cards(wish: Wish, uids: list[int], count: int) -> dict[int, KeptCard]:
+    """The cards of the first `count` of `uids` who fit the wish and are not swiped, in the same order."""
+    _, cards = _fitting(wish, unseen(wish.uid, uids), [], count)
+    return cards
+
+
+def _fitting(wish: Wish, uids: list[int], others: list[int], count: int) -> tuple[list[int], dict[int, KeptCard]]:
+    """Those of `others` who fit, and the cards of the first `count` of `uids` who do, both in their order."""
+    if not (uids or others):
+        return [], {}
+    (rows,) = read((queries.FITTING_CARDS, values_of(wish) | {"uids": uids, "others": others}))
+    found = {uid: (card, birthday) for uid, card, birthday in rows}
+    shown = [uid for uid in uids if uid in found][:count]
+    levels: dict[int, int] = {}
+    if shown:
+        (of_members,) = read((queries.LEVELS, {"uids": shown, "now": now()}))
+        levels = dict(of_members)
+    cards = {uid: _kept_card(wish.day, uid, *found[uid], levels.get(uid)) for uid in shown}
+    return [uid for uid in others if uid in found], cards
+
+
+def _cards_of_rows(day: date, rows: Sequence[Row]) -> dict[int, KeptCard]:
+    return {uid: _kept_card(day, uid, card, birthday, level) for uid, card, birthday, level in rows if card is not None}
+
+
+def _kept_card(day: date, uid: int, card: bytes, birthday: date, level: int | None) -> KeptCard:
+    return uid, card, age_on(day, birthday), level
 
 
 def still_fitting(wish: Wish, uids: list[int]) -> list[int]:
     """Those of `uids` who fit the wish and are not swiped, in the same order."""
     if not uids:
         return []
-    lane = quick_lane()
-    if lane is None:
-        fitting = set(db.session.scalars(select(Discovery.uid).where(Discovery.uid.in_(uids), wish.fits())))
-        return unseen(wish.uid, [uid for uid in uids if uid in fitting])
-    (rows,) = lane.read((quick.FITTING, wish.values(uids)))
-    left = {uid for (uid,) in rows}
+    fitting, swiped = read(
+        (queries.FITTING, values_of(wish) | {"uids": uids}), (queries.SWIPED, {"uid": wish.uid, "uids": uids})
+    )
+    left = {uid for (uid,) in fitting} - {uid for (uid,) in swiped}
     return [uid for uid in uids if uid in left]
 
 
@@ -82,18 +107,30 @@ def unseen(uid: int, others: list[int]) -> list[int]:
     """Those of `others` whom `uid` has not swiped."""
     if not others:
         return []
-    lane = quick_lane()
-    if lane is None:
-        seen = set(db.session.scalars(select(Swipe.sid).where(Swipe.uid == uid, Swipe.sid.in_(others))))
-    else:
-        (rows,) = lane.read((quick.SWIPED, (uid, others)))
-        seen = {sid for (sid,) in rows}
+    seen = set(_ids((queries.SWIPED, {"uid": uid, "uids": others})))
     return [other for other in others if other not in seen]
+
+
+def fits_anyone(wish: Wish) -> bool:
+    """True where somebody fits the wish, swiped or not."""
+    return bool(_ids((queries.ANY_FITTING, values_of(wish))))
+
+
+def has_more_unseen(narrow: Wish, wider: Wish) -> bool:
+    """True where `wider` has somebody whom `narrow` excludes and who is not swiped; looks at `MAX_CHUNK` people."""
+    values = values_of(narrow) | {f"wider_{name}": value for name, value in values_of(wider).items()}
+    return bool(unseen(narrow.uid, _ids((queries.ONLY_WIDER, values | {"count": MAX_CHUNK}))))
+
+
+def has_unseen_elsewhere(wish: Wish) -> bool:
+    """True where another city has somebody who fits otherwise and is not swiped; looks at `MAX_CHUNK` people."""
+    return bool(unseen(wish.uid, _ids((queries.ELSEWHERE, values_of(wish) | {"count": MAX_CHUNK}))))
 
 
 def unseen_rest(wish: Wish, after: Place | None = None) -> Iterator[Place]:
     """`(shuffle, uid)` of all unseen people who fit, beginning at the caller's pivot or behind `after`, once round."""
-    walks = [_walk(wish, sex, after) for sex in wish.sexes]
+    values = values_of(wish)
+    walks = [_walk(values | {"sex": sex}, wish.pivot, after) for sex in wish.sexes]
     turned = heapq.merge(*walks, key=lambda place: ((place[0] - wish.pivot) % FULL_CIRCLE, place[1]))
     size = CHUNK
     while chunk := list(itertools.islice(turned, size)):
@@ -102,39 +139,19 @@ def unseen_rest(wish: Wish, after: Place | None = None) -> Iterator[Place]:
         size = min(size * 2, MAX_CHUNK)
 
 
-def _walk(wish: Wish, sex: Sex, after: Place | None) -> Iterator[Place]:
+def _walk(values: dict[str, Any], pivot: int, after: Place | None) -> Iterator[Place]:
     """`(shuffle, uid)` of everyone of one sex who fits, read chunk by chunk."""
-    halves = (False, True) if after is None or after[0] >= wish.pivot else (True,)
-    for is_second_half in halves:
-        last = after if is_second_half == halves[0] else None
+    halves = [(pivot, FULL_CIRCLE - 1), (0, pivot - 1)]
+    if after is not None and after[0] < pivot:
+        del halves[0]
+    last = after
+    for low, high in halves:
+        place, uid = last or (low, 0)
+        last = None
         while True:
-            chunk = _read_chunk(wish, sex, is_second_half, last)
-            yield from chunk
-            if len(chunk) < CHUNK:
+            step = queries.WALK, values | {"low": place, "high": high, "after": uid, "count": CHUNK}
+            (rows,) = read(step)
+            yield from rows
+            if len(rows) < CHUNK:
                 break
-            last = chunk[-1]
-
-
-def _read_chunk(wish: Wish, sex: Sex, is_second_half: bool, last: Place | None) -> list[Place]:
-    lane = quick_lane()
-    if lane is None:
-        rows = db.session.execute(_walk_query(wish, sex, is_second_half, last))
-        return [(row.shuffle, row.uid) for row in rows]
-    low, high = (0, wish.pivot) if is_second_half else (wish.pivot, FULL_CIRCLE)
-    place, uid = last or (low, 0)
-    new = (wish.from_id, wish.from_moment)
-    admitted = (DatingSex(wish.sex), wish.born_after, wish.born_until)
-    (found,) = lane.read((quick.WALK, (wish.uid, wish.location, sex, *admitted, place, high, uid, CHUNK, *new)))
-    return [(place, uid) for place, uid in found]
-
-
-def _walk_query(wish: Wish, sex: Sex, is_second_half: bool, last: Place | None) -> Select[int, int]:
-    half = Discovery.shuffle < wish.pivot if is_second_half else Discovery.shuffle >= wish.pivot
-    query = select(Discovery.shuffle, Discovery.uid).where(
-        Discovery.location == wish.location, Discovery.sex == sex, wish.admits(), half
-    )
-    if last:
-        # Spelled out, since not every database uses an index for a comparison of rows.
-        after = and_(Discovery.shuffle == last[0], Discovery.uid > last[1])
-        query = query.where(Discovery.shuffle >= last[0], or_(Discovery.shuffle > last[0], after))
-    return query.order_by(Discovery.shuffle, Discovery.uid).limit(CHUNK)
+            place, uid = rows[-1]

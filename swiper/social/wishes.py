@@ -6,16 +6,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, or_, select
-from sqlalchemy.orm import aliased
-
 from swiper.errors import ProfileError
-from swiper.fastpath.postgres_statements import Texts, texts_of
 from swiper.ids import moment_of
 from swiper.profiles.ages import latest_birthday
-from swiper.profiles.models import DatingSex, Discovery, Sex
+from swiper.profiles.models import DatingSex, Sex
 from swiper.profiles.profiles import Account
-from swiper.social.models import LikeIn
 from swiper.vip.levels import VipStatus
 from swiper.vip.quotas import today
 
@@ -49,44 +44,24 @@ class Wish:
         fields += (self.from_id,)
         return hashlib.sha256("|".join(map(str, fields)).encode()).hexdigest()[:16]
 
-    def values(self, *more: Any) -> Texts:
-        """The values of `quick.FITS` in their order, and `more` behind them."""
-        return Texts([*self._own_values, *texts_of(more)])
-
     @functools.cached_property
-    def _own_values(self) -> list[bytes | None]:
-        own = DatingSex(self.sex), self.born_after, self.born_until
-        return texts_of((self.uid, self.location, self.sexes[0], self.sexes[-1], *own, self.from_id, self.from_moment))
+    def values(self) -> dict[str, Any]:
+        """The values of `queries.FITS`, but for `likers`."""
+        return {
+            "uid": self.uid,
+            "city": self.location,
+            "first_sex": self.sexes[0],
+            "second_sex": self.sexes[-1],
+            "own_sex": DatingSex(self.sex),
+            "born_after": self.born_after,
+            "born_until": self.born_until,
+            "from_id": self.from_id,
+        }
 
     @functools.cached_property
     def from_moment(self) -> datetime:
         """When ids as high as `from_id` were made."""
         return moment_of(self.from_id)
-
-    def admits(self) -> Any:
-        """The condition that somebody's row in `discovery` fits, but for sex and city, which an index leads by."""
-        return and_(
-            Discovery.uid != self.uid,
-            Discovery.dating_sex.in_((DatingSex(self.sex), DatingSex.ANY)),
-            Discovery.birthday > self.born_after,
-            Discovery.birthday <= self.born_until,
-            *self._are_new(),
-        )
-
-    def _are_new(self) -> list[Any]:
-        """For those who see people from an id on: who came later, or likes the caller since."""
-        if not self.from_id:
-            return []
-        # The query around may be about likes itself.
-        like = aliased(LikeIn)
-        likes = select(like.uid).where(
-            like.sid == self.uid, like.uid == Discovery.uid, like.liked_at >= self.from_moment
-        )
-        return [or_(Discovery.uid >= self.from_id, likes.correlate(Discovery).exists())]
-
-    def fits(self) -> Any:
-        """The whole condition."""
-        return and_(Discovery.location == self.location, Discovery.sex.in_(self.sexes), self.admits())
 
 
 def wish_of(account: Account, current: VipStatus, day: date | None = None) -> Wish:

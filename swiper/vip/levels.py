@@ -118,12 +118,6 @@ def vip_status_of(uid: int) -> VipStatus:
     return status_of_row(row)
 
 
-def vip_statuses_of(uids: list[int]) -> dict[int, VipStatus]:
-    """The VIP status of several users in one query."""
-    rows = {row.uid: row for row in db.session.scalars(select(Membership).where(Membership.uid.in_(uids)))}
-    return {uid: status_of_row(rows.get(uid)) for uid in uids}
-
-
 def status_of_row(row: Membership | None) -> VipStatus:
     """What a stored membership is worth now; level 0 for a user who has none."""
     return current_vip_status(row.level, row.expires_at) if row else current_vip_status(0, None)

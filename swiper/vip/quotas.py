@@ -10,12 +10,12 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from flask import current_app
-from sqlalchemy import BigInteger, Date, case, false, or_, select, update
+from sqlalchemy import BigInteger, Date, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from swiper.clock import now
+from swiper.db.statements import Statement, execute
 from swiper.db.types import enum_type
-from swiper.db.upsert import changed_a_row, insert_if_absent
 from swiper.errors import RateLimitedError
 from swiper.extensions import Model, db, this_app
 from swiper.vip.levels import VipStatus
@@ -43,6 +43,17 @@ class Quota(Model):
     kind: Mapped[QuotaKind] = mapped_column(enum_type(QuotaKind, "kind"), primary_key=True)
     day: Mapped[date] = mapped_column(Date)
     used: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+# MariaDB assigns from left to right, so the count must be settled before the day moves on.
+COUNT_ONE = Statement(
+    """INSERT INTO quotas (uid, kind, day, used) VALUES (:uid, :kind, :day, 1)
+    ON CONFLICT (uid, kind) DO UPDATE
+      SET used = CASE WHEN quotas.day >= excluded.day THEN quotas.used + 1 ELSE 1 END,
+        day = CASE WHEN quotas.day >= excluded.day THEN quotas.day ELSE excluded.day END
+    RETURNING used, day""",
+    *(int, date),
+)
 
 
 def today() -> date:
@@ -88,34 +99,11 @@ def spend(uid: int, kind: QuotaKind, limit: int | None) -> None:
     """Count one in the running transaction. Raises RateLimitedError with the reset time when none is left."""
     # One moment for the whole decision: midnight may come between two looks at the clock.
     moment = now()
-    day = day_of(moment)
-    if _count_one(uid, kind, limit, day):
-        return
-    insert_if_absent(Quota, [{"uid": uid, "kind": kind, "day": day, "used": 0}], ["uid", "kind"])
-    if not _count_one(uid, kind, limit, day):
-        raise _used_up(uid, kind, moment)
-
-
-def _used_up(uid: int, kind: QuotaKind, moment: datetime) -> RateLimitedError:
-    """What is raised when nothing is left, with the reset time: the end of the day that the row counts."""
-    counted = db.session.scalar(select(Quota.day).where(Quota.uid == uid, Quota.kind == kind))
-    reset_at = resets_at(max(counted or date.min, day_of(moment)))
-    return RateLimitedError((reset_at - moment).total_seconds(), "Today's quota is used up.", reset_at=reset_at)
-
-
-def _count_one(uid: int, kind: QuotaKind, limit: int | None, day: date) -> bool:
-    is_over = Quota.day < day
-    statement = (
-        update(Quota)
-        .where(Quota.uid == uid, Quota.kind == kind)
-        # MariaDB assigns from left to right, so the count must be settled before the day moves on.
-        .ordered_values(
-            (Quota.used, case((is_over, 1), else_=Quota.used + 1)), (Quota.day, case((is_over, day), else_=Quota.day))
-        )
-    )
-    if limit is not None:
-        statement = statement.where(or_(Quota.used < limit, is_over) if limit > 0 else false())
-    return changed_a_row(statement)
+    ((used, day),) = execute(COUNT_ONE, {"uid": uid, "kind": kind, "day": day_of(moment)})
+    if limit is not None and used > limit:
+        # The day that the row counts may be a later one than this machine's.
+        reset_at = resets_at(day)
+        raise RateLimitedError((reset_at - moment).total_seconds(), "Today's quota is used up.", reset_at=reset_at)
 
 
 def give_back(uid: int, kind: QuotaKind, day: date) -> None:

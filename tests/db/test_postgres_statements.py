@@ -33,8 +33,7 @@ from swiper.extensions import db
 from swiper.fastpath.postgres_statements import BEGIN, COMMIT, Statement, Step, texts_of
 from swiper.http.responses import is_outage
 from swiper.profiles.accounts import delete_account
-from swiper.profiles.ages import age_on
-from swiper.social import quick
+from swiper.social import queries
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import Outcome, swipe
 from swiper.social.walks import unseen
@@ -60,7 +59,7 @@ MakeStatements = Callable[..., StockPostgres]
 
 
 def statements_of(app: Flask) -> StockPostgres:
-    statements: StockPostgres = app.extensions["quick_lane"]
+    statements: StockPostgres = app.extensions["database"].runner
     return statements
 
 
@@ -505,21 +504,6 @@ def test_a_swipe_whose_connection_is_lost_at_its_commit_is_stored_once(
     assert is_idle(app)
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/Sao_Paulo"])
-def test_ages_are_those_of_the_calendar_whatever_the_zone_of_the_session(zone: str, app: Flask) -> None:
-    """In the latter two a night began at one o'clock on days among these: 1949-05-01, 1987-10-25."""
-    born = [date(1949, 5, 1), date(1987, 10, 25), date(2000, 2, 29), date(1999, 12, 31), date(1990, 1, 1)]
-    days = [date(2026, 4, 30), date(2026, 5, 1), date(2026, 10, 24), date(2026, 10, 25), date(2026, 2, 28)]
-    days += [date(2026, 3, 1), date(2028, 2, 29), date(2025, 12, 30), date(2025, 12, 31), date(2026, 1, 1)]
-    with app.app_context(), db.engine.connect() as connection:
-        connection.exec_driver_sql(f"SET TIME ZONE '{zone}'")
-        for day in days:
-            for birthday in born:
-                age = quick.AGE.replace("$10", f"'{day}'")
-                told = connection.exec_driver_sql(f"SELECT {age} FROM (SELECT date '{birthday}') AS t (birthday)")
-                assert told.scalar() == age_on(day, birthday), (day, birthday)
-
-
 def test_whom_a_caller_has_swiped_is_looked_up_without_reading_all_their_swipes(app: Flask, people: People) -> None:
     """With the plan that is made once for all callers: among people with few swipes, one who has very many."""
     busy, others, swiped_at = people.add().id, range(10**6, 10**6 + 20_000), datetime.now(UTC)
@@ -532,21 +516,30 @@ def test_whom_a_caller_has_swiped_is_looked_up_without_reading_all_their_swipes(
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE swipes")
             connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
-            types = "int8, text, text, text, text, date, date, int8, timestamptz"
-            asked = f"ARRAY[1, 2, 3, 1000000, 1019999, {fits}]::int8[]"
-            wanted = f"{busy}, '北京', 'female', 'female', 'male', '1900-01-01', '2020-01-01', 0, now()"
-            card_types, card_values = f"{types}, date, int8[], timestamptz", f"{wanted}, '2026-03-10', {asked}, now()"
+            values = {
+                "uid": ("int8", f"{busy}"),
+                "uids": ("int8[]", f"ARRAY[1, 2, 3, 1000000, 1019999, {fits}]::int8[]"),
+                "city": ("text", "'北京'"),
+                **dict.fromkeys(("first_sex", "second_sex"), ("text", "'female'")),
+                "own_sex": ("text", "'male'"),
+                "born_after": ("date", "'1900-01-01'"),
+                "born_until": ("date", "'2020-01-01'"),
+                "from_id": ("int8", "0"),
+                "likers": ("int8[]", "'{}'"),
+                "now": ("timestamptz", "now()"),
+                "count": ("int8", "5"),
+                "most": ("int8", "100"),
+            }
             plans = []
-            for statement, kinds, values in (
-                (quick.SWIPED, "int8, int8[]", f"{busy}, {asked}"),
-                (quick.FITTING, f"{types}, int8[]", f"{wanted}, {asked}"),
-                (quick.FITTING_CARDS, f"{card_types}, int8", f"{card_values}, 5"),
-                (quick.CARDS_AND_LIKERS, f"{card_types}, int8, int8", f"{card_values}, 5, 100"),
+            for statement in (
+                *(queries.SWIPED, queries.FITTING),
+                *(queries.FITTING_CARDS_AT_ONCE, queries.CARDS_AND_LIKERS_AT_ONCE),
             ):
                 name = f"asked{len(plans)}"
-                connection.exec_driver_sql(f"PREPARE {name} ({kinds}) AS {statement.sql}")
-                told = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS) EXECUTE {name} ({values})").scalars()
-                plans.append("\n".join(told))
+                kinds, asked = zip(*[values[each] for each in statement.names], strict=True)
+                connection.exec_driver_sql(f"PREPARE {name} ({', '.join(kinds)}) AS {statement.numbered.sql}")
+                explain = f"EXPLAIN (ANALYZE, BUFFERS) EXECUTE {name} ({', '.join(asked)})"
+                plans.append("\n".join(connection.exec_driver_sql(explain).scalars()))
             connection.exec_driver_sql("RESET plan_cache_mode")
         for plan in plans[1:]:
             assert "rows=1 " in plan.splitlines()[0], plan

@@ -34,9 +34,9 @@ class OldPrimary:
         with app.app_context():
             self.statement = READ_ONLY[db.engine.dialect.name]
             event.listen(db.engine, "connect", self.note)
-            lane = app.extensions.get("quick_lane")
-            if lane is not None:
-                event.listen(lane.engine, "connect", self.note)
+            database = app.extensions["database"]
+            kept = database.reading or database.runner.engine
+            event.listen(kept, "connect", self.note)
 
     def note(self, connection: Any, _record: Any) -> None:
         if not self.is_old:

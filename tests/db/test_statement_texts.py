@@ -1,0 +1,42 @@
+"""One text of ours, as each driver takes it."""
+
+import pytest
+
+from swiper.db.statements import Statement
+
+LOOK = Statement("SELECT a::text FROM t\n  WHERE b = :b AND c IN :cs AND d <> :b", str)
+ADD = Statement("INSERT INTO t (a, b, n) VALUES (:a, :b, 1) ON CONFLICT (a, b) DO NOTHING")
+COUNT = Statement(
+    "INSERT INTO t (a, n) VALUES (:a, :n) ON CONFLICT (a) DO UPDATE SET n = t.n + excluded.n RETURNING n", int
+)
+
+
+def test_parameters_and_lists() -> None:
+    assert LOOK.names == ("b", "cs")
+    assert LOOK.numbered.sql == "SELECT a::text FROM t WHERE b = $1 AND c = ANY($2) AND d <> $1"
+    assert LOOK.psycopg == "SELECT a::text FROM t WHERE b = %(b)s AND c = ANY(%(cs)s) AND d <> %(b)s"
+    assert LOOK.pymysql == "SELECT a::text FROM t WHERE b = %(b)s AND c IN %(cs)s AND d <> %(b)s"
+    assert LOOK.sqlite((2,)) == "SELECT a::text FROM t WHERE b = :b AND c IN (:cs_0, :cs_1) AND d <> :b"
+
+
+@pytest.mark.parametrize(
+    ("statement", "mariadb"),
+    [
+        (ADD, "INSERT INTO t (a, b, n) VALUES (%(a)s, %(b)s, 1) ON DUPLICATE KEY UPDATE a = a"),
+        (
+            COUNT,
+            "INSERT INTO t (a, n) VALUES (%(a)s, %(n)s) ON DUPLICATE KEY UPDATE n = t.n + VALUES(n) RETURNING n",
+        ),
+    ],
+)
+def test_upserts(statement: Statement, mariadb: str) -> None:
+    assert statement.pymysql == mariadb
+    assert statement.sqlite(()) == statement.sql
+    assert "ON CONFLICT" in statement.psycopg
+
+
+def test_postgresql_may_have_a_text_of_its_own() -> None:
+    own = Statement("SELECT 1 FROM t WHERE a IN :all", int, postgres="SELECT 1 FROM unnest(:all::int8[]) AS a")
+    assert own.numbered.sql == "SELECT 1 FROM unnest($1::int8[]) AS a"
+    assert own.psycopg == "SELECT 1 FROM unnest(%(all)s::int8[]) AS a"
+    assert own.pymysql == "SELECT 1 FROM t WHERE a IN %(all)s"
