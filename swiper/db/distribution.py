@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import Engine, MetaData, text
+from sqlalchemy import Engine, MetaData, select, text
 
 
 class Group(StrEnum):
@@ -119,8 +119,11 @@ def distribute(engine: Engine, metadata: MetaData) -> list[str]:
     """Distribute the tables that are not distributed yet, and return the statements that were run.
 
     Each statement commits by itself, so the next run completes one that was interrupted. Raises DistributionError if
-    `engine` is not a PostgreSQL with Citus, or if a table is distributed in another way.
+    `engine` is not a PostgreSQL with Citus, or if a table is distributed in another way, and SQLAlchemy's errors if the
+    database does not answer or lacks the tables.
     """
+    with engine.connect() as connection:
+        connection.execute(select(metadata.sorted_tables[0]).limit(1))
     if engine.dialect.name != "postgresql":
         raise DistributionError("Only PostgreSQL with the extension citus distributes tables.")
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -32,6 +32,7 @@ from swiper.errors import AlreadySwipedError, LoginError, NotFoundError, RateLim
 from swiper.extensions import db
 from swiper.fastpath.postgres_statements import BEGIN, COMMIT, Statement, Step, texts_of
 from swiper.http.responses import is_outage
+from swiper.profiles import profiles
 from swiper.profiles.accounts import delete_account
 from swiper.social import queries
 from swiper.social.models import Swipe, SwipeKind
@@ -391,8 +392,8 @@ def test_the_end_of_the_engines_pool_closes_those_that_nobody_uses(app: Flask, m
 
 @pytest.mark.usefixtures("context")
 def test_a_login_whose_account_is_gone_again_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for way in ("assemble", "load_account"):
-        monkeypatch.setattr(login, way, lambda *_: None)
+    monkeypatch.setattr(login, "assemble", lambda *_: None)
+    monkeypatch.setattr(profiles, "load_account", lambda _: None)
     with pytest.raises(LoginError):
         login.find_or_create("+8613800138000")
 
