@@ -45,6 +45,7 @@ MEASUREMENTS: tuple[Measurement, ...] = (
 FULL = Extent(
     sizes=(Size(10_000, 200_000), Size(100_000, 2_000_000), Size(1_000_000, 20_000_000)),
     portable=(Size(10_000, 50_000), Size(100_000, 500_000)),
+    portable_rounds=7,
     callers=1_000,
     rounds=7,
     seconds=2,
@@ -53,6 +54,7 @@ FULL = Extent(
 QUICK = Extent(
     sizes=(Size(10_000, 50_000), Size(100_000, 500_000)),
     portable=(Size(2_000, 5_000), Size(10_000, 25_000)),
+    portable_rounds=1,
     callers=200,
     rounds=2,
     seconds=1,
@@ -98,7 +100,7 @@ def main() -> int:
 def _extent(is_quick: bool, people: int | None) -> Extent:
     if people:
         both = (Size(people // 10, people), Size(people, 10 * people))
-        return Extent(sizes=both, portable=both, callers=100, rounds=1, seconds=1, many=5_000)
+        return Extent(sizes=both, portable=both, portable_rounds=1, callers=100, rounds=1, seconds=1, many=5_000)
     return QUICK if is_quick else FULL
 
 

@@ -41,7 +41,9 @@ def portable(lab: Lab) -> Iterator[Row]:
     """Each database on sites of two sizes, which are there only meanwhile."""
     for database in (MARIADB, SQLITE):
         with ExitStack() as stack:
-            extents = [replace(lab.extent, sizes=[size]) for size in lab.extent.portable]
+            extents = [
+                replace(lab.extent, sizes=[size], rounds=lab.extent.portable_rounds) for size in lab.extent.portable
+            ]
             smaller, own = [stack.enter_context(Site(extent, database.server_type)) for extent in extents]
             yield from _decks(database, smaller, own)
             yield from _likes(database, smaller, own)
@@ -73,7 +75,7 @@ def _likes(database: Database, smaller: Site, own: Site) -> Iterator[Row]:
     with own.bare(line, repeated([line])) as bare:
         flask, among_few, among_many, of_usual, of_busy = own.compare(
             *(bare.flask, likes_of(smaller), contender),
-            *(likes_of(own, pair_up(usual, own.everybody)), likes_of(own, _unswiped(own, busy))),
+            *(likes_of(own, _unswiped(own, usual)), likes_of(own, _unswiped(own, busy))),
         )
     what = f"{database.name}: POST {LIKE}"
     yield against(what, flask, "bare Flask view", among_many, database.like_target)
