@@ -94,7 +94,9 @@ def _kept_engine(engine: Engine, config: dict[str, Any]) -> Engine:
     options = engine_options(engine.url.drivername, config)
     if engine.dialect.name != "sqlite":
         options |= {"pool_size": _kept(engine.url.drivername, config), "max_overflow": 0}
-    kept = create_engine(engine.url, **options | {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None})
+    # A ROLLBACK that ends nothing would be a round trip of its own.
+    options |= {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None, "skip_autocommit_rollback": True}
+    kept = create_engine(engine.url, **options)
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(kept)
         _renew_sqlite(kept, engine)
