@@ -6,7 +6,8 @@ when a card is shown.
 """
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 from sqlalchemy import delete
@@ -15,7 +16,7 @@ from swiper.extensions import db
 from swiper.http.serialization import compile_schema
 from swiper.profiles.models import DatingSex, Discovery, Preferences, Status, User
 from swiper.profiles.profiles import Album, photos_of
-from swiper.profiles.public_cards import CardSource, stored_card
+from swiper.profiles.public_cards import card_columns_of, stored_card
 from swiper.profiles.schemas import CardOut
 from swiper.vip.levels import find_level, list_levels
 
@@ -27,9 +28,9 @@ _dump = compile_schema(CardOut(exclude=("age", "vip")))
 _encode = msgspec.json.Encoder().encode
 
 
-def card_text(source: User | CardSource, photos: Album) -> str:
-    """The lasting part of the card that strangers see, as JSON."""
-    return _encode(_dump(stored_card(source, photos))).decode()
+def card_text(shown: Mapping[str, Any], photos: Album) -> str:
+    """The lasting part of the card that strangers see, as JSON, of the columns that it shows."""
+    return _encode(_dump(stored_card(shown, photos))).decode()
 
 
 def complete(kept: Iterable[KeptCard]) -> msgspec.Raw:
@@ -61,7 +62,7 @@ def refresh_discovery_row(user: User, former_location: str | None = None) -> Non
             dating_sex=preferences.dating_sex or DatingSex(user.sex.other),
             birthday=user.birthday,
             shuffle=shuffle_of(user.id),
-            card=card_text(user, album),
+            card=card_text(card_columns_of(user), album),
         )
     )
     db.session.flush()

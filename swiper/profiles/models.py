@@ -77,7 +77,7 @@ class User(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
-# What of a user's row everybody is shown on their card.
+# What of a user's row everybody is shown: statements, kept cards, robots and the export follow it.
 CARD_COLUMNS = ("id", "nickname", "sex", "location", "bio", "avatar")
 
 

@@ -16,7 +16,7 @@ from swiper.profiles.cards import refresh_discovery_row
 from swiper.profiles.change_limits import count_changes
 from swiper.profiles.models import Nickname, Preferences, Sex, User
 from swiper.profiles.nicknames import check_nickname, fold_nickname
-from swiper.profiles.profiles import PREFERENCE_FIELDS
+from swiper.profiles.queries import PREFERENCE_FIELDS
 from swiper.vip.levels import VipStatus
 from swiper.vip.models import Permission
 

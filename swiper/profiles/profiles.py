@@ -17,7 +17,8 @@ from swiper.errors import LoginError
 from swiper.fastpath.postgres_statements import Row
 from swiper.profiles import queries
 from swiper.profiles.ages import age_on
-from swiper.profiles.models import DatingSex, Preferences, Sex, Status, User
+from swiper.profiles.models import DatingSex, Sex, Status
+from swiper.profiles.queries import PREFERENCE_FIELDS, USER_FIELDS
 from swiper.signals import vip_changed
 from swiper.vip.levels import VipStatus, current_vip_status
 from swiper.vip.models import Permission
@@ -76,8 +77,6 @@ class Account(msgspec.Struct, frozen=True):
         return current_vip_status(self.vip_level, self.vip_expires_at)
 
 
-PREFERENCE_FIELDS = [column.key for column in Preferences.__table__.columns if column.key != "uid"]
-USER_FIELDS = [name for name in Account.__struct_fields__ if hasattr(User, name) and name not in PREFERENCE_FIELDS]
 OWN_FIELDS = [name for name in (*USER_FIELDS, *PREFERENCE_FIELDS) if name not in ("status", "is_robot", "deck_from")]
 _pack = msgspec.msgpack.Encoder().encode
 # Users come back soon; whoever reads the same bytes again gets the same Account.
@@ -144,10 +143,10 @@ def assemble(accounts: list[Row], photos: list[Row]) -> Account | None:
     """The Account of the rows of `queries.ACCOUNT_SELECT` and of an album's statement; None where there is nobody."""
     if not accounts:
         return None
-    # The photos stand before the VIP state.
     ((*own, vip_level, vip_expires_at),) = accounts
-    album = albums_of_rows(photos).get(own[0], [])
-    return Account(*own, tuple(album), vip_level, vip_expires_at)  # type: ignore[call-arg]
+    fields = dict(zip((*USER_FIELDS, *PREFERENCE_FIELDS), own, strict=True))
+    album = tuple(albums_of_rows(photos).get(fields["id"], ()))
+    return Account(**fields, photos=album, vip_level=vip_level, vip_expires_at=vip_expires_at)
 
 
 def photos_of(uids: Collection[int]) -> dict[int, Album]:

@@ -17,9 +17,8 @@ from swiper.db.upsert import bulk_insert
 from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.profiles.cards import card_text, shuffle_of
-from swiper.profiles.models import DatingSex, Discovery, Nickname, Preferences, Sex, User
+from swiper.profiles.models import CARD_COLUMNS, DatingSex, Discovery, Nickname, Preferences, Sex, User
 from swiper.profiles.nicknames import fold_nickname
-from swiper.profiles.public_cards import CardSource
 from swiper.vip.models import Membership
 
 log = logging.getLogger(__name__)
@@ -93,7 +92,7 @@ class Robot(NamedTuple):
     @property
     def card(self) -> str:
         """See `Discovery`."""
-        return card_text(CardSource(self.id, *self[2:]), [])
+        return card_text(dict.fromkeys(CARD_COLUMNS) | self._asdict(), [])
 
 
 def seed_robots(count: int, seed: int | None = None, progress: Callable[[int], None] = lambda _: None) -> None:
