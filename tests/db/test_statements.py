@@ -23,7 +23,9 @@ ROW = Statement(
     *(int, str, bytes, Sex, date, datetime, bool, str),
 )
 IDS = Statement("SELECT id FROM users WHERE id IN :uids AND is_robot = :is_robot ORDER BY id", int)
-SINCE = Statement("SELECT id FROM users WHERE created_at >= :moment AND birthday <= :day", int)
+SINCE = Statement(
+    "SELECT id FROM users WHERE created_at >= :moment AND birthday <= :day", int, everywhere="A test has few people."
+)
 CLAIM = Statement("INSERT INTO nicknames (folded, uid) VALUES (:folded, :uid) ON CONFLICT (folded) DO NOTHING")
 TAKE = Statement(
     """INSERT INTO nicknames (folded, uid) VALUES (:folded, :uid)
