@@ -1,6 +1,5 @@
 """The extensions that the parts share. This module imports nothing of ours but the Redis client."""
 
-import random
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request
@@ -59,8 +58,8 @@ class RoutedSession(BoundSession):
 
     def get_bind(self, mapper: Any = None, clause: Any = None, bind: Any = None, **kwargs: Any) -> Any:
         """A replica's engine inside `replica_reads()`, the primary's everywhere else."""
-        if bind is None and self.info.get(REPLICA_KEY):
-            return random.choice(self.info[REPLICA_KEY])
+        if bind is None and REPLICA_KEY in self.info:
+            return self.info[REPLICA_KEY]
         return super().get_bind(mapper=mapper, clause=clause, bind=bind, **kwargs)
 
 

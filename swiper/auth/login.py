@@ -103,16 +103,21 @@ def confirm(phone: str, code: str, act: Callable[[], R], challenge: str = "") ->
 
 
 def _find_or_create_at_once(phone: str) -> Account:
+    found: Account | None = again_on_conflict("find_or_create", lambda: (_try_at_once(phone), []))
+    # What a number has kept is rare, and given to the account in steps.
+    return found or own_account(_find_or_create(phone))
+
+
+def _try_at_once(phone: str) -> Account | None:
     find = (queries.ACCOUNT_OF_PHONE, {"phone": phone}), (queries.ALBUM_OF_PHONE, {"phone": phone})
     found = assemble(*read(*find))
     if found is None:
         uid = new_id()
         row = {"phone": phone, "uid": uid, "nickname": first_nickname(uid), "now": now(), "digest": digest_of(phone)}
         # Where somebody else is quicker this makes nothing, and what they have made is found.
-        _, *rows = again_on_conflict("create", lambda: (together((queries.CREATE, row), *find), []))
+        _, *rows = together((queries.CREATE, row), *find)
         found = assemble(*rows)
-    # What a number has kept is rare, and given to the account in steps.
-    return found or own_account(_find_or_create(phone))
+    return found
 
 
 @on_single_node(_find_or_create_at_once)

@@ -50,19 +50,23 @@ def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
         connect_args["connect_timeout"] = config["DATABASE_CONNECT_TIMEOUT_SECONDS"]
     if url.startswith("postgresql") and config["DATABASE_BEHIND_PGBOUNCER"]:
         connect_args["prepare_threshold"] = None
+    left = config["DATABASE_POOL_SIZE"] + config["DATABASE_MAX_OVERFLOW"] - single_connections(url, config)
+    size = max(1, min(config["DATABASE_POOL_SIZE"], left))
     return options | {
         "connect_args": connect_args,
         "isolation_level": "READ COMMITTED",
         "pool_recycle": 1800,
-        "pool_size": config["DATABASE_POOL_SIZE"],
-        "max_overflow": max(0, config["DATABASE_MAX_OVERFLOW"] - _kept(url, config)),
+        "pool_size": size,
+        "max_overflow": max(0, left - size),
         "pool_timeout": config["DATABASE_POOL_TIMEOUT_SECONDS"],
     }
 
 
-def _kept(url: str, config: dict[str, Any]) -> int:
+def single_connections(url: str, config: dict[str, Any]) -> int:
     """Return how many of a process's connections are reserved for single statements."""
-    kept: int = min(config["DATABASE_POOL_SIZE"], config["DATABASE_MAX_OVERFLOW"])
+    size, overflow = config["DATABASE_POOL_SIZE"], config["DATABASE_MAX_OVERFLOW"]
+    # Where few are allowed beside the pool, half of all.
+    kept: int = min(size, max(overflow, (size + overflow) // 2))
     return max(MIN_CONNECTIONS if url.startswith("postgresql") else 1, kept)
 
 
@@ -82,6 +86,9 @@ def init_app(app: Flask) -> None:
 
 
 def _database_of(engine: Engine, config: dict[str, Any]) -> Database:
+    if engine.dialect.name == "sqlite" and engine.url.database in (None, "", ":memory:"):
+        # Another engine would open another, empty database.
+        return Database(engine, None, is_single_node=False)
     kept = _kept_engine(engine, config)
     if engine.dialect.name == "postgresql":
         return Database(None, _runner(engine, kept, config), is_single_node=config["DATABASE_LAYOUT"] == "single")
@@ -93,7 +100,7 @@ def _kept_engine(engine: Engine, config: dict[str, Any]) -> Engine:
     """Return an engine with its own connections for single statements, each of which is a transaction by itself."""
     options = engine_options(engine.url.drivername, config)
     if engine.dialect.name != "sqlite":
-        options |= {"pool_size": _kept(engine.url.drivername, config), "max_overflow": 0}
+        options |= {"pool_size": single_connections(engine.url.drivername, config), "max_overflow": 0}
     # A ROLLBACK that ends nothing would be a round trip of its own.
     options |= {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None, "skip_autocommit_rollback": True}
     kept = create_engine(engine.url, **options)
@@ -109,7 +116,7 @@ def _kept_engine(engine: Engine, config: dict[str, Any]) -> Engine:
 
 def _runner(engine: Engine, kept: Engine, config: dict[str, Any]) -> StatementRunner:
     """Return the runner of single statements for a PostgreSQL server."""
-    seconds, size = config["DATABASE_STATEMENT_SECONDS"], _kept("postgresql", config)
+    seconds, size = config["DATABASE_STATEMENT_SECONDS"], single_connections("postgresql", config)
     is_alone = not config["DATABASE_BEHIND_PGBOUNCER"]
     stock = StockPostgres(kept, partial(_run_limited, kept.dialect, seconds), keeps_settings=is_alone)
     runner: StatementRunner = stock

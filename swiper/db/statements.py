@@ -83,7 +83,7 @@ def _mariadb_upsert(match: re.Match[str]) -> str:
     return f"ON DUPLICATE KEY UPDATE {f'{key} = {key}' if action == 'NOTHING' else ''}".rstrip()
 
 
-@functools.lru_cache(maxsize=1_000)
+@functools.lru_cache(maxsize=100)
 def _with_lists(statement: Statement, counts: tuple[int, ...]) -> str:
     sizes = dict(zip(statement.lists, counts, strict=True))
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select, text, union_all, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, text, union_all, update
 
 from swiper.db.transactions import after_commit, transactional
 from swiper.errors import NotFoundError
@@ -19,7 +19,6 @@ from swiper.social.ended_matches import forget_ended_matches
 from swiper.social.models import ENDED, MATCHED, Friend, LikeIn, Pair, Swipe
 from swiper.social.pairs import befriend, lock_pair, set_mask
 from swiper.social.ranking import POINTS, add_all, drop_from_ranking
-from swiper.social.walks import values_of
 from swiper.social.wishes import wish_of
 from swiper.vip.levels import VipStatus
 
@@ -115,10 +114,8 @@ def count_waiting(account: Account, current: VipStatus) -> dict[str, Any]:
         return {"waiting": 0, "has_more": False}
     # Who is suspended has no row in `discovery`.
     waits = _likes(account.id) & (LikeIn.is_answered == 0)
-    values = values_of(wish_of(account, current))
-    fits = text(queries.FITS).bindparams(
-        *(bindparam(name, value, expanding=name == "likers") for name, value in values.items())
-    )
+    wish = wish_of(account, current)
+    fits = text(queries.FITS_AT_ONCE).bindparams(**wish.values, since=wish.from_moment)
     fitting = select(LikeIn.uid).join(Discovery, Discovery.uid == LikeIn.uid).where(waits, fits)
     found = fitting.limit(COUNT_AT_MOST + 1).subquery()
     count = db.session.scalar(select(func.count()).select_from(found)) or 0

@@ -18,14 +18,23 @@ from swiper.social.models import MATCHED
 # --- Who fits ---
 
 # Who fits a `Wish`, as a condition on `discovery`; the values are `Wish.values`. People with ids lower than `from_id`
-# fit only while they are among `likers`.
-ADMITS = """discovery.uid <> :uid AND dating_sex IN (:own_sex, 'any')
-    AND birthday > :born_after AND birthday <= :born_until
-    AND (discovery.uid >= :from_id OR discovery.uid IN :likers)"""
+# fit only if they are among `likers`, who like the caller since that id was made.
+IS_NEW = "(discovery.uid >= :from_id OR discovery.uid IN :likers)"
+ADMITS = f"""discovery.uid <> :uid AND dating_sex IN (:own_sex, 'any')
+    AND birthday > :born_after AND birthday <= :born_until AND {IS_NEW}"""
 IS_WANTED = f"sex IN (:first_sex, :second_sex) AND {ADMITS}"
 FITS = f"location = :city AND {IS_WANTED}"
 FITS_WIDER = NAME.sub(r":wider_\1", FITS)
-FITTING = Statement(f"SELECT uid FROM discovery WHERE discovery.uid IN :uids AND {FITS}", int)  # noqa: S608
+# The same for statements that may ask another table, with the value `since`.
+FITS_AT_ONCE = FITS.replace(
+    IS_NEW,
+    """(discovery.uid >= :from_id OR EXISTS (SELECT 1 FROM likes_in
+    WHERE likes_in.sid = :uid AND likes_in.uid = discovery.uid AND likes_in.liked_at >= :since))""",
+)
+FITTING = Statement(
+    f"SELECT shuffle, uid FROM discovery WHERE discovery.uid IN :uids AND {FITS}",  # noqa: S608
+    *(int, int),
+)
 ANY_FITTING = Statement(f"SELECT uid FROM discovery WHERE {FITS} LIMIT 1", int)  # noqa: S608
 ONLY_WIDER = Statement(f"SELECT uid FROM discovery WHERE {FITS_WIDER} AND NOT ({FITS}) LIMIT :count", int)  # noqa: S608
 ELSEWHERE = Statement(
@@ -33,12 +42,13 @@ ELSEWHERE = Statement(
     int,
     everywhere="A deck that has come to its end tells whether another city has somebody.",
 )
-# People with lower ids than `from_id` who like the caller since that id was made, the newest first.
+# People with lower ids than `from_id` who like the caller since that id was made: page by page, and among `uids`.
 OLD_LIKERS = Statement(
-    """SELECT uid FROM likes_in WHERE sid = :uid AND liked_at >= :since AND uid < :from_id
-    ORDER BY liked_at DESC LIMIT :count""",
+    """SELECT uid FROM likes_in WHERE sid = :uid AND liked_at >= :since AND uid > :after AND uid < :from_id
+    ORDER BY uid LIMIT :count""",
     int,
 )
+LIKERS_SINCE = Statement("SELECT uid FROM likes_in WHERE sid = :uid AND liked_at >= :since AND uid IN :uids", int)
 # From `low` to `high`, behind `after` where somebody stands at `low`. The index of the deck holds all of it, in this
 # order for one sex at a time only: hence not by `FITS`.
 WALK = Statement(
@@ -86,13 +96,13 @@ LEVEL = "(SELECT level FROM memberships WHERE memberships.uid = discovery.uid AN
 # In the order of `uids`.
 CARDS_AT_ONCE = f"""SELECT discovery.uid, card, birthday, {LEVEL} AS level, {{part}} asked.place
     FROM unnest(:uids::int8[]) WITH ORDINALITY AS asked (uid, place) JOIN discovery ON discovery.uid = asked.uid
-    WHERE {FITS} AND {IS_SWIPED.format(sid="discovery.uid")} IS NULL ORDER BY asked.place LIMIT :count"""  # noqa: S608
+    WHERE {FITS_AT_ONCE} AND {IS_SWIPED.format(sid="discovery.uid")} IS NULL ORDER BY asked.place LIMIT :count"""  # noqa: S608
 CARD_COLUMNS = int, bytes, date, int
 FITTING_CARDS_AT_ONCE = Statement(CARDS_AT_ONCE.format(part=""), *CARD_COLUMNS)
 WAITING_AT_ONCE = f"""SELECT waiting.uid, NULL, NULL, NULL, {{part}}, liked_at, waiting.uid FROM (
       SELECT uid, liked_at FROM likes_in WHERE sid = :uid AND is_answered = 0 AND is_super = {{is_super}}
       ORDER BY liked_at, uid LIMIT :most
-    ) AS waiting JOIN discovery ON discovery.uid = waiting.uid WHERE {FITS}"""  # noqa: S608
+    ) AS waiting JOIN discovery ON discovery.uid = waiting.uid WHERE {FITS_AT_ONCE}"""  # noqa: S608
 # Together, since each statement costs the worker as much again as what it asks: cards, then superlikers, then likers.
 CARDS_AND_LIKERS_AT_ONCE = Statement(
     f"""SELECT uid, card, birthday, level FROM (

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from swiper.clock import now
 from swiper.db.statements import commit_together, execute, on_single_node
-from swiper.db.transactions import after_commit, again_on_conflict, transactional
+from swiper.db.transactions import after_commit, again_on_conflict, is_in_transaction, transactional
 from swiper.errors import AlreadySwipedError, NotFoundError, NothingToRewindError, ParamError
 from swiper.extensions import db
 from swiper.signals import matched, rewound, swiped
@@ -93,10 +93,15 @@ def _swipe(uid: int, sid: int, kind: SwipeKind, limit: int | None) -> Outcome:
 
 
 def _swipe_in_steps(uid: int, sid: int, kind: SwipeKind, limit: int | None) -> Outcome:
-    try:
-        return _store_swipe(uid, sid, kind, limit)
-    except _AlreadyThereError:
-        return _stored_outcome(uid, sid, kind)
+    if is_in_transaction():
+        raise RuntimeError("a swipe that changes nothing undoes its whole transaction, so it needs one of its own")
+    while True:
+        try:
+            return _store_swipe(uid, sid, kind, limit)
+        except _AlreadyThereError:
+            outcome = _stored_outcome(uid, sid, kind)
+        if outcome is not None:
+            return outcome
 
 
 class _AlreadyThereError(Exception):
@@ -129,11 +134,13 @@ def _store_swipe(uid: int, sid: int, kind: SwipeKind, limit: int | None) -> Outc
 
 
 @transactional
-def _stored_outcome(uid: int, sid: int, kind: SwipeKind) -> Outcome:
-    """What the same swipe has led to. Raises AlreadySwipedError for another one."""
+def _stored_outcome(uid: int, sid: int, kind: SwipeKind) -> Outcome | None:
+    """What the same swipe has led to; None where it was taken back meanwhile. Raises AlreadySwipedError for another."""
     pair = lock_pair(uid, sid)
     stored = db.session.get(Swipe, (uid, sid), populate_existing=True)
-    if stored is None or stored.kind is not kind:
+    if stored is None:
+        return None
+    if stored.kind is not kind:
         raise AlreadySwipedError()
     return Outcome(pair.is_matched)
 

@@ -20,16 +20,39 @@ MAX_CHUNK = 2_000
 # So many superlikers, and as many likers, are looked at when a pass begins; whoever waits behind them is in the rest.
 LIKERS = 100
 
+# Higher than any id.
+NOBODY = 2**63 - 1
+
 Place = tuple[int, int]
 
 
-def values_of(wish: Wish) -> dict[str, Any]:
-    """The values of `queries.FITS`."""
-    likers = []
-    if wish.from_id:
-        values = {"uid": wish.uid, "since": wish.from_moment, "from_id": wish.from_id, "count": MAX_CHUNK}
-        likers = _ids((queries.OLD_LIKERS, values))
+def _values_for(wish: Wish, uids: list[int]) -> dict[str, Any]:
+    """The values of `queries.FITS` for questions about `uids` alone."""
+    likers: list[int] = []
+    if wish.from_id and uids:
+        likers = _ids((queries.LIKERS_SINCE, {"uid": wish.uid, "since": wish.from_moment, "uids": uids}))
     return wish.values | {"likers": likers}
+
+
+def _values_at_once(wish: Wish, uids: list[int], count: int) -> dict[str, Any]:
+    """The values of the statements for single-node PostgreSQL."""
+    return wish.values | {"since": wish.from_moment, "uids": uids, "now": now(), "count": count}
+
+
+def _values_of_all(wish: Wish) -> Iterator[dict[str, Any]]:
+    """The values of `queries.FITS` for all who may fit: those from `from_id` on, then pages of older likers."""
+    yield wish.values | {"likers": []}
+    for likers in _old_likers(wish):
+        yield wish.values | {"from_id": NOBODY, "likers": likers}
+
+
+def _old_likers(wish: Wish) -> Iterator[list[int]]:
+    """Pages of the likers whose ids are lower than `from_id`."""
+    values = {"uid": wish.uid, "since": wish.from_moment, "from_id": wish.from_id, "after": 0, "count": MAX_CHUNK}
+    page = _ids((queries.OLD_LIKERS, values)) if wish.from_id else []
+    while page:
+        yield page
+        page = _ids((queries.OLD_LIKERS, values | {"after": page[-1]})) if len(page) == MAX_CHUNK else []
 
 
 def _ids(step: Step) -> list[int]:
@@ -38,8 +61,7 @@ def _ids(step: Step) -> list[int]:
 
 
 def _look_again_at_once(wish: Wish, uids: list[int], count: int) -> tuple[list[int], dict[int, KeptCard]]:
-    values = values_of(wish) | {"uids": uids, "now": now(), "count": count, "most": LIKERS}
-    (rows,) = read((queries.CARDS_AND_LIKERS_AT_ONCE, values))
+    (rows,) = read((queries.CARDS_AND_LIKERS_AT_ONCE, _values_at_once(wish, uids, count) | {"most": LIKERS}))
     return [row[0] for row in rows if row[1] is None], _cards_of_rows(wish.day, rows)
 
 
@@ -58,7 +80,7 @@ def look_again(wish: Wish, uids: list[int], count: int) -> tuple[list[int], dict
 def _fitting_cards_at_once(wish: Wish, uids: list[int], count: int) -> dict[int, KeptCard]:
     if not uids:
         return {}
-    (rows,) = read((queries.FITTING_CARDS_AT_ONCE, values_of(wish) | {"uids": uids, "now": now(), "count": count}))
+    (rows,) = read((queries.FITTING_CARDS_AT_ONCE, _values_at_once(wish, uids, count)))
     return _cards_of_rows(wish.day, rows)
 
 
@@ -73,7 +95,7 @@ def _fitting(wish: Wish, uids: list[int], others: list[int], count: int) -> tupl
     """Those of `others` who fit, and the cards of the first `count` of `uids` who do, both in their order."""
     if not (uids or others):
         return [], {}
-    (rows,) = read((queries.FITTING_CARDS, values_of(wish) | {"uids": uids, "others": others}))
+    (rows,) = read((queries.FITTING_CARDS, _values_for(wish, uids + others) | {"uids": uids, "others": others}))
     found = {uid: (card, birthday) for uid, card, birthday in rows}
     shown = [uid for uid in uids if uid in found][:count]
     levels: dict[int, int] = {}
@@ -97,9 +119,9 @@ def still_fitting(wish: Wish, uids: list[int]) -> list[int]:
     if not uids:
         return []
     fitting, swiped = read(
-        (queries.FITTING, values_of(wish) | {"uids": uids}), (queries.SWIPED, {"uid": wish.uid, "uids": uids})
+        (queries.FITTING, _values_for(wish, uids) | {"uids": uids}), (queries.SWIPED, {"uid": wish.uid, "uids": uids})
     )
-    left = {uid for (uid,) in fitting} - {uid for (uid,) in swiped}
+    left = {uid for _, uid in fitting} - {uid for (uid,) in swiped}
     return [uid for uid in uids if uid in left]
 
 
@@ -113,30 +135,55 @@ def unseen(uid: int, others: list[int]) -> list[int]:
 
 def fits_anyone(wish: Wish) -> bool:
     """True where somebody fits the wish, swiped or not."""
-    return bool(_ids((queries.ANY_FITTING, values_of(wish))))
+    return any(_ids((queries.ANY_FITTING, values)) for values in _values_of_all(wish))
 
 
 def has_more_unseen(narrow: Wish, wider: Wish) -> bool:
-    """True where `wider` has somebody whom `narrow` excludes and who is not swiped; looks at `MAX_CHUNK` people."""
-    values = values_of(narrow) | {f"wider_{name}": value for name, value in values_of(wider).items()}
-    return bool(unseen(narrow.uid, _ids((queries.ONLY_WIDER, values | {"count": MAX_CHUNK}))))
+    """True where `wider` has somebody whom `narrow` excludes and who is not swiped; looks at `MAX_CHUNK` people.
+
+    Both are wishes of the same caller. Of older likers it looks at as many of each page.
+    """
+    for values in _values_of_all(wider):
+        both = narrow.values | {name: values[name] for name in ("from_id", "likers")} | {"count": MAX_CHUNK}
+        both |= {f"wider_{name}": value for name, value in values.items()}
+        if unseen(narrow.uid, _ids((queries.ONLY_WIDER, both))):
+            return True
+    return False
 
 
 def has_unseen_elsewhere(wish: Wish) -> bool:
-    """True where another city has somebody who fits otherwise and is not swiped; looks at `MAX_CHUNK` people."""
-    return bool(unseen(wish.uid, _ids((queries.ELSEWHERE, values_of(wish) | {"count": MAX_CHUNK}))))
+    """True where another city has somebody who fits otherwise and is not swiped; looks at `MAX_CHUNK` people.
+
+    Of older likers it looks at as many of each page.
+    """
+    return any(
+        unseen(wish.uid, _ids((queries.ELSEWHERE, values | {"count": MAX_CHUNK}))) for values in _values_of_all(wish)
+    )
 
 
 def unseen_rest(wish: Wish, after: Place | None = None) -> Iterator[Place]:
     """`(shuffle, uid)` of all unseen people who fit, beginning at the caller's pivot or behind `after`, once round."""
-    values = values_of(wish)
+
+    def turn(place: Place) -> Place:
+        return (place[0] - wish.pivot) % FULL_CIRCLE, place[1]
+
+    values = wish.values | {"likers": []}
     walks = [_walk(values | {"sex": sex}, wish.pivot, after) for sex in wish.sexes]
-    turned = heapq.merge(*walks, key=lambda place: ((place[0] - wish.pivot) % FULL_CIRCLE, place[1]))
+    older = sorted(_places_of_old_likers(wish), key=turn)
+    walks.append(iter([place for place in older if after is None or turn(place) > turn(after)]))
+    turned = heapq.merge(*walks, key=turn)
     size = CHUNK
     while chunk := list(itertools.islice(turned, size)):
         left = set(unseen(wish.uid, [uid for _, uid in chunk]))
         yield from (place for place in chunk if place[1] in left)
         size = min(size * 2, MAX_CHUNK)
+
+
+def _places_of_old_likers(wish: Wish) -> Iterator[Place]:
+    for likers in _old_likers(wish):
+        step = queries.FITTING, wish.values | {"from_id": NOBODY, "likers": likers, "uids": likers}
+        (rows,) = read(step)
+        yield from rows
 
 
 def _walk(values: dict[str, Any], pivot: int, after: Place | None) -> Iterator[Place]:

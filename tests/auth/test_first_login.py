@@ -8,9 +8,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from swiper.auth import login
 from swiper.auth.login import find_or_create
 from swiper.auth.models import Phone
+from swiper.db.transactions import transactional
 from swiper.extensions import db
+from swiper.ids import new_id
 from swiper.profiles.models import Nickname, Preferences, User
 from swiper.profiles.nicknames import first_nickname
 from swiper.profiles.profiles import load_account
@@ -45,3 +48,17 @@ def test_a_first_login_makes_the_same_rows_by_either_way(app: Flask) -> None:
         made = made_for("+8613800138000")
         with in_steps(app):
             assert made == made_for("+8613800138001")
+
+
+def test_a_first_nickname_that_is_taken_gives_way_to_another(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [new_id() for _ in range(3)]
+    with app.app_context():
+        add_nickname(first_nickname(ids[0]))
+        monkeypatch.setattr(login, "new_id", iter(ids).__next__)
+        account = find_or_create("+8613800138000")
+        assert (account.id, account.nickname) == (ids[1], first_nickname(ids[1]))
+
+
+@transactional
+def add_nickname(folded: str) -> None:
+    db.session.add(Nickname(folded=folded, uid=1))

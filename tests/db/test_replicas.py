@@ -13,6 +13,7 @@ from swiper.db.replicas import replica_reads
 from swiper.db.transactions import transactional
 from swiper.extensions import db
 from swiper.profiles.models import User
+from swiper.profiles.public_cards import cards_of
 from tests.factories import People
 
 
@@ -67,3 +68,25 @@ def test_without_replicas_everything_reads_from_the_primary(people: People, app:
     person = people.add()
     with app.app_context(), replica_reads():
         assert seen() == [person.id]
+
+
+def test_what_belongs_together_is_read_from_one_replica(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+    """Two of them may have followed to different moments."""
+    urls = [f"sqlite:///{tmp_path / name}.db" for name in ("one", "two")]
+    app = make_app(database_url=f"sqlite:///{tmp_path / 'primary.db'}", database_replica_urls=urls)
+    used = set()
+    with app.app_context():
+        for _ in range(40):
+            with replica_reads():
+                asked = {str(db.session.get_bind().url.database) for _ in range(10)}
+            assert len(asked) == 1
+            used |= asked
+    assert {Path(path).stem for path in used} == {"one", "two"}
+
+
+def test_the_cards_of_a_list_are_read_where_its_other_rows_are(replicated: Flask) -> None:
+    person = People(replicated).add()
+    with replicated.app_context():
+        with replica_reads():
+            assert cards_of([person.id]) == []
+        assert [card["id"] for card in cards_of([person.id])] == [person.id]

@@ -11,6 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
 from swiper.clock import now
+from swiper.db.engines import engine_options, single_connections
 from swiper.db.statements import Statement, execute, on_single_node, read, write
 from swiper.db.transactions import transactional
 from swiper.extensions import db
@@ -214,3 +215,25 @@ def test_a_deck_takes_three_statements_and_a_like_six(
     with counting(app) as sent:
         assert man.like(women[0]).json == {"code": 0, "data": {"is_matched": True}}
     assert len(sent) == 8, sent
+
+
+@pytest.mark.parametrize("url", ["postgresql+psycopg://", "mysql+pymysql://"])
+@pytest.mark.parametrize(("size", "overflow"), [(10, 20), (10, 0), (3, 3), (4, 50), (20, 5)])
+def test_both_pools_together_open_as_many_connections_as_a_process_may(url: str, size: int, overflow: int) -> None:
+    config = {
+        **{"DATABASE_POOL_SIZE": size, "DATABASE_MAX_OVERFLOW": overflow},
+        **{"DATABASE_CONNECT_TIMEOUT_SECONDS": 1, "DATABASE_POOL_TIMEOUT_SECONDS": 1},
+        "DATABASE_BEHIND_PGBOUNCER": False,
+    }
+    options = engine_options(url, config)
+    ours = options["pool_size"] + options["max_overflow"]
+    kept = single_connections(url, config)
+    assert ours + kept == size + overflow
+    assert min(ours, kept) >= min(size, (size + overflow) // 2)
+
+
+def test_a_database_in_memory_is_one_database(make_app: Callable[..., Flask]) -> None:
+    app = make_app(database_url="sqlite://", cache_type="null")
+    with app.app_context():
+        db.create_all(bind_key=None)
+        assert read((OWNER, {"folded": "ann"})) == [[]]

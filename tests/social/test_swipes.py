@@ -6,11 +6,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from swiper.db.transactions import transactional
 from swiper.extensions import db
 from swiper.profiles.accounts import delete_account, set_status
 from swiper.profiles.models import Status
 from swiper.signals import matched, swiped
-from swiper.social.models import Friend, Swipe
+from swiper.social import swipes as module
+from swiper.social.models import Friend, Swipe, SwipeKind
+from swiper.social.swipes import Outcome
+from swiper.vip.levels import vip_status_of
 from tests.factories import People, Person
 
 
@@ -184,4 +188,36 @@ def test_a_swiper_whose_account_is_gone_meanwhile_leaves_nothing(man: Person, wo
         delete_account(woman.id)
     answer = woman.like(man)
     assert answer.json["code"] in (1001, 1009)
+    assert swipes(app) == []
+
+
+def test_a_repeat_that_meets_a_rewind_is_stored_anew(
+    app: Flask, people: People, woman: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The swipe is there when the repeat begins, and taken back before it looks again."""
+    man = people.add(vip=2)
+    man.like(woman)
+    look, met = module._stored_outcome, []
+
+    def rewind_before(uid: int, sid: int, kind: SwipeKind) -> Outcome | None:
+        if not met:
+            met.append(sid)
+            module.rewind(uid, vip_status_of(uid))
+        return look(uid, sid, kind)
+
+    monkeypatch.setattr(module, "_stored_outcome", rewind_before)
+    assert man.like(woman).json == {"code": 0, "data": {"is_matched": False}}
+    assert met == [woman.id]
+    assert swipes(app) == [(man.id, woman.id, "like")]
+
+
+def test_a_swipe_refuses_to_join_another_transaction(app: Flask, man: Person, woman: Person) -> None:
+    """What it undoes would be undone for the other one, too."""
+
+    @transactional
+    def swipe_inside() -> None:
+        module.swipe(man.id, woman.id, SwipeKind.LIKE, vip_status_of(man.id))
+
+    with app.app_context(), pytest.raises(RuntimeError, match="one of its own"):
+        swipe_inside()
     assert swipes(app) == []
