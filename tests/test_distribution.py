@@ -1,21 +1,12 @@
-"""The distribution rule finds what could not run on a cluster, and says whose statement it was."""
+"""The distribution rule finds what could not run on a cluster; the page lists what looks everywhere."""
 
 import re
-from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any
 
 import pytest
-from sqlalchemy import delete, select
 
 from config.settings import ROOT
-from swiper.db.transactions import transactional
-from swiper.db.upsert import changed_a_row
-from swiper.extensions import db
-from swiper.profiles.models import User
 from tests.distribution import Rule, broken_rules
-from tests.recorded_statements import KNOWN, Broken, is_known, reasons_in, sweeps
+from tests.recorded_statements import reasons_in, sweeps
 
 EMPTY_LIST = "SELECT 1 FROM (SELECT 1) WHERE 1!=1"
 
@@ -160,75 +151,3 @@ class Sweep:
     assert sorted(reasons_in(code)) == [("PENDING", "One."), ("run", "Two.")]
     with pytest.raises(TypeError, match="PENDING"):
         list(reasons_in('PENDING = Statement("SELECT 1", everywhere=REASON)'))
-
-
-# Who is recorded.
-
-
-def issue(statement: Any, module: str = "swiper.feature", run: Callable[[Any], object] = db.session.execute) -> None:
-    """Run `statement` in a function of the given module."""
-    names: dict[str, Any] = {"__name__": module, "run": run, "statement": statement}
-    exec("def sweep():\n    run(statement)", names)
-    names["sweep"]()
-
-
-def taken(broken_statements: list[Broken]) -> list[tuple[str, list[Rule]]]:
-    """What has been recorded; the end of the test finds none of it any more."""
-    found = [(broken.issuer, [breach.rule for breach in broken.breaches]) for broken in broken_statements]
-    broken_statements.clear()
-    return found
-
-
-@pytest.fixture
-def on_sqlite(context: None) -> None:
-    if db.engine.dialect.name != "sqlite":
-        pytest.skip("statements are recorded on SQLite")
-
-
-def test_a_broken_statement_is_recorded_with_its_issuer(on_sqlite: None, broken_statements: list[Broken]) -> None:
-    issue(select(User.id))
-    issue(select(User.id).where(User.id.in_([1, 2, 3])).with_for_update())
-    issue(select(User.id).where(User.id == 1).with_for_update())
-    assert taken(broken_statements) == [("feature.sweep", [Rule.COLUMN]), ("feature.sweep", [Rule.LOCK])]
-
-
-def test_a_sweep_that_says_why_it_looks_everywhere_is_not_recorded(
-    on_sqlite: None, broken_statements: list[Broken]
-) -> None:
-    issue(select(User.id).execution_options(everywhere="to see how it goes"))
-    assert taken(broken_statements) == []
-
-
-def test_what_a_test_issues_by_itself_is_not_recorded(on_sqlite: None, broken_statements: list[Broken]) -> None:
-    db.session.execute(select(User.id))
-    issue(select(User.id), module="tests.feature")
-    assert taken(broken_statements) == []
-
-
-def test_a_statement_of_the_shared_part_belongs_to_whoever_uses_it(
-    on_sqlite: None, broken_statements: list[Broken]
-) -> None:
-    issue(delete(User).where(User.phone == ""), run=changed_a_row)
-    assert taken(broken_statements) == [("feature.sweep", [Rule.COLUMN])]
-
-
-def test_what_a_commit_writes_belongs_to_the_service(on_sqlite: None, broken_statements: list[Broken]) -> None:
-    db.session.add(User(id=1, phone="", nickname=""))
-    db.session.commit()
-
-    def move(uid: int) -> None:
-        db.session.get_one(User, 1).id = uid
-
-    move.__module__ = "swiper.feature"
-    issue(2, "swiper.caller", run=transactional(move))
-    ((issuer, broken),) = taken(broken_statements)
-    assert issuer == "feature.test_what_a_commit_writes_belongs_to_the_service"
-    assert broken == [Rule.MOVE]
-
-
-def test_those_who_still_break_the_rule_exist() -> None:
-    for known in KNOWN:
-        module, _, name = f"swiper.{known}".rpartition(".")
-        assert hasattr(import_module(module), name) or find_spec(f"{module}.{name}"), known
-    assert not is_known("feature.sweep")
-    assert not is_known("social.friends.list_friends")

@@ -527,7 +527,7 @@ def test_whom_a_caller_has_swiped_is_looked_up_without_reading_all_their_swipes(
                 "born_until": ("date", "'2020-01-01'"),
                 "from_id": ("int8", "0"),
                 "likers": ("int8[]", "'{}'"),
-                "now": ("timestamptz", "now()"),
+                **dict.fromkeys(("now", "since"), ("timestamptz", "now()")),
                 "count": ("int8", "5"),
                 "most": ("int8", "100"),
             }
