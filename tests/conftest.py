@@ -32,6 +32,9 @@ SQLITE_ONLY = ["test_recorded_statements.py"]
 collect_ignore = ["fastpath"] if os.environ.get("TEST_FAST_PATHS") == "off" else []
 collect_ignore += [] if os.environ.get("TEST_DATABASE") == "postgres" else POSTGRES_ONLY
 collect_ignore += SQLITE_ONLY if os.environ.get("TEST_DATABASE") else []
+if os.environ.get("TEST_LAYOUT") == "distributed":
+    # Its statements are those of one PostgreSQL server.
+    collect_ignore += ["db/test_postgres_statements.py"]
 if find_spec("playwright") is None:
     # Only `make browser` installs it. With the folder ignored, that command finds no test and fails.
     collect_ignore += ["browser"]
