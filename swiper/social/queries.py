@@ -14,6 +14,7 @@ from datetime import date, datetime
 
 from swiper.db.statements import NAME, Statement
 from swiper.social.models import MATCHED
+from swiper.vip.quotas import COUNT_AGAIN
 
 # --- Who fits ---
 
@@ -121,10 +122,10 @@ LOCK_PAIR = Statement(
     ON CONFLICT (uid1, uid2) DO UPDATE SET mask = pairs.mask RETURNING mask""",
     int,
 )
+ADD_BITS = """ON CONFLICT (uid1, uid2)
+    DO UPDATE SET mask = pairs.mask | excluded.mask, changed_at = excluded.changed_at"""
 ADD_TO_PAIR = Statement(
-    """INSERT INTO pairs (uid1, uid2, mask, changed_at) VALUES (:uid1, :uid2, :bits, :now)
-    ON CONFLICT (uid1, uid2) DO UPDATE SET mask = pairs.mask | excluded.mask, changed_at = excluded.changed_at
-    RETURNING mask""",
+    f"INSERT INTO pairs (uid1, uid2, mask, changed_at) VALUES (:uid1, :uid2, :bits, :now) {ADD_BITS} RETURNING mask",  # noqa: S608
     int,
 )
 ACTIVE = Statement("SELECT id FROM users WHERE id IN :uids AND status = 'active'", int)
@@ -143,11 +144,11 @@ BEFRIEND = Statement(
 # --- Swipes: single-node PostgreSQL ---
 
 # `bits` are to be set, `own_swipe` and `other_like` are the bits of these.
-PAIR = """
+PAIR = f"""
 WITH pair AS (
   INSERT INTO pairs (uid1, uid2, mask, changed_at) SELECT :uid1::int8, :uid2::int8, :bits::int2, :now::timestamptz
-  WHERE (SELECT count(*) FROM users WHERE id IN (:uid::int8, :sid::int8) AND status = 'active') = 2 {and_quota}
-  ON CONFLICT (uid1, uid2) DO UPDATE SET mask = pairs.mask | excluded.mask, changed_at = excluded.changed_at
+  WHERE (SELECT count(*) FROM users WHERE id IN (:uid::int8, :sid::int8) AND status = 'active') = 2 {{and_quota}}
+  {ADD_BITS}
   WHERE pairs.mask & :own_swipe::int2 = 0
   RETURNING mask
 ), stored AS (
@@ -156,15 +157,12 @@ WITH pair AS (
   INSERT INTO likes_in (sid, uid, is_super, is_answered, liked_at)
   SELECT :uid, :sid, 0::int2, 1::int2, :now FROM pair WHERE pair.mask & :other_like::int2 <> 0
   ON CONFLICT (sid, uid) DO UPDATE SET is_answered = 1
-)"""
+)"""  # noqa: S608
 AND_QUOTA = """AND (:limit::int8 IS NULL
     OR coalesce((SELECT used FROM quotas WHERE uid = :uid AND kind = :quota AND day >= :today), 0) < :limit)"""
 LIKE_PARTS = f""", quota AS (
   INSERT INTO quotas (uid, kind, day, used) SELECT :uid, :quota::text, :today::date, 1 FROM pair
-  ON CONFLICT (uid, kind) DO UPDATE
-    SET used = CASE WHEN quotas.day >= excluded.day THEN quotas.used + 1 ELSE 1 END,
-      day = greatest(quotas.day, excluded.day)
-  RETURNING used
+  {COUNT_AGAIN} RETURNING used
 ), liked AS (
   INSERT INTO likes_in (sid, uid, is_super, is_answered, liked_at)
   SELECT :sid, :uid, :is_super::int2, (pair.mask & :other_swipe::int2 <> 0)::int::int2, :now FROM pair

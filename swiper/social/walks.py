@@ -42,16 +42,15 @@ def _values_at_once(wish: Wish, uids: list[int], count: int) -> dict[str, Any]:
 def _values_of_all(wish: Wish) -> Iterator[dict[str, Any]]:
     """The values of `queries.FITS` for all who may fit: those from `from_id` on, then pages of older likers."""
     yield wish.values | {"likers": []}
-    for likers in _old_likers(wish):
-        yield wish.values | {"from_id": NOBODY, "likers": likers}
+    yield from _values_of_old_likers(wish)
 
 
-def _old_likers(wish: Wish) -> Iterator[list[int]]:
-    """Pages of the likers whose ids are lower than `from_id`."""
+def _values_of_old_likers(wish: Wish) -> Iterator[dict[str, Any]]:
+    """The values of `queries.FITS` for the likers whose ids are lower than `from_id`, page by page."""
     values = {"uid": wish.uid, "since": wish.from_moment, "from_id": wish.from_id, "after": 0, "count": MAX_CHUNK}
     page = _ids((queries.OLD_LIKERS, values)) if wish.from_id else []
     while page:
-        yield page
+        yield wish.values | {"from_id": NOBODY, "likers": page}
         page = _ids((queries.OLD_LIKERS, values | {"after": page[-1]})) if len(page) == MAX_CHUNK else []
 
 
@@ -180,9 +179,8 @@ def unseen_rest(wish: Wish, after: Place | None = None) -> Iterator[Place]:
 
 
 def _places_of_old_likers(wish: Wish) -> Iterator[Place]:
-    for likers in _old_likers(wish):
-        step = queries.FITTING, wish.values | {"from_id": NOBODY, "likers": likers, "uids": likers}
-        (rows,) = read(step)
+    for values in _values_of_old_likers(wish):
+        (rows,) = read((queries.FITTING, values | {"uids": values["likers"]}))
         yield from rows
 
 

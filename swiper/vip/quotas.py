@@ -45,13 +45,12 @@ class Quota(Model):
     used: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
-# MariaDB assigns from left to right, so the count must be settled before the day moves on.
+# Only a later day counts anew. MariaDB assigns from left to right, so the count is settled before the day moves on.
+COUNT_AGAIN = """ON CONFLICT (uid, kind) DO UPDATE
+    SET used = CASE WHEN quotas.day >= excluded.day THEN quotas.used + 1 ELSE 1 END,
+      day = CASE WHEN quotas.day >= excluded.day THEN quotas.day ELSE excluded.day END"""
 COUNT_ONE = Statement(
-    """INSERT INTO quotas (uid, kind, day, used) VALUES (:uid, :kind, :day, 1)
-    ON CONFLICT (uid, kind) DO UPDATE
-      SET used = CASE WHEN quotas.day >= excluded.day THEN quotas.used + 1 ELSE 1 END,
-        day = CASE WHEN quotas.day >= excluded.day THEN quotas.day ELSE excluded.day END
-    RETURNING used, day""",
+    f"INSERT INTO quotas (uid, kind, day, used) VALUES (:uid, :kind, :day, 1) {COUNT_AGAIN} RETURNING used, day",  # noqa: S608
     *(int, date),
 )
 
