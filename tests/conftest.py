@@ -26,8 +26,8 @@ from tests.recorded_statements import Broken, is_known, recording
 
 # There is nothing in them to run on another database.
 POSTGRES_ONLY = ["db/test_citus.py", "db/test_postgres_statements.py", "test_bench_data.py"]
-# Statements are recorded there.
-SQLITE_ONLY = ["test_recorded_statements.py"]
+# Statements are recorded there, and the files of a request are counted there: each database has ways of its own.
+SQLITE_ONLY = ["test_recorded_statements.py", "test_request_files.py"]
 # Those of the shared connections ask for them by themselves; with TEST_FAST_PATHS=off all else goes the stock way.
 collect_ignore = ["fastpath"] if os.environ.get("TEST_FAST_PATHS") == "off" else []
 collect_ignore += [] if os.environ.get("TEST_DATABASE") == "postgres" else POSTGRES_ONLY
