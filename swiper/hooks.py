@@ -15,8 +15,14 @@ from swiper.auth.hooks import authenticate
 from swiper.auth.sessions import PERSONAL_PATHS
 from swiper.bans.hooks import refuse_banned
 from swiper.http.bodies import ApiRequest
-from swiper.http.headers import StrictHeaders, UnquotedForwarding
-from swiper.http.hooks import add_cors_headers, add_request_id, answer_preflight, open_request
+from swiper.http.hooks import (
+    StrictHeaders,
+    UnquotedForwarding,
+    add_cors_headers,
+    add_request_id,
+    answer_preflight,
+    open_request,
+)
 
 BEFORE_REQUEST = (open_request, refuse_banned, answer_preflight)
 # Flask runs these from the last to the first.

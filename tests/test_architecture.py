@@ -126,7 +126,6 @@ NOT_CONVERTED = {
     "admin.shop",
     "auth.codes",
     "auth.login",
-    "bans.services",
     "cache.pending",
     "profiles.accounts",
     "profiles.cards",

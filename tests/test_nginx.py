@@ -27,7 +27,7 @@ from PIL import Image
 from config.settings import Settings
 from swiper.bans.services import ban_network, unban_network
 from swiper.extensions import db
-from swiper.http.headers import SECURITY_HEADERS
+from swiper.http.hooks import SECURITY_HEADERS
 from tests.factories import People, Person
 from tests.front import CONFIG, render, start_nginx
 from tests.processes import PATIENCE_SECONDS, Program, Visitor, answers_at, environment_of, free_port, gunicorn

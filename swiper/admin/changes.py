@@ -7,6 +7,7 @@ from swiper.admin import second_factor
 from swiper.admin.audit import Action, record
 from swiper.auth.login import find_by_phone
 from swiper.bans import services as bans
+from swiper.bans.addresses import parse_address, parse_network
 from swiper.bans.models import IpBan
 from swiper.db.transactions import transactional
 from swiper.errors import NotFoundError, ParamError
@@ -149,7 +150,7 @@ def find_person_by_phone(actor: int, phone: str) -> int | None:
 @transactional
 def ban(actor: int | None, text: str, reason: str, expires_at: datetime | None, own_address: str = "") -> str:
     """Ban an address or network, unless it covers the operator's `own_address`. Raises ParamError."""
-    network, own = bans.parse_network(text), bans.parse_address(own_address)
+    network, own = parse_network(text), parse_address(own_address)
     if own is not None and own.version == network.version and own in network:
         raise ParamError("This ban would lock you out.")
     before = _ban_of(str(network))
@@ -161,7 +162,7 @@ def ban(actor: int | None, text: str, reason: str, expires_at: datetime | None, 
 @transactional
 def lift_ban(actor: int | None, text: str) -> bool:
     """Lift the ban of exactly this network; False where there was none. Raises ParamError."""
-    network = str(bans.parse_network(text))
+    network = str(parse_network(text))
     before = _ban_of(network)
     was_banned = bans.unban_network(network)
     if was_banned:

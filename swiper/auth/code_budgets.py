@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from swiper.auth.proof_of_work import LIFE_SECONDS, create_challenge, read_proof
-from swiper.bans.services import client_network, parse_address
+from swiper.bans.addresses import client_network, parse_address
 from swiper.encryption import keyed_digest
 from swiper.errors import ChallengeError, RateLimitedError
 from swiper.extensions import redis, this_app

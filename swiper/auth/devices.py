@@ -3,7 +3,7 @@
 import ipaddress
 import re
 
-from swiper.bans.services import parse_address
+from swiper.bans.addresses import parse_address
 
 # A User-Agent has any length and content; only its beginning is read.
 MAX_USER_AGENT = 400

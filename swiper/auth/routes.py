@@ -13,9 +13,8 @@ from swiper.auth.devices import describe_device
 from swiper.auth.known_devices import VALID_SECONDS, remember_device
 from swiper.auth.login import confirm, log_in
 from swiper.errors import ApiError, BannedError, CodeError, NotFoundError, RateLimitedError
-from swiper.http.blueprints import Blueprint
+from swiper.http.blueprints import Blueprint, ok
 from swiper.http.hooks import require_login
-from swiper.http.responses import ok
 from swiper.http.schemas import PageIn, page_of, page_schema
 from swiper.http.security_log import SecurityEvent, record_event, refusals_recorded
 from swiper.http.view_marks import changing_get, doc, link

@@ -23,7 +23,7 @@ from swiper.auth.devices import shorten_address
 from swiper.cache import values
 from swiper.cache.invalidations import SESSIONS, remover
 from swiper.extensions import redis, this_app, this_g
-from swiper.http.headers import bearer_token
+from swiper.http.hooks import bearer_token
 from swiper.outages import is_redis_away, is_redis_outage
 from swiper.profiles.profiles import account_key
 

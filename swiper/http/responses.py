@@ -1,4 +1,4 @@
-"""Build the envelope of every response: `code` and `data`, and for an error also `message` and possibly `errors`."""
+"""Build the response to every error: an envelope of `code`, `data`, `message` and possibly `errors`."""
 
 import logging
 import time
@@ -21,11 +21,6 @@ log = logging.getLogger(__name__)
 
 # Per field; a list of values could give one reason for each value.
 MAX_REASONS = 10
-
-
-def ok(data: Any = None) -> dict[str, Any]:
-    """Return the envelope of a success with `data`."""
-    return {"code": 0, "data": data}
 
 
 def language() -> str:

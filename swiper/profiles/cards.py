@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import delete
 
 from swiper.extensions import db
-from swiper.http.serialization import compile_schema
+from swiper.http.blueprints import compile_schema
 from swiper.profiles.models import DatingSex, Discovery, Preferences, Status, User
 from swiper.profiles.profiles import Album, photos_of
 from swiper.profiles.public_cards import card_columns_of, stored_card

@@ -16,8 +16,8 @@ from sqlalchemy import select, tuple_
 
 from swiper.errors import RateLimitedError
 from swiper.extensions import db, redis
+from swiper.http.blueprints import compile_schema
 from swiper.http.responses import explain
-from swiper.http.serialization import compile_schema
 from swiper.profiles.export_schemas import ExportOut
 from swiper.profiles.models import Operator, Preferences, ProfileChange, Upload, User
 from swiper.signals import account_exporting

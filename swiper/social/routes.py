@@ -7,10 +7,9 @@ from flask import g
 from swiper.auth import sessions
 from swiper.errors import NotFoundError
 from swiper.extensions import this_g
-from swiper.http.blueprints import Blueprint
+from swiper.http.blueprints import Blueprint, ok
 from swiper.http.hooks import require_login
 from swiper.http.page_cache import cached_page
-from swiper.http.responses import ok
 from swiper.http.schemas import PageIn, page_schema
 from swiper.http.view_marks import doc, link
 from swiper.profiles.public_cards import cards_of

@@ -5,10 +5,9 @@ from typing import Any
 from flask import g, request
 
 from swiper.errors import NotFoundError
-from swiper.http.blueprints import Blueprint
+from swiper.http.blueprints import Blueprint, ok
 from swiper.http.hooks import require_login
 from swiper.http.page_cache import cached_page
-from swiper.http.responses import ok
 from swiper.http.view_marks import doc, link, webhook
 from swiper.tasks.queue import enqueue
 from swiper.vip import levels, orders, payments, quotas, sales, schemas, tasks

@@ -10,8 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import select, update
 
+from swiper.bans.addresses import client_network
+from swiper.bans.hooks import is_banned
 from swiper.bans.models import IpBan
-from swiper.bans.services import ban_network, client_network, is_banned, list_bans, purge_bans, unban_network
+from swiper.bans.services import ban_network, list_bans, purge_bans, unban_network
 from swiper.clock import now
 from swiper.errors import ParamError
 from swiper.extensions import db

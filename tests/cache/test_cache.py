@@ -15,7 +15,8 @@ from flask import Flask
 from sqlalchemy import event, update
 
 from config.settings import Settings
-from swiper.bans.services import ban_network, is_banned
+from swiper.bans.hooks import is_banned
+from swiper.bans.services import ban_network
 from swiper.cache.values import get_or_load, invalidate
 from swiper.extensions import cache, db
 from swiper.profiles.profile_changes import change_profile

@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, example, given, seed, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from swiper.bans.addresses import client_network, parse_address, parse_network
 from swiper.bans.models import IpBan
-from swiper.bans.services import client_network, parse_address, parse_network
 from swiper.errors import ParamError
 from swiper.extensions import db
 from swiper.http.hooks import REQUEST_ID

@@ -11,7 +11,8 @@ from werkzeug.datastructures import Headers
 
 from swiper.auth.codes import restore_code
 from swiper.auth.models import Phone, SmsOutbox
-from swiper.bans.services import ban_network, client_network
+from swiper.bans.addresses import client_network
+from swiper.bans.services import ban_network
 from swiper.extensions import db, redis
 from swiper.profiles.models import User
 from swiper.sms.phone_numbers import parse_phone

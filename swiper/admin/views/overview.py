@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from swiper.admin import metrics, queues, route_latency, schemas
 from swiper.admin.views.base import blueprint, show
-from swiper.http.responses import ok
+from swiper.http.blueprints import ok
 from swiper.vip.quotas import today
 
 log = logging.getLogger(__name__)
