@@ -19,7 +19,7 @@ from config.logging import logging_config
 from config.settings import ROOT, ConfigurationError, Settings
 from swiper import cli, extensions, hooks, sms, storage
 from swiper.admin import metrics_buffer
-from swiper.admin.routes import blueprint as desk_blueprint
+from swiper.admin.routes import blueprint as admin_blueprint
 from swiper.auth import sessions
 from swiper.auth.routes import blueprint as auth_blueprint
 from swiper.db import engines
@@ -115,7 +115,7 @@ def _init_parts(app: APIFlask) -> None:
         social_blueprint,
         vip_blueprint,
         web_blueprint,
-        desk_blueprint,
+        admin_blueprint,
     ):
         app.register_blueprint(blueprint)
     guard_bodies(app)

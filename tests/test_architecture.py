@@ -118,12 +118,6 @@ SESSION_METHODS = {
 }
 # Modules that still hold SQL. The list only gets shorter: move the SQL to `queries`, then remove the module here.
 NOT_CONVERTED = {
-    "admin.audit",
-    "admin.changes",
-    "admin.metrics",
-    "admin.people",
-    "admin.second_factor",
-    "admin.shop",
     "auth.codes",
     "auth.login",
     "cache.pending",
@@ -151,7 +145,6 @@ NOT_CONVERTED = {
     "vip.orders",
     "vip.quotas",
     "vip.sales",
-    "web.health",
 }
 
 

@@ -1,1 +1,1 @@
-"""The operator's desk: people, bans, levels, sales, orders, figures, and the log of who changed what."""
+"""The operator's desk at /admin: people, bans, levels, sales, orders, metrics, and a log of all changes."""

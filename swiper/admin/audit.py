@@ -1,24 +1,18 @@
-"""The log of what operators did; a line is written in the transaction of its change, so neither stands alone."""
+"""The audit log of what operators did. An entry is written in the transaction of its change: both stand or neither."""
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select
-
-from swiper.admin.models import OperatorAction
+from swiper.admin.queries import audit as queries
 from swiper.db.transactions import is_in_transaction
-from swiper.extensions import db
-from swiper.ids import new_id
 from swiper.logs import mask
-from swiper.profiles.models import User
 
 
 class Action(StrEnum):
-    """What an operator can do."""
+    """What an operator can do, as the log stores it."""
 
     GRANT_ROLE = "grant_role"
     REVOKE_ROLE = "revoke_role"
@@ -39,8 +33,11 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line of the log as it is shown: phone numbers masked, the actor by the name of that time."""
+class AuditEntry:
+    """An entry as it is shown: phone numbers are masked, `nickname` is the operator's at that time.
+
+    `before` and `after` are JSON. `uid` and `nickname` are None for the command line.
+    """
 
     id: int
     at: datetime
@@ -53,28 +50,17 @@ class Line:
 
 
 def record(actor: int | None, action: Action, target: object, before: Any = None, after: Any = None) -> None:
-    """Write a line in the running transaction; without an `actor` it was the command line."""
+    """Write an entry in the running transaction.
+
+    `actor` is the operator's id, None for the command line. `before` and `after` are states of `target` that JSON can
+    hold. Raises RuntimeError outside of a transactional service.
+    """
     if not is_in_transaction():
-        raise RuntimeError("a line of the log belongs into the transaction of its change")
-    db.session.add(
-        OperatorAction(
-            id=new_id(),
-            uid=actor,
-            actor=_name_of(actor),
-            action=action.value,
-            target=str(target),
-            before=_text(before),
-            after=_text(after),
-        )
-    )
-    db.session.flush()
+        raise RuntimeError("an entry of the log belongs into the transaction of its change")
+    queries.add_action(actor, action.value, str(target), _as_json(before), _as_json(after))
 
 
-def _name_of(actor: int | None) -> str | None:
-    return None if actor is None else db.session.scalar(select(User.nickname).where(User.id == actor))
-
-
-def _text(state: Any) -> str:
+def _as_json(state: Any) -> str:
     return json.dumps(state, ensure_ascii=False, sort_keys=True, default=str)
 
 
@@ -85,27 +71,20 @@ def list_actions(
     uid: int | None = None,
     action: str | None = None,
     target: str | None = None,
-) -> list[Line]:
-    """Lines of the log with ids lower than `below`, the latest first, of one actor, action or target."""
-    query = select(OperatorAction)
-    for column, value in (
-        (OperatorAction.uid, uid),
-        (OperatorAction.action, action),
-        (OperatorAction.target, target),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if below is not None:
-        query = query.where(OperatorAction.id < below)
-    rows = db.session.scalars(query.order_by(OperatorAction.id.desc()).limit(limit)).all()
-    # Lines of before the name was kept are told by the name of today.
-    names = _names_of({row.uid for row in rows if row.uid is not None and row.actor is None})
+) -> list[AuditEntry]:
+    """At most `limit` entries with ids lower than `below`, the newest first.
+
+    `uid`, `action` and `target` each limit the list to one operator, one kind of action, one target.
+    """
+    rows = queries.newest_actions(limit, below=below, uid=uid, action=action, target=target)
+    # Entries of the first releases have no nickname; the present one is shown.
+    names = queries.nicknames_of({row.uid for row in rows if row.uid is not None and row.actor is None})
     return [
-        Line(
+        AuditEntry(
             id=row.id,
             at=row.at,
             uid=row.uid,
-            nickname=row.actor if row.actor is not None else names.get(row.uid),
+            nickname=row.actor if row.actor is not None or row.uid is None else names.get(row.uid),
             action=row.action,
             target=mask(row.target),
             before=mask(row.before),
@@ -113,10 +92,3 @@ def list_actions(
         )
         for row in rows
     ]
-
-
-def _names_of(uids: Collection[int]) -> dict[int | None, str]:
-    if not uids:
-        return {}
-    rows = db.session.execute(select(User.id, User.nickname).where(User.id.in_(uids)))
-    return {row.id: row.nickname for row in rows}

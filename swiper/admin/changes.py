@@ -1,31 +1,33 @@
-"""Everything that an operator changes, each with its line in the log in one transaction."""
+"""All changes that an operator can make. Each writes its entry of the audit log in the same transaction.
+
+`actor` is the operator's id, None for the command line. NotFoundError means that what is to be changed does not exist.
+"""
 
 from datetime import date, datetime
 from typing import Any
 
 from swiper.admin import second_factor
 from swiper.admin.audit import Action, record
+from swiper.admin.queries import locked_rows, people
 from swiper.auth.login import find_by_phone
 from swiper.bans import services as bans
 from swiper.bans.addresses import parse_address, parse_network
-from swiper.bans.models import IpBan
 from swiper.db.transactions import transactional
 from swiper.errors import NotFoundError, ParamError
-from swiper.extensions import db
 from swiper.profiles import deleted_numbers, operators, profile_changes, suspensions
-from swiper.profiles.models import Sex, Status, User
+from swiper.profiles.models import Sex, Status
 from swiper.sms.phone_numbers import parse_phone
 from swiper.vip import level_changes, sales
 from swiper.vip.levels import find_level
 from swiper.vip.models import FlashSale
 
-# The target of a search that found nobody: who tries many numbers can be seen, the numbers cannot.
+# The target of a search by phone that found nobody. The log shows who tries many numbers, but not the numbers.
 NOBODY = "nobody"
 
 
 @transactional
 def grant_role(actor: int | None, phone: str) -> bool:
-    """Give the role to whoever has this number; False where they have it. Raises ParamError, NotFoundError."""
+    """Make the owner of a phone number an operator; False if they are one. Raises ParamError, NotFoundError."""
     uid = find_by_phone(parse_phone(phone))
     is_new = operators.grant_role(uid)
     if is_new:
@@ -35,7 +37,10 @@ def grant_role(actor: int | None, phone: str) -> bool:
 
 @transactional
 def revoke_role(actor: int | None, phone: str) -> bool:
-    """Take the role from whoever has this number; False where they had none. Raises ParamError, NotFoundError."""
+    """Take the role and the second factor from an operator, named by phone; False if they have no role.
+
+    Raises ParamError, NotFoundError.
+    """
     uid = find_by_phone(parse_phone(phone))
     was_held = operators.revoke_role(uid)
     if was_held:
@@ -46,7 +51,10 @@ def revoke_role(actor: int | None, phone: str) -> bool:
 
 @transactional
 def reset_second_factor(actor: int | None, phone: str) -> bool:
-    """Let the operator with this number set up a new authenticator; False where they had none. Raises as above."""
+    """Delete an operator's second factor, so that they set up a new one; False if there is none.
+
+    Raises ParamError, NotFoundError.
+    """
     uid = find_by_phone(parse_phone(phone))
     was_set = second_factor.reset(uid)
     if was_set:
@@ -56,27 +64,30 @@ def reset_second_factor(actor: int | None, phone: str) -> bool:
 
 @transactional
 def set_second_factor(actor: int, code: str) -> list[str]:
-    """Make an operator's new authenticator count; their recovery codes are returned. See `second_factor.confirm`."""
+    """Confirm an operator's new authenticator by its `code`; returns the recovery codes.
+
+    Raises CodeError, NotFoundError as `second_factor.confirm` does.
+    """
     recovery_codes = second_factor.confirm(actor, code)
     record(actor, Action.SET_SECOND_FACTOR, actor)
     return recovery_codes
 
 
 @transactional
-def open_desk(actor: int, code: str) -> None:
-    """Take an operator's second factor. Raises CodeError."""
+def check_second_factor(actor: int, code: str) -> None:
+    """Accept a code of an operator's authenticator, or a recovery code, once. Raises CodeError."""
     record(actor, Action.OPEN_DESK, actor, after={"by": second_factor.check(actor, code)})
 
 
 @transactional
 def open_person(actor: int, uid: int) -> None:
-    """Write down that an operator looks at somebody."""
+    """Log that an operator looks at the page of a person."""
     record(actor, Action.OPEN_PERSON, uid)
 
 
 @transactional
 def suspend(actor: int | None, uid: int, reason: str, until: datetime | None) -> None:
-    """Suspend somebody `until` a moment, or for good. Raises NotFoundError, ParamError for oneself."""
+    """Suspend a person until `until`, or without an end if None. Raises NotFoundError, ParamError for oneself."""
     if uid == actor:
         raise ParamError("You cannot suspend yourself.")
     before = _account_status_of(uid)
@@ -86,15 +97,14 @@ def suspend(actor: int | None, uid: int, reason: str, until: datetime | None) ->
 
 @transactional
 def resume(actor: int | None, uid: int) -> None:
-    """Admit somebody again. Raises NotFoundError."""
+    """End the suspension of a person. Raises NotFoundError."""
     before = _account_status_of(uid)
     suspensions.resume(uid)
     record(actor, Action.RESUME, uid, before, _account_status_of(uid))
 
 
 def _account_status_of(uid: int) -> dict[str, Any]:
-    # Whoever changes somebody's status locks their row first.
-    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+    user = locked_rows.lock_user(uid)
     if user is None:
         raise NotFoundError()
     held = suspensions.suspension_of(uid) if user.status is Status.SUSPENDED else None
@@ -103,23 +113,26 @@ def _account_status_of(uid: int) -> dict[str, Any]:
 
 @transactional
 def resume_deleted(actor: int | None, phone: str) -> None:
-    """Lift the suspension that the number (E.164) of a deleted account has kept. Raises NotFoundError."""
+    """End the suspension that is kept for the phone number (E.164) of a deleted account. Raises NotFoundError."""
     deleted_numbers.lift_suspension(phone)
-    # The log names no number, and the digest is what the number is kept by.
+    # The log has no phone numbers. The digest is the key of the kept row.
     digest = deleted_numbers.digest_of(phone)
     record(actor, Action.RESUME, digest, {"status": Status.SUSPENDED}, {"status": Status.ACTIVE})
 
 
 @transactional
 def correct_profile(actor: int | None, uid: int, sex: Sex | None, birthday: date | None) -> None:
-    """Set somebody's sex and birthday. Raises NotFoundError, ProfileError for no adult."""
-    before = _matched_by(uid)
+    """Set a person's sex and birthday; None leaves a value as it is.
+
+    Raises NotFoundError, ProfileError for a birthday of a minor.
+    """
+    before = _matching_fields(uid)
     profile_changes.correct_profile(uid, sex=sex, birthday=birthday)
-    record(actor, Action.CORRECT_PROFILE, uid, before, _matched_by(uid))
+    record(actor, Action.CORRECT_PROFILE, uid, before, _matching_fields(uid))
 
 
-def _matched_by(uid: int) -> dict[str, Any]:
-    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+def _matching_fields(uid: int) -> dict[str, Any]:
+    user = locked_rows.lock_user(uid)
     if user is None:
         raise NotFoundError()
     return {"sex": user.sex, "birthday": user.birthday, "deck_from": user.deck_from}
@@ -127,8 +140,8 @@ def _matched_by(uid: int) -> dict[str, Any]:
 
 @transactional
 def reveal_phone(actor: int, uid: int) -> str:
-    """Somebody's phone number in full. Raises NotFoundError."""
-    user = db.session.get(User, uid, populate_existing=True)
+    """A person's full phone number, E.164. Raises NotFoundError."""
+    user = people.find_user(uid)
     if user is None:
         raise NotFoundError()
     record(actor, Action.SHOW_PHONE, uid)
@@ -137,7 +150,7 @@ def reveal_phone(actor: int, uid: int) -> str:
 
 @transactional
 def find_person_by_phone(actor: int, phone: str) -> int | None:
-    """The id of whoever has this number, as stored; None where nobody has it, which is logged as well."""
+    """The id of the person with this phone number, E.164; None if nobody has it. Both are logged."""
     try:
         uid = find_by_phone(phone)
     except NotFoundError:
@@ -149,7 +162,10 @@ def find_person_by_phone(actor: int, phone: str) -> int | None:
 
 @transactional
 def ban(actor: int | None, text: str, reason: str, expires_at: datetime | None, own_address: str = "") -> str:
-    """Ban an address or network, unless it covers the operator's `own_address`. Raises ParamError."""
+    """Ban an address or network until `expires_at`, or without an end if None; returns the network.
+
+    Raises ParamError for text that is neither, and for a network that contains the operator's `own_address`.
+    """
     network, own = parse_network(text), parse_address(own_address)
     if own is not None and own.version == network.version and own in network:
         raise ParamError("This ban would lock you out.")
@@ -161,7 +177,7 @@ def ban(actor: int | None, text: str, reason: str, expires_at: datetime | None, 
 
 @transactional
 def lift_ban(actor: int | None, text: str) -> bool:
-    """Lift the ban of exactly this network; False where there was none. Raises ParamError."""
+    """Lift the ban of exactly this network; False if there is none. Raises ParamError."""
     network = str(parse_network(text))
     before = _ban_of(network)
     was_banned = bans.unban_network(network)
@@ -171,32 +187,34 @@ def lift_ban(actor: int | None, text: str) -> bool:
 
 
 def _ban_of(network: str) -> dict[str, Any] | None:
-    held = db.session.get(IpBan, network, with_for_update=True, populate_existing=True)
+    held = locked_rows.lock_ban(network)
     return {"reason": held.reason, "expires_at": held.expires_at} if held else None
 
 
 @transactional
 def change_level(actor: int | None, number: int, name: str, price_cents: int, permissions: list[str]) -> None:
-    """Replace name, price and permissions of a level. Raises NotFoundError, ParamError."""
+    """Replace name, monthly price and permissions of level `number`. Raises NotFoundError, ParamError."""
     before, after = level_changes.change_level(number, name, price_cents, permissions)
     record(actor, Action.CHANGE_LEVEL, number, before, after)
 
 
 @transactional
 def add_sale(actor: int | None, name: str, **wanted: Any) -> FlashSale:
-    """Set up a flash sale of an existing level. Raises ParamError where it makes no sense."""
+    """Set up a flash sale; `wanted` are the other arguments of `vip.sales.add_sale`.
+
+    Raises ParamError for values that make no sense, such as a level that does not exist.
+    """
     if not find_level(wanted["level"]).name:
         raise ParamError(errors={"level": ["Not one of the choices."]})
     sale = sales.add_sale(name, **wanted)
-    db.session.flush()
     record(actor, Action.ADD_SALE, sale.id, None, {"name": sale.name} | wanted)
     return sale
 
 
 @transactional
 def close_sale(actor: int | None, sale_id: int) -> None:
-    """End a sale now. Raises NotFoundError, ParamError where it is over."""
-    sale = db.session.get(FlashSale, sale_id, with_for_update=True, populate_existing=True)
+    """End a flash sale now. Raises NotFoundError, ParamError if it is over."""
+    sale = locked_rows.lock_sale(sale_id)
     before = _window_of(sale) if sale else None
     record(actor, Action.CLOSE_SALE, sale_id, before, _window_of(sales.close_sale(sale_id)))
 

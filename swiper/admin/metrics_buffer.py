@@ -1,6 +1,6 @@
-"""Figures are gathered in the process and sent to Redis together every few seconds: no request waits for them.
+"""Metrics are counted in the memory of each process and sent to Redis every few seconds: no request waits for them.
 
-A process that ends, or has no Redis, loses what it had gathered since; that costs a figure, never a request.
+A process that ends, or that cannot reach Redis, loses what it counted since the last sending.
 """
 
 import logging
@@ -9,70 +9,95 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
+from enum import StrEnum
 from typing import Any, NamedTuple
 
-from flask import Flask
+from flask import Flask, current_app
 from redis.exceptions import RedisError
 
-from swiper.extensions import redis
+from swiper.extensions import redis, this_app
+from swiper.signals import matched, sms_failed, sms_sent, swiped
+from swiper.social.models import SwipeKind
 from swiper.tasks.batcher import Batcher
 from swiper.vip.quotas import today
 
 log = logging.getLogger(__name__)
 
-# Long enough for the beat to write down what is counted, and for routes to be compared with last week's.
+EXTENSION = "metrics_buffer"
+# Long enough for the beat to store the counts of a day, and to compare routes with the week before.
 KEPT_SECONDS = 8 * 86_400
-# Upper bounds in milliseconds; what takes longer than the last has a bucket of its own.
+# Upper bounds of the buckets of response times, in milliseconds. A last bucket has all slower responses.
 BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 NO_ROUTE = "no such route"
+MICRO = 1_000_000
+
+
+class Metric(StrEnum):
+    """A number by day. Revenue is in cents, the cost of SMS in millionths of a yuan."""
+
+    SIGN_UPS = "sign_ups"
+    SWIPES = "swipes"
+    LIKES = "likes"
+    MATCHES = "matches"
+    SMS_SENT = "sms_sent"
+    SMS_FAILED = "sms_failed"
+    SMS_COST = "sms_cost"
+    REVENUE = "revenue"
+    QUEUE_PEAK = "queue_peak"
+
+
+# Redis Cluster keeps keys with the same word in braces on one server. The word is older than the names of the code.
 
 
 def counts_key(day: date) -> str:
-    """Where Redis keeps the counts of a day; the braces keep all figures in one slot of a cluster."""
+    """The Redis key of the counts of a day."""
     return f"{{figures}}:counts:{day}"
 
 
 def routes_key(day: date) -> str:
-    """Where Redis keeps how often each route was asked for on a day, and how long it took."""
+    """The Redis key of the number of requests and the response times of each route on a day."""
     return f"{{figures}}:routes:{day}"
 
 
 def slowest_key(day: date) -> str:
-    """Where Redis keeps each route's slowest answer of a day, in microseconds."""
+    """The Redis key of the slowest response of each route on a day, in microseconds."""
     return f"{{figures}}:slowest:{day}"
 
 
-class Gathered(NamedTuple):
-    """What one process has counted and timed since it last sent anything."""
+class Buffered(NamedTuple):
+    """What one process has counted since the last sending."""
 
     counts: Counter[str]
-    # By method and route: how many, microseconds in all and at most, then how many in each bucket.
+    # By method and route: number of requests, sum and maximum in microseconds, then the number in each bucket.
     timings: dict[tuple[str, str], list[int]]
 
     def __bool__(self) -> bool:
         return bool(self.counts or self.timings)
 
 
-class Gathering:
-    """Counts and times what one process does, and sends it every few seconds."""
+class MetricsBuffer:
+    """The counts and response times of one process, which are sent every few seconds."""
 
     def __init__(self, app: Flask, flush_seconds: float) -> None:
-        """With `flush_seconds` 0 nothing is sent but by `flush`."""
+        """With `flush_seconds` 0 only `flush` sends."""
         self.flush_seconds = flush_seconds
-        self.batcher = Batcher(app, lambda: Gathered(Counter(), {}), self._send)
+        self.batcher = Batcher(app, lambda: Buffered(Counter(), {}), self._send)
 
     def count(self, *names: str, by: int = 1) -> None:
-        """Add to some of today's counts."""
-        # Celery's worker counts in several threads.
+        """Add `by` to each of today's counts `names`."""
+        # Threads of a Celery worker count at the same time.
         with self.batcher.lock:
             counts = self.batcher.content.counts
             for name in names:
                 counts[name] += by
-        self._plan()
+        self._plan_flush()
 
-    def note(self, route: tuple[str, str], seconds: float) -> None:
-        """Add one answer to its route's times. Without the lock: greenlets do not interrupt each other here."""
-        micros = int(seconds * 1_000_000)
+    def add_response(self, route: tuple[str, str], seconds: float) -> None:
+        """Add the time of one response to those of its method and route.
+
+        This takes no lock, because greenlets switch only where they wait.
+        """
+        micros = int(seconds * MICRO)
         timings = self.batcher.content.timings
         timing = timings.get(route)
         if timing is None:
@@ -82,21 +107,21 @@ class Gathering:
         if micros > timing[2]:
             timing[2] = micros
         timing[3 + bisect_left(BOUNDS_MS, micros / 1000)] += 1
-        self._plan()
+        self._plan_flush()
 
     def flush(self) -> None:
-        """Send everything in one pipeline."""
+        """Send everything to Redis in one pipeline."""
         self.batcher.flush()
 
-    def _plan(self) -> None:
+    def _plan_flush(self) -> None:
         if self.flush_seconds:
             self.batcher.plan(self.flush_seconds)
 
-    def _send(self, content: Gathered) -> None:
+    def _send(self, content: Buffered) -> None:
         try:
             _send(today(), content.counts, content.timings)
         except RedisError as error:
-            log.warning("figures of %.0f s are lost: %s", self.flush_seconds, type(error).__name__)
+            log.warning("metrics of %.0f s are lost: %s", self.flush_seconds, type(error).__name__)
 
 
 def _send(day: date, counts: Counter[str], timings: dict[tuple[str, str], list[int]]) -> None:
@@ -116,15 +141,54 @@ def _send(day: date, counts: Counter[str], timings: dict[tuple[str, str], list[i
     pipe.execute()
 
 
-class TimedAnswers:
-    """Notes how long each answer took to begin, by the rule of its route: never by an address with somebody's id.
+# --- Receivers of signals ---
 
-    Werkzeug leaves the request in the environment until the answer has begun; what matched no rule has none.
+
+def _count(*names: Metric, by: int = 1) -> None:
+    # Tests make applications that have only some parts, and no buffer.
+    if (buffer := this_app().extensions.get(EXTENSION)) is not None:
+        buffer.count(*names, by=by)
+
+
+@swiped.connect
+def count_swipe(_sender: Any, *, kind: SwipeKind, **_: Any) -> None:
+    """Count a swipe."""
+    _count(Metric.SWIPES, *((Metric.LIKES,) if kind.is_like else ()))
+
+
+@matched.connect
+def count_match(_sender: Any, **_: Any) -> None:
+    """Count a new pair of friends."""
+    _count(Metric.MATCHES)
+
+
+@sms_sent.connect
+def count_sms(_sender: Any, *, provider: str) -> None:
+    """Count an SMS that a provider accepted, and its price; the console provider is free."""
+    _count(Metric.SMS_SENT)
+    if provider != "console":
+        _count(Metric.SMS_COST, by=round(current_app.config.get("SMS_PRICE_YUAN", 0) * MICRO))
+
+
+@sms_failed.connect
+def count_failed_sms(_sender: Any) -> None:
+    """Count an SMS that no provider accepted; each retry that fails counts again."""
+    _count(Metric.SMS_FAILED)
+
+
+# --- Response times ---
+
+
+class TimingMiddleware:
+    """WSGI middleware that measures the seconds until each response starts.
+
+    It counts by the rule of the route, because a path may contain a person's id. Werkzeug leaves the request in the
+    environment until the response has started; a request that matched no route has no rule.
     """
 
-    def __init__(self, app: Flask, note: Callable[[tuple[str, str], float], None]) -> None:
+    def __init__(self, app: Flask, add_response: Callable[[tuple[str, str], float], None]) -> None:
         self.wsgi_app = app.wsgi_app
-        self.note = note
+        self.add_response = add_response
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         """See PEP 3333."""
@@ -133,16 +197,16 @@ class TimedAnswers:
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             request = environ.get("werkzeug.request")
             rule = request.url_rule if request is not None else None
-            # A method that no route knows may be any word of the client's.
+            # Without a route, the method may be any word that the client sent.
             route = (environ["REQUEST_METHOD"], rule.rule) if rule is not None else ("-", NO_ROUTE)
-            self.note(route, time.perf_counter() - began)
+            self.add_response(route, time.perf_counter() - began)
             return start_response(status, headers, *exc_info)
 
         return self.wsgi_app(environ, start)
 
 
 def init_app(app: Flask) -> None:
-    """Gather the application's figures, around everything else that answers."""
-    made = Gathering(app, app.config["FIGURES_FLUSH_SECONDS"])
-    app.extensions["figures"] = made
-    app.wsgi_app = TimedAnswers(app, made.note)  # type: ignore[method-assign]
+    """Give the application its buffer, and measure response times around all other middleware."""
+    buffer = MetricsBuffer(app, app.config["FIGURES_FLUSH_SECONDS"])
+    app.extensions[EXTENSION] = buffer
+    app.wsgi_app = TimingMiddleware(app, buffer.add_response)  # type: ignore[method-assign]

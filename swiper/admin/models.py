@@ -1,4 +1,4 @@
-"""Tables of the operators' log and of the figures by day."""
+"""Tables of the operator's desk: second factors, the audit log, metrics by day."""
 
 from datetime import date, datetime
 
@@ -11,9 +11,9 @@ from swiper.extensions import TABLE_OPTIONS, Model
 
 
 class SecondFactor(Model):
-    """An operator's authenticator; it counts once `confirmed_at` is set.
+    """An operator's authenticator. It is in use once `confirmed_at` is set.
 
-    `last_step` is the time step (RFC 6238) of the last code that was taken: none is taken twice.
+    `last_step` is the time step (RFC 6238) of the last code that was used, so that no code is used twice.
     """
 
     __tablename__ = "second_factors"
@@ -25,7 +25,7 @@ class SecondFactor(Model):
 
 
 class RecoveryCode(Model):
-    """A keyed digest of a code that stands in for the authenticator once."""
+    """A keyed digest of a code that replaces the authenticator once."""
 
     __tablename__ = "recovery_codes"
 
@@ -34,9 +34,10 @@ class RecoveryCode(Model):
 
 
 class OperatorAction(Model):
-    """One change, who made it and what it changed; no `uid` is the command line. Both states are JSON.
+    """An entry of the audit log: who changed what, from which state to which. Both states are JSON.
 
-    `actor` is the operator's nickname at that time; lines of before it was kept have none.
+    `uid` is NULL for the command line. `actor` is the operator's nickname at that time; entries of the first releases
+    have none.
     """
 
     __tablename__ = "operator_actions"
@@ -57,8 +58,8 @@ class OperatorAction(Model):
     after: Mapped[str] = mapped_column(Text)
 
 
-class DailyFigure(Model):
-    """What was counted on a calendar day of the service's time zone."""
+class DailyMetric(Model):
+    """The value of one metric on a calendar day of `TIMEZONE`. The table keeps its name, which is older."""
 
     __tablename__ = "daily_figures"
 

@@ -1,13 +1,13 @@
-"""Who may use the desk, and proof that a change was asked for by one of its own forms.
+"""Checks that a request for the desk comes from an operator, and that a change comes from one of its forms.
 
-The role is read from the database on each request, so a revoked one is worth nothing from that moment on.
+The role is read from the database for each request, so a revoked role ends at once.
 """
 
 from flask import current_app, g, redirect, request, session, url_for
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
-from swiper.admin.opening import is_open
+from swiper.admin.unlocks import is_unlocked
 from swiper.auth.sessions import UnreachableSession
 from swiper.errors import BannedError, ConfirmError, CrossSiteError, NotFoundError, UnavailableError
 from swiper.http.bodies import FORM, MULTIPART, check_kind
@@ -17,18 +17,18 @@ from swiper.profiles.operators import find_caller
 
 FORM_FIELD = "form_token"
 FORM_SECONDS = 12 * 3600
-# What an operator may ask for before the desk is open.
-DOOR = frozenset(
+# The endpoints that an operator may use while the desk is locked.
+UNLOCK_ENDPOINTS = frozenset(
     f"admin.{name}" for name in ("static", "show_unlock", "unlock", "send_setup_code", "begin_setup", "confirm_setup")
 )
 
 
 def require_operator() -> Response | None:
-    """The hook of the desk: strangers go to the login, everyone else but operators finds nothing here.
+    """The hook before each request of the blueprint. Sets `g.operator` and `g.is_unlocked`.
 
-    An operator whose session has not opened the desk yet is led to its door. Raises BannedError for a suspended
-    operator, ConfirmError for a change by one who stands before the door, CrossSiteError for a change without the token
-    of a form of ours.
+    Without a login it redirects to the login page, while the desk is locked to the page that unlocks it. Raises
+    NotFoundError for people who are not operators, BannedError for suspended operators, ConfirmError for a change while
+    the desk is locked, CrossSiteError for a change without a valid form token, UnavailableError if Redis is away.
     """
     if request.method == "OPTIONS":
         return None
@@ -45,15 +45,15 @@ def require_operator() -> Response | None:
         _record(SecurityEvent.DESK_REFUSED, caller.id)
         raise BannedError()
     g.operator = caller
-    g.is_open = is_open(caller.id, session.sid)  # type: ignore[attr-defined]
-    if not g.is_open and request.endpoint not in DOOR:
-        return _lead_to_door()
+    g.is_unlocked = is_unlocked(caller.id, session.sid)  # type: ignore[attr-defined]
+    if not g.is_unlocked and request.endpoint not in UNLOCK_ENDPOINTS:
+        return _redirect_to_unlock()
     if request.method == "POST":
         _check_form()
     return None
 
 
-def _lead_to_door() -> Response:
+def _redirect_to_unlock() -> Response:
     if request.method not in ("GET", "HEAD"):
         raise ConfirmError()
     return redirect(url_for("admin.show_unlock", next=request.path), 303)
@@ -64,12 +64,12 @@ def _record(event: SecurityEvent, uid: int) -> None:
 
 
 def signer(purpose: str) -> URLSafeTimedSerializer:
-    """Signs what only this session may give back to us; the signature differs from second to second."""
+    """Signs text that only this session can send back. Signatures contain their time, in seconds."""
     return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt=f"desk {purpose} {session.sid}")  # type: ignore[attr-defined]
 
 
 def form_token() -> str:
-    """What each form of the desk carries, worth something in this session alone."""
+    """The token of the forms of the desk. It is valid in this session only, for `FORM_SECONDS`."""
     return signer("form").dumps(str(g.operator.id))
 
 

@@ -1,4 +1,4 @@
-"""How many tasks wait at the broker, now and during the last day."""
+"""The number of tasks that wait at the broker, now and during the last 24 hours."""
 
 import time
 from typing import Any, cast
@@ -6,15 +6,15 @@ from typing import Any, cast
 from flask import current_app
 from kombu.exceptions import ChannelError
 
-from swiper.admin.metrics import Figure
-from swiper.admin.metrics_buffer import KEPT_SECONDS, counts_key
+from swiper.admin.metrics_buffer import KEPT_SECONDS, Metric, counts_key
 from swiper.extensions import redis
 from swiper.vip.quotas import today
 
 SAMPLES_KEY = "{figures}:queue"
 DAY_SECONDS = 86_400
-# KEYS: counts. ARGV: name, value, seconds to keep. A hash has no command for the larger of two.
-RAISE = """
+# Redis has no command that sets a field of a hash to the larger of two values.
+# KEYS: counts of the day. ARGV: name, value, seconds to keep.
+STORE_MAXIMUM = """
 if tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0') < tonumber(ARGV[2]) then
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
   redis.call('EXPIRE', KEYS[1], ARGV[3])
@@ -24,9 +24,10 @@ return 0
 
 
 def queue_lengths() -> dict[str, int]:
-    """By queue: how many tasks no worker has taken yet, as the broker itself counts them.
+    """By name of the queue: how many tasks no worker has taken yet. Raises kombu's errors if the broker is away.
 
-    Declaring passively asks any of kombu's brokers: RabbitMQ has a word for it, on Redis it is the length of a list.
+    A passive declaration works with all brokers of kombu. RabbitMQ answers with its own count; for Redis, kombu reads
+    the length of the list.
     """
     celery = current_app.extensions["celery"]
     with celery.connection_for_read() as connection:
@@ -34,27 +35,27 @@ def queue_lengths() -> dict[str, int]:
 
 
 def _length(connection: Any, name: str) -> int:
-    # A queue that is not there is an error, which ends its channel.
+    # A queue that does not exist is an error, which closes its channel.
     with connection.channel() as channel:
         try:
             return int(channel.queue_declare(queue=name, passive=True).message_count)
         except (ChannelError, *connection.channel_errors):
-            # On Redis an empty queue is none.
+            # On Redis an empty queue does not exist.
             return 0
 
 
 def sample_queue() -> int:
-    """Note how many tasks wait; the samples of a day are kept, and the day's peak."""
+    """Store and return how many tasks wait now. Redis keeps the samples of 24 hours, and the maximum of each day."""
     length, moment = sum(queue_lengths().values()), int(time.time())
     redis.client.zadd(SAMPLES_KEY, {f"{moment}:{length}": moment})
     redis.client.zremrangebyscore(SAMPLES_KEY, 0, moment - DAY_SECONDS)
     redis.client.expire(SAMPLES_KEY, KEPT_SECONDS)
-    redis.client.eval(RAISE, 1, counts_key(today()), Figure.QUEUE_PEAK.value, length, KEPT_SECONDS)
+    redis.client.eval(STORE_MAXIMUM, 1, counts_key(today()), Metric.QUEUE_PEAK.value, length, KEPT_SECONDS)
     return length
 
 
 def queue_samples() -> dict[str, list[int]]:
-    """The samples of the last day, oldest first: `times` in seconds since 1970, and `lengths`."""
+    """The samples of the last 24 hours, the oldest first: `times` in seconds since 1970, and `lengths`."""
     since = int(time.time()) - DAY_SECONDS
     found = cast(list[bytes], redis.client.zrangebyscore(SAMPLES_KEY, since, "+inf"))
     pairs = [tuple(map(int, member.decode().split(":"))) for member in found]

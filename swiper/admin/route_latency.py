@@ -1,4 +1,4 @@
-"""How long routes took on a day, by what all processes have gathered."""
+"""The response times of the routes on a day, from what all processes have counted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,11 @@ SHOWN = 20
 
 
 @dataclass(frozen=True)
-class RouteTimes:
-    """Times of a route in milliseconds. The p95 is the bound of the bucket in which it lies, or the slowest answer."""
+class RouteLatency:
+    """Response times of a route in milliseconds; `count` is the number of requests.
+
+    `p95` is the upper bound of its bucket, or `slowest` where that is less.
+    """
 
     route: str
     count: int
@@ -22,26 +25,26 @@ class RouteTimes:
     slowest: float
 
 
-def slowest_routes(day: date) -> list[RouteTimes]:
-    """The routes of a day that took the longest on average, the slowest first."""
+def slowest_routes(day: date) -> list[RouteLatency]:
+    """The `SHOWN` routes with the highest mean on a day, the slowest first."""
     pipe = redis.client.pipeline(transaction=False)
     pipe.hgetall(routes_key(day))
     pipe.zrange(slowest_key(day), 0, -1, withscores=True)
     fields, slowest = pipe.execute()
-    most = {route.decode(): micros / 1000 for route, micros in slowest}
-    gathered: dict[str, dict[str, int]] = {}
+    slowest_ms = {route.decode(): micros / 1000 for route, micros in slowest}
+    counts: dict[str, dict[str, int]] = {}
     for field, value in fields.items():
         route, _, name = field.decode().rpartition("|")
-        gathered.setdefault(route, {})[name] = int(value)
-    routes = [_times_of(route, found, most.get(route, 0.0)) for route, found in gathered.items()]
-    return sorted(routes, key=lambda times: -times.mean)[:SHOWN]
+        counts.setdefault(route, {})[name] = int(value)
+    routes = [_latency_of(route, found, slowest_ms.get(route, 0.0)) for route, found in counts.items()]
+    return sorted(routes, key=lambda latency: -latency.mean)[:SHOWN]
 
 
-def _times_of(route: str, found: dict[str, Any], slowest: float) -> RouteTimes:
+def _latency_of(route: str, found: dict[str, Any], slowest: float) -> RouteLatency:
     count = found.get("n", 0)
     buckets = [found.get(str(place), 0) for place in range(len(BOUNDS_MS) + 1)]
     mean = found.get("t", 0) / count / 1000 if count else 0.0
-    return RouteTimes(route, count, mean, _p95(buckets, slowest), slowest)
+    return RouteLatency(route, count, mean, _p95(buckets, slowest), slowest)
 
 
 def _p95(buckets: Sequence[int], slowest: float) -> float:

@@ -1,4 +1,4 @@
-"""The `desk` blueprint with all of its pages."""
+"""The `admin` blueprint with all of its pages."""
 
 from swiper.admin.views import actions, bans, overview, people, shop, unlock
 from swiper.admin.views.base import blueprint

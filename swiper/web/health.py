@@ -1,21 +1,22 @@
-"""Whether the parts that the service needs answer right now."""
+"""Checks whether the database and Redis answer."""
 
 import logging
-
-from sqlalchemy import text
+from collections.abc import Callable
 
 from swiper.extensions import db, redis
+from swiper.web import queries
 
 log = logging.getLogger(__name__)
 
 
 def check_parts() -> dict[str, bool]:
-    """By part: does it answer? One that does not is logged."""
+    """By part, `database` and `redis`: True if it answers. A part that does not answer is logged."""
     return {"database": _answers("database", _ask_database), "redis": _answers("redis", _ask_redis)}
 
 
 def _ask_database() -> None:
-    db.session.execute(text("SELECT 1"))
+    queries.ask_database()
+    # The connection goes back to its pool.
     db.session.rollback()
 
 
@@ -23,7 +24,7 @@ def _ask_redis() -> None:
     redis.client.ping()
 
 
-def _answers(name: str, ask) -> bool:  # type: ignore[no-untyped-def]
+def _answers(name: str, ask: Callable[[], None]) -> bool:
     try:
         ask()
     except Exception as error:

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from swiper.admin.opening import open_desk
+from swiper.admin.unlocks import unlock
 from swiper.extensions import db
 from swiper.profiles.operators import grant_role
 from tests.factories import People, Person, sid_of
@@ -17,7 +17,7 @@ from tests.factories import People, Person, sid_of
 TOKEN = re.compile('name="form_token" value="([^"]+)"')
 
 
-class Desk:
+class AdminClient:
     """What an operator does."""
 
     def __init__(self, person: Person) -> None:
@@ -50,21 +50,21 @@ class Desk:
 
 
 @pytest.fixture
-def hire(app: Flask, people: People) -> Callable[..., Desk]:
+def add_operator(app: Flask, people: People) -> Callable[..., AdminClient]:
     """Makes somebody an operator."""
 
-    def make(*, is_open: bool = True, **profile: Any) -> Desk:
+    def make(*, is_open: bool = True, **profile: Any) -> AdminClient:
         person = people.add(**profile)
         with app.app_context():
             grant_role(person.id)
             if is_open:
-                open_desk(person.id, sid_of(person.client))
+                unlock(person.id, sid_of(person.client))
             db.session.remove()
-        return Desk(person)
+        return AdminClient(person)
 
     return make
 
 
 @pytest.fixture
-def desk(hire: Callable[..., Desk]) -> Desk:
-    return hire()
+def admin(add_operator: Callable[..., AdminClient]) -> AdminClient:
+    return add_operator()

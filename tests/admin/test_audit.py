@@ -9,15 +9,16 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
-from swiper.admin import audit, changes, second_factor
+from swiper.admin import changes, second_factor
 from swiper.admin.audit import Action, list_actions, record
 from swiper.admin.models import OperatorAction
+from swiper.admin.queries import audit as audit_queries
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.extensions import db
 from swiper.profiles.models import Sex
 from tests.admin.authenticators import code_of, set_up
-from tests.admin.conftest import Desk
+from tests.admin.conftest import AdminClient
 from tests.factories import People, at_once
 from tests.security.state import difference, snapshot
 
@@ -56,7 +57,7 @@ CHANGES: dict[Action, Callable[[World], Any]] = {
         world.actor, "new", level=1, months=1, price_cents=1, stock=1, **WINDOW
     ),
     Action.CLOSE_SALE: lambda world: changes.close_sale(world.actor, world.sale),
-    Action.OPEN_DESK: lambda world: changes.open_desk(world.actor, code_of(world.actor, steps=1)),
+    Action.OPEN_DESK: lambda world: changes.check_second_factor(world.actor, code_of(world.actor, steps=1)),
     Action.SET_SECOND_FACTOR: lambda world: changes.set_second_factor(world.person.id, code_of(world.person.id)),
     Action.RESET_SECOND_FACTOR: lambda world: changes.reset_second_factor(world.actor, world.other.phone),
     Action.OPEN_PERSON: lambda world: changes.open_person(world.actor, world.person.id),
@@ -126,7 +127,7 @@ def test_a_line_that_cannot_be_written_leaves_no_change(
     def fail(*_: Any, **__: Any) -> None:
         raise OperationalError("INSERT", None, Exception("disk full"))
 
-    monkeypatch.setattr(audit, "OperatorAction", fail)
+    monkeypatch.setattr(audit_queries, "OperatorAction", fail)
     before = snapshot(app)
     with pytest.raises(OperationalError):
         run(app, CHANGES[action], world)
@@ -205,41 +206,43 @@ def targets(page: str) -> list[str]:
     return re.findall(r'<td class="id">([^<]+)</td>', page)
 
 
-def test_the_page_filters_and_goes_on_where_it_ended(app: Flask, people: People, desk: Desk) -> None:
+def test_the_page_filters_and_goes_on_where_it_ended(app: Flask, people: People, admin: AdminClient) -> None:
     person = people.add()
     with app.app_context():
         write(60)
-        write(1, uid=desk.id, action=Action.SUSPEND, target=person.id)
+        write(1, uid=admin.id, action=Action.SUSPEND, target=person.id)
         db.session.remove()
-    page = desk.read("/admin/actions")
+    page = admin.read("/admin/actions")
     link = re.search(r'class="button" href="([^"]+)"', page)
     assert link
-    rest = targets(desk.read(link[1].replace("&amp;", "&")))
+    rest = targets(admin.read(link[1].replace("&amp;", "&")))
     assert targets(page) + rest == [str(person.id), *[f"192.0.2.{number}" for number in reversed(range(60))]]
-    for query in ({"uid": desk.id}, {"action": "suspend"}, {"target": person.id}):
-        assert targets(desk.read("/admin/actions", **query)) == [str(person.id)], query
-    assert targets(desk.read("/admin/actions", target="nobody")) == []
-    assert desk.get("/admin/actions", action="rule").status_code == 422
+    for query in ({"uid": admin.id}, {"action": "suspend"}, {"target": person.id}):
+        assert targets(admin.read("/admin/actions", **query)) == [str(person.id)], query
+    assert targets(admin.read("/admin/actions", target="nobody")) == []
+    assert admin.get("/admin/actions", action="rule").status_code == 422
 
 
-def test_phones_in_the_log_are_masked(app: Flask, people: People, desk: Desk) -> None:
+def test_phones_in_the_log_are_masked(app: Flask, people: People, admin: AdminClient) -> None:
     person = people.add()
-    desk.change(f"/admin/people/{person.id}/suspend", reason=f"wrote from {PHONE} and 13912345678")
-    page = desk.read("/admin/actions")
+    admin.change(f"/admin/people/{person.id}/suspend", reason=f"wrote from {PHONE} and 13912345678")
+    page = admin.read("/admin/actions")
     assert "wrote from" in page
     assert PHONE not in page
     assert "13912345678" not in page
     assert str(person.id) in page
 
 
-def test_the_log_outlives_the_account_of_its_operator(app: Flask, desk: Desk, hire: Callable[[], Desk]) -> None:
-    other = hire()
+def test_the_log_outlives_the_account_of_its_operator(
+    app: Flask, admin: AdminClient, add_operator: Callable[[], AdminClient]
+) -> None:
+    other = add_operator()
     other.change("/admin/bans", network="203.0.113.9")
     name = other.person.get("/api/user/profile").json["data"]["nickname"]
     with app.app_context():
         changes.revoke_role(None, other.person.phone)
     assert other.person.delete_account().status_code == 200
-    page = desk.read("/admin/actions", action="ban")
+    page = admin.read("/admin/actions", action="ban")
     assert "203.0.113.9/32" in page
     assert name in page
 

@@ -10,7 +10,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from swiper.admin import permissions
-from swiper.admin.opening import open_desk
+from swiper.admin.unlocks import unlock
 from swiper.auth.sessions import end_all_sessions
 from swiper.bans.services import ban_network
 from swiper.errors import ParamError
@@ -18,7 +18,7 @@ from swiper.extensions import db
 from swiper.profiles.accounts import delete_account, set_status
 from swiper.profiles.models import Status
 from swiper.profiles.operators import grant_role, revoke_role
-from tests.admin.conftest import Desk
+from tests.admin.conftest import AdminClient
 from tests.factories import People, client_holding, sid_of
 
 UID = "1" * 18
@@ -68,67 +68,67 @@ def test_people_without_the_role_find_nothing_that_a_wrong_address_would_not_sho
         assert method == "HEAD" or answer.data == nothing.data, path
 
 
-def test_suspended_operators_are_refused(app: Flask, people: People, desk: Desk) -> None:
-    in_app(app, set_status, desk.id, Status.SUSPENDED)
+def test_suspended_operators_are_refused(app: Flask, people: People, admin: AdminClient) -> None:
+    in_app(app, set_status, admin.id, Status.SUSPENDED)
     # Of a session that was stored while the others were ended.
-    client = people.client_of(desk.id)
+    client = people.client_of(admin.id)
     for method, path in desk_routes(app):
         answer = client.open(path, method=method)
         assert answer.status_code == 403, path
         assert method == "HEAD" or answer.json["code"] == 1010
 
 
-def test_a_banned_address_is_refused_before_the_role_is_looked_at(app: Flask, desk: Desk) -> None:
+def test_a_banned_address_is_refused_before_the_role_is_looked_at(app: Flask, admin: AdminClient) -> None:
     in_app(app, ban_network, "127.0.0.1")
-    assert desk.get("/admin").json["code"] == 1010
+    assert admin.get("/admin").json["code"] == 1010
 
 
 def test_the_role_counts_from_the_moment_it_is_granted_until_it_is_revoked(app: Flask, people: People) -> None:
     person = people.add()
     assert person.get("/admin").status_code == 404
     in_app(app, grant_role, person.id)
-    in_app(app, open_desk, person.id, sid_of(person.client))
+    in_app(app, unlock, person.id, sid_of(person.client))
     assert person.get("/admin").status_code == 200
     in_app(app, revoke_role, person.id)
     assert person.get("/admin").status_code == 404
 
 
-def test_an_ended_session_is_a_stranger_s(app: Flask, desk: Desk) -> None:
-    in_app(app, end_all_sessions, desk.id)
-    assert desk.get("/admin").status_code == 302
+def test_an_ended_session_is_a_stranger_s(app: Flask, admin: AdminClient) -> None:
+    in_app(app, end_all_sessions, admin.id)
+    assert admin.get("/admin").status_code == 302
 
 
-def test_an_account_with_the_role_is_not_deleted_until_it_is_given_back(app: Flask, desk: Desk) -> None:
+def test_an_account_with_the_role_is_not_deleted_until_it_is_given_back(app: Flask, admin: AdminClient) -> None:
     with app.app_context(), pytest.raises(ParamError):
-        delete_account(desk.id)
-    assert desk.get("/admin").status_code == 200
-    in_app(app, revoke_role, desk.id)
-    in_app(app, delete_account, desk.id)
-    assert desk.get("/admin").status_code == 302
+        delete_account(admin.id)
+    assert admin.get("/admin").status_code == 200
+    in_app(app, revoke_role, admin.id)
+    in_app(app, delete_account, admin.id)
+    assert admin.get("/admin").status_code == 302
 
 
-def test_the_owner_of_an_account_may_export_that_it_has_the_role(people: People, desk: Desk) -> None:
-    exported = desk.person.export().json["data"]["operator"]
-    assert [row["uid"] for row in exported] == [str(desk.id)]
+def test_the_owner_of_an_account_may_export_that_it_has_the_role(people: People, admin: AdminClient) -> None:
+    exported = admin.person.export().json["data"]["operator"]
+    assert [row["uid"] for row in exported] == [str(admin.id)]
     assert people.add().export().json["data"]["operator"] == []
 
 
-def test_without_redis_nobody_is_let_in(make_app: Callable[..., Flask], desk: Desk) -> None:
+def test_without_redis_nobody_is_let_in(make_app: Callable[..., Flask], admin: AdminClient) -> None:
     away = make_app(redis_url="unix:///nowhere/redis.sock", cache_type="null")
-    answer = client_holding(away, sid_of(desk.client)).get("/admin")
+    answer = client_holding(away, sid_of(admin.client)).get("/admin")
     assert (answer.status_code, answer.json["code"]) == (503, 1011)
 
 
-def test_pages_are_kept_by_nobody_and_run_nothing_inline(desk: Desk) -> None:
-    answer = desk.get("/admin/people")
+def test_pages_are_kept_by_nobody_and_run_nothing_inline(admin: AdminClient) -> None:
+    answer = admin.get("/admin/people")
     assert answer.headers["Cache-Control"] == "no-store"
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
     assert answer.headers["X-Frame-Options"] == "DENY"
 
 
-def test_pages_of_configured_origins_may_not_read_the_desk(make_app: Callable[..., Flask], desk: Desk) -> None:
+def test_pages_of_configured_origins_may_not_read_the_desk(make_app: Callable[..., Flask], admin: AdminClient) -> None:
     other = make_app(cors_origins=["https://app.example"])
-    client = client_holding(other, sid_of(desk.client))
+    client = client_holding(other, sid_of(admin.client))
     headers = {"Origin": "https://app.example"}
     assert "Access-Control-Allow-Origin" in client.get("/api/user/profile", headers=headers).headers
     answer = client.get("/admin/people", headers=headers)
@@ -141,21 +141,21 @@ def test_pages_of_configured_origins_may_not_read_the_desk(make_app: Callable[..
 BAN = {"network": "198.51.100.7"}
 
 
-def bans_of(desk: Desk) -> bool:
-    return "198.51.100.7" in desk.read("/admin/bans")
+def bans_of(admin: AdminClient) -> bool:
+    return "198.51.100.7" in admin.read("/admin/bans")
 
 
 @pytest.mark.parametrize("token", [None, "", "x", "eyJ.eyJ.eyJ"])
-def test_a_form_without_its_token_changes_nothing(desk: Desk, token: str | None) -> None:
-    answer = desk.client.post("/admin/bans", data=BAN | ({"form_token": token} if token is not None else {}))
+def test_a_form_without_its_token_changes_nothing(admin: AdminClient, token: str | None) -> None:
+    answer = admin.client.post("/admin/bans", data=BAN | ({"form_token": token} if token is not None else {}))
     assert answer.status_code == 403
     assert "expired" in answer.text
-    assert not bans_of(desk)
+    assert not bans_of(admin)
 
 
-def test_a_token_is_worth_nothing_in_another_session(hire: Callable[..., Desk], people: People) -> None:
-    one, other = hire(), hire()
-    again = Desk(one.person)
+def test_a_token_is_worth_nothing_in_another_session(add_operator: Callable[..., AdminClient], people: People) -> None:
+    one, other = add_operator(), add_operator()
+    again = AdminClient(one.person)
     token = one.token()
     again.client = people.client_of(one.id)
     for thief in (other, again):
@@ -165,44 +165,44 @@ def test_a_token_is_worth_nothing_in_another_session(hire: Callable[..., Desk], 
     assert bans_of(one)
 
 
-def test_a_token_expires(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    token = desk.token()
+def test_a_token_expires(admin: AdminClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = admin.token()
     monkeypatch.setattr(permissions, "FORM_SECONDS", -1)
-    assert desk.client.post("/admin/bans", data=BAN | {"form_token": token}).status_code == 403
+    assert admin.client.post("/admin/bans", data=BAN | {"form_token": token}).status_code == 403
 
 
-def test_every_change_of_the_desk_asks_for_the_token(app: Flask, desk: Desk) -> None:
+def test_every_change_of_the_desk_asks_for_the_token(app: Flask, admin: AdminClient) -> None:
     changing = [path for method, path in desk_routes(app) if method == "POST"]
     assert len(changing) == 15
     for path in changing:
-        assert desk.client.post(path, data={}).status_code == 403, path
+        assert admin.client.post(path, data={}).status_code == 403, path
 
 
-def test_a_foreign_page_changes_nothing_with_a_stolen_token(desk: Desk) -> None:
-    data = BAN | {"form_token": desk.token()}
-    answer = desk.client.post("/admin/bans", data=data, headers={"Origin": "https://evil.example"})
+def test_a_foreign_page_changes_nothing_with_a_stolen_token(admin: AdminClient) -> None:
+    data = BAN | {"form_token": admin.token()}
+    answer = admin.client.post("/admin/bans", data=data, headers={"Origin": "https://evil.example"})
     assert answer.status_code == 403
-    assert not bans_of(desk)
+    assert not bans_of(admin)
 
 
-def test_a_change_never_writes_the_session_back(app: Flask, desk: Desk, people: People) -> None:
+def test_a_change_never_writes_the_session_back(app: Flask, admin: AdminClient, people: People) -> None:
     """A request under way while all sessions end would bring its own back to life."""
     stored: Redis = app.extensions["redis"]
-    answer = desk.post("/admin/bans", **BAN)
+    answer = admin.post("/admin/bans", **BAN)
     assert not any(header.startswith("swiper_session") for header in answer.headers.getlist("Set-Cookie"))
-    in_app(app, end_all_sessions, desk.id)
-    assert stored.keys(f"{{u:{desk.id}}}:session:*") == []
+    in_app(app, end_all_sessions, admin.id)
+    assert stored.keys(f"{{u:{admin.id}}}:session:*") == []
 
 
 def test_errors_reach_operators_as_a_page_and_outages_with_their_status(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    admin: AdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = desk.get("/admin/people/" + "9" * 18)
+    answer = admin.get("/admin/people/" + "9" * 18)
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
 
     def away(*_: Any) -> None:
         raise RedisConnectionError()
 
     monkeypatch.setattr("swiper.admin.people.count_sessions", away)
-    answer = desk.get(f"/admin/people/{desk.id}")
+    answer = admin.get(f"/admin/people/{admin.id}")
     assert (answer.status_code, answer.mimetype) == (503, "text/html")

@@ -18,7 +18,7 @@ from swiper.profiles.models import Nickname, Status, Suspension, User
 from swiper.profiles.suspensions import lift_if_over, over_suspensions, resume
 from swiper.profiles.tasks import lift_suspensions
 from swiper.robots.seeding import seed_robots
-from tests.admin.conftest import Desk
+from tests.admin.conftest import AdminClient
 from tests.factories import Clock, People, Person
 
 IDS = re.compile(r'href="/admin/people/(\d+)"')
@@ -35,38 +35,38 @@ def actions(app: Flask) -> list[tuple[str, str]]:
         return [(row.action, row.target) for row in rows]
 
 
-def test_the_list_goes_through_everybody_once_the_newest_first(app: Flask, people: People, desk: Desk) -> None:
+def test_the_list_goes_through_everybody_once_the_newest_first(app: Flask, people: People, admin: AdminClient) -> None:
     made = [people.add(is_complete=False).id for _ in range(60)]
-    found, page = [], desk.read("/admin/people")
+    found, page = [], admin.read("/admin/people")
     while True:
         found += shown(page)
         link = NEXT.search(page)
         if not link:
             break
-        page = desk.read(link[1].replace("&amp;", "&"))
-    assert found == sorted([*made, desk.id], reverse=True)
+        page = admin.read(link[1].replace("&amp;", "&"))
+    assert found == sorted([*made, admin.id], reverse=True)
 
 
-def test_a_search_by_id_goes_to_that_person(people: People, desk: Desk) -> None:
+def test_a_search_by_id_goes_to_that_person(people: People, admin: AdminClient) -> None:
     person = people.add()
-    answer = desk.post("/admin/people/search", wanted=str(person.id))
+    answer = admin.post("/admin/people/search", wanted=str(person.id))
     assert answer.headers["Location"] == f"/admin/people/{person.id}"
-    assert desk.post("/admin/people/search", wanted="9" * 19).status_code == 404
+    assert admin.post("/admin/people/search", wanted="9" * 19).status_code == 404
 
 
 def test_a_search_by_phone_is_exact_stays_out_of_addresses_and_is_logged(
-    app: Flask, people: People, desk: Desk
+    app: Flask, people: People, admin: AdminClient
 ) -> None:
     person = people.add()
     spelt = person.phone.removeprefix("+86")
-    answer = desk.post("/admin/people/search", wanted=f"{spelt[:3]} {spelt[3:7]} {spelt[7:]}")
+    answer = admin.post("/admin/people/search", wanted=f"{spelt[:3]} {spelt[3:7]} {spelt[7:]}")
     assert answer.headers["Location"] == f"/admin/people/{person.id}"
     assert actions(app) == [("find_by_phone", str(person.id))]
-    pasted = desk.post("/admin/people/search", wanted=f"tel:+86\u2013{spelt}\u202c")
+    pasted = admin.post("/admin/people/search", wanted=f"tel:+86\u2013{spelt}\u202c")
     assert pasted.headers["Location"] == f"/admin/people/{person.id}"
-    answer = desk.post("/admin/people/search", wanted="13999999999")
+    answer = admin.post("/admin/people/search", wanted="13999999999")
     assert "13999999999" not in answer.headers["Location"]
-    assert "Nobody has this number." in desk.read(answer.headers["Location"])
+    assert "Nobody has this number." in admin.read(answer.headers["Location"])
     # Whoever tries number after number leaves a trace, and no numbers in it.
     assert actions(app)[2:] == [("find_by_phone", "nobody")]
 
@@ -83,29 +83,29 @@ def test_a_search_by_phone_is_exact_stays_out_of_addresses_and_is_logged(
         "(+86)139\u2013000",
     ],
 )
-def test_what_is_nearly_a_phone_number_stays_out_of_addresses_too(desk: Desk, wanted: str) -> None:
-    answer = desk.post("/admin/people/search", wanted=wanted)
+def test_what_is_nearly_a_phone_number_stays_out_of_addresses_too(admin: AdminClient, wanted: str) -> None:
+    answer = admin.post("/admin/people/search", wanted=wanted)
     assert answer.headers["Location"] == "/admin/people"
-    assert "Nobody has this number." in desk.read("/admin/people")
+    assert "Nobody has this number." in admin.read("/admin/people")
 
 
-def test_a_robot_is_found_by_its_number(app: Flask, desk: Desk) -> None:
+def test_a_robot_is_found_by_its_number(app: Flask, admin: AdminClient) -> None:
     with app.app_context():
         seed_robots(1, 7)
         robot = db.session.scalars(db.select(User).where(User.is_robot)).one()
         phone, uid = robot.phone, robot.id
         db.session.remove()
-    answer = desk.post("/admin/people/search", wanted=phone)
+    answer = admin.post("/admin/people/search", wanted=phone)
     assert answer.headers["Location"] == f"/admin/people/{uid}"
 
 
-def test_nicknames_are_found_by_their_beginning_as_they_are_folded(people: People, desk: Desk) -> None:
+def test_nicknames_are_found_by_their_beginning_as_they_are_folded(people: People, admin: AdminClient) -> None:
     names = ["Ánna", "ánnabel", "ANNA", "李雷", "李梅", "a%b", "a_b", "axb", "Straße", "🦊fox"]
     ids = {name: people.add(nickname=name).id for name in names}
 
     def found(prefix: str) -> set[str]:
-        answer = desk.post("/admin/people/search", wanted=prefix)
-        uids = set(shown(desk.read(answer.headers["Location"])))
+        answer = admin.post("/admin/people/search", wanted=prefix)
+        uids = set(shown(admin.read(answer.headers["Location"])))
         return {name for name, uid in ids.items() if uid in uids}
 
     assert found("án") == {"Ánna", "ánnabel"}
@@ -119,7 +119,7 @@ def test_nicknames_are_found_by_their_beginning_as_they_are_folded(people: Peopl
     assert found("nobody") == set()
 
 
-def test_pages_of_a_prefix_neither_repeat_nor_skip(app: Flask, people: People, desk: Desk) -> None:
+def test_pages_of_a_prefix_neither_repeat_nor_skip(app: Flask, people: People, admin: AdminClient) -> None:
     names = {f"page{number:02d}": people.add(nickname=f"Page{number:02d}", is_complete=False).id for number in range(9)}
     with app.app_context():
         found, after = [], ""
@@ -139,42 +139,44 @@ def test_nicknames_are_in_the_order_of_their_characters_on_every_database(app: F
         assert list(db.session.scalars(query)) == sorted(names)
 
 
-def test_the_phone_is_masked_until_an_operator_asks_which_is_logged(app: Flask, people: People, desk: Desk) -> None:
+def test_the_phone_is_masked_until_an_operator_asks_which_is_logged(
+    app: Flask, people: People, admin: AdminClient
+) -> None:
     person = people.add()
     path = f"/admin/people/{person.id}"
-    for page in (desk.read(path), desk.read("/admin/people")):
+    for page in (admin.read(path), admin.read("/admin/people")):
         assert person.phone not in page
         assert person.phone[-8:] not in page
-    answer = desk.post(f"{path}/phone")
+    answer = admin.post(f"{path}/phone")
     assert person.phone in answer.text
     assert actions(app) == [("open_person", str(person.id)), ("show_phone", str(person.id))]
-    assert person.phone not in desk.read(path)
-    assert person.phone not in desk.read("/admin/actions")
+    assert person.phone not in admin.read(path)
+    assert person.phone not in admin.read("/admin/actions")
 
 
-def test_the_page_of_a_person_shows_what_there_is(people: People, desk: Desk) -> None:
+def test_the_page_of_a_person_shows_what_there_is(people: People, admin: AdminClient) -> None:
     person = people.add(vip=3, bio="first line\nsecond line")
     women = [people.woman() for _ in range(3)]
     for woman in women:
         person.like(woman)
     women[0].like(person)
     person.post("/api/vip/orders", level=1, months=1)
-    page = desk.read(f"/admin/people/{person.id}")
+    page = admin.read(f"/admin/people/{person.id}")
     numbers = dict(re.findall(r"<dt>([a-z ]+)</dt><dd>(\d+)</dd>", page))
     assert numbers == {"swipes": "3", "likes received": "1", "matches": "1", "orders": "1", "open sessions": "1"}
     assert "会员-3" in page
     assert "first line\nsecond line" in page
 
 
-def test_what_people_write_does_not_run_on_the_desk(people: People, desk: Desk) -> None:
+def test_what_people_write_does_not_run_on_the_desk(people: People, admin: AdminClient) -> None:
     evil = "<script>x</script>"
     person = people.add(nickname=evil, bio='"><img src=x onerror=alert(1)>{{ 7*7 }}')
-    desk.change(f"/admin/people/{person.id}/suspend", reason="</td><script>y</script>")
+    admin.change(f"/admin/people/{person.id}/suspend", reason="</td><script>y</script>")
     for page in (
-        desk.read(f"/admin/people/{person.id}"),
-        desk.read("/admin/people"),
-        desk.read("/admin/people", nickname=evil),
-        desk.read("/admin/actions"),
+        admin.read(f"/admin/people/{person.id}"),
+        admin.read("/admin/people"),
+        admin.read("/admin/people", nickname=evil),
+        admin.read("/admin/actions"),
     ):
         assert "<script>x" not in page
         assert "<script>y" not in page
@@ -185,21 +187,21 @@ def test_what_people_write_does_not_run_on_the_desk(people: People, desk: Desk) 
 # --- suspensions ---
 
 
-def test_a_suspension_ends_all_access_at_once_and_hides_the_person(people: People, desk: Desk) -> None:
+def test_a_suspension_ends_all_access_at_once_and_hides_the_person(people: People, admin: AdminClient) -> None:
     person, viewer = people.add(), people.woman()
-    assert viewer.deck() == [person.id, desk.id] or viewer.deck() == [desk.id, person.id]
+    assert viewer.deck() == [person.id, admin.id] or viewer.deck() == [admin.id, person.id]
     second = people.client_of(person.id)
-    page = desk.change(f"/admin/people/{person.id}/suspend", reason="spam")
+    page = admin.change(f"/admin/people/{person.id}/suspend", reason="spam")
     assert "The account is suspended." in page
     assert "for good" in page
     for client in (person.client, second):
         assert client.get("/api/user/profile").status_code == 401
     assert people.client_of(person.id).get("/api/user/profile").json["code"] == 1010
-    assert viewer.deck() == [desk.id]
-    page = desk.change(f"/admin/people/{person.id}/resume")
+    assert viewer.deck() == [admin.id]
+    page = admin.change(f"/admin/people/{person.id}/resume")
     assert "The account is active." in page
     assert people.client_of(person.id).get("/api/user/profile").status_code == 200
-    assert set(viewer.deck()) == {person.id, desk.id}
+    assert set(viewer.deck()) == {person.id, admin.id}
 
 
 def local(moment: datetime) -> str:
@@ -208,14 +210,14 @@ def local(moment: datetime) -> str:
 
 
 def test_a_suspension_until_a_moment_is_lifted_after_it(
-    app: Flask, people: People, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    app: Flask, people: People, admin: AdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(monkeypatch, datetime(2026, 3, 10, 4, tzinfo=UTC))
     person, forever = people.add(), people.add()
-    desk.change(
+    admin.change(
         f"/admin/people/{person.id}/suspend", reason="cool down", until=local(clock.moment + timedelta(hours=2))
     )
-    desk.change(f"/admin/people/{forever.id}/suspend", reason="for good")
+    admin.change(f"/admin/people/{forever.id}/suspend", reason="for good")
     for hours, code in ((1, 1010), (2, 0)):
         clock.advance(hours=hours)
         with app.app_context():
@@ -258,48 +260,48 @@ def test_a_suspension_that_was_made_longer_meanwhile_is_not_lifted(
     ],
 )
 def test_a_wrong_form_is_told_in_words_and_changes_nothing(
-    app: Flask, people: People, desk: Desk, form: dict[str, str], complaint: str
+    app: Flask, people: People, admin: AdminClient, form: dict[str, str], complaint: str
 ) -> None:
     person = people.add()
-    answer = desk.post(f"/admin/people/{person.id}/suspend", **form)
+    answer = admin.post(f"/admin/people/{person.id}/suspend", **form)
     assert answer.status_code == 422
     assert complaint in answer.text
     assert person.get("/api/user/profile").status_code == 200
     assert actions(app) == []
 
 
-def test_operators_cannot_suspend_themselves_but_each_other(hire: Callable[..., Desk]) -> None:
-    one, other = hire(), hire()
+def test_operators_cannot_suspend_themselves_but_each_other(add_operator: Callable[..., AdminClient]) -> None:
+    one, other = add_operator(), add_operator()
     assert one.post(f"/admin/people/{one.id}/suspend", reason="x").status_code == 422
     assert "suspend yourself" in one.post(f"/admin/people/{one.id}/suspend", reason="x").text
     one.change(f"/admin/people/{other.id}/suspend", reason="x")
     assert other.get("/admin").status_code == 302
 
 
-def test_nobody_is_suspended_who_is_not_there(app: Flask, desk: Desk) -> None:
+def test_nobody_is_suspended_who_is_not_there(app: Flask, admin: AdminClient) -> None:
     for path in ("suspend", "resume", "phone"):
         assert (
-            desk.post(f"/admin/people/{'9' * 18}/{path}", **({"reason": "x"} if path == "suspend" else {})).status_code
+            admin.post(f"/admin/people/{'9' * 18}/{path}", **({"reason": "x"} if path == "suspend" else {})).status_code
             == 404
         )
     assert actions(app) == []
 
 
-def test_a_person_s_own_view_does_not_tell_the_reason(people: People, desk: Desk) -> None:
+def test_a_person_s_own_view_does_not_tell_the_reason(people: People, admin: AdminClient) -> None:
     person: Person = people.add()
-    desk.change(f"/admin/people/{person.id}/suspend", reason="internal note")
+    admin.change(f"/admin/people/{person.id}/suspend", reason="internal note")
     client: FlaskClient = people.client_of(person.id)
     assert "internal note" not in client.get("/api/user/profile").text
 
 
-def test_sex_and_birthday_are_corrected_at_the_desk(app: Flask, people: People, desk: Desk) -> None:
+def test_sex_and_birthday_are_corrected_at_the_desk(app: Flask, people: People, admin: AdminClient) -> None:
     person = people.add()
-    page = desk.read(f"/admin/people/{person.id}")
+    page = admin.read(f"/admin/people/{person.id}")
     assert f'action="/admin/people/{person.id}/correct"' in page
-    desk.change(f"/admin/people/{person.id}/correct", sex="female", birthday="1990-01-02")
+    admin.change(f"/admin/people/{person.id}/correct", sex="female", birthday="1990-01-02")
     profile = person.get("/api/user/profile").json["data"]
     assert (profile["sex"], profile["birthday"]) == ("female", "1990-01-02")
-    desk.change(f"/admin/people/{person.id}/correct", sex="", birthday="1991-01-02")
+    admin.change(f"/admin/people/{person.id}/correct", sex="", birthday="1991-01-02")
     assert person.get("/api/user/profile").json["data"] == profile | {
         "birthday": "1991-01-02",
         "age": profile["age"] - 1,
@@ -307,5 +309,5 @@ def test_sex_and_birthday_are_corrected_at_the_desk(app: Flask, people: People, 
     changed = [line for line in actions(app) if line[0] != "open_person"]
     assert changed == [("correct_profile", str(person.id))] * 2
     for wrong in ({"sex": "any"}, {"birthday": "2024-01-01"}, {"birthday": "soon"}):
-        assert desk.post(f"/admin/people/{person.id}/correct", **wrong).status_code == 422
+        assert admin.post(f"/admin/people/{person.id}/correct", **wrong).status_code == 422
     assert [line for line in actions(app) if line[0] != "open_person"] == changed

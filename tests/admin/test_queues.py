@@ -7,12 +7,13 @@ from celery import Celery
 from flask import Flask
 
 from swiper.admin import queues
-from swiper.admin.metrics import Figure, figures_at
+from swiper.admin.metrics import metrics_of
+from swiper.admin.metrics_buffer import Metric
 from swiper.admin.queues import DAY_SECONDS, SAMPLES_KEY, queue_lengths, queue_samples, sample_queue
 from swiper.extensions import redis
 from swiper.tasks.celery import CODES_QUEUE, QUEUE
 from swiper.vip.quotas import today
-from tests.admin.conftest import Desk
+from tests.admin.conftest import AdminClient
 from tests.factories import client_holding, sid_of
 
 
@@ -50,15 +51,15 @@ def test_samples_of_a_day_are_kept_with_its_peak(app: Flask, celery: Celery, mon
             monkeypatch.setattr(queues.time, "time", lambda after=after: float(moment + after))
             sample_queue()
         assert queue_samples() == {"times": [moment, moment + 60, moment + 120], "lengths": [5, 9, 2]}
-        assert figures_at(today())[Figure.QUEUE_PEAK] == 9
+        assert metrics_of(today())[Metric.QUEUE_PEAK] == 9
         monkeypatch.setattr(queues.time, "time", lambda: float(moment + DAY_SECONDS + 90))
         sample_queue()
         assert redis.client.zcard(SAMPLES_KEY) == 2
 
 
-def test_a_broker_that_is_away_hides_nothing_else(make_app: Callable[..., Flask], desk: Desk) -> None:
+def test_a_broker_that_is_away_hides_nothing_else(make_app: Callable[..., Flask], admin: AdminClient) -> None:
     away = make_app(celery_broker_url="redis+socket:///nowhere/redis.sock?virtual_host=0")
-    client = client_holding(away, sid_of(desk.client))
+    client = client_holding(away, sid_of(admin.client))
     answer = client.get("/admin")
     assert answer.status_code == 200
     assert "The broker does not answer." in answer.text

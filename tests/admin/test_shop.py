@@ -14,56 +14,58 @@ from swiper.extensions import db
 from swiper.vip.models import FlashSale, Order, OrderState
 from swiper.vip.orders import add_order, release_order
 from swiper.vip.sales import add_sale
-from tests.admin.conftest import Desk
+from tests.admin.conftest import AdminClient
 from tests.factories import People
 
 # --- bans ---
 
 
-def test_a_ban_counts_at_once_and_until_it_is_lifted(app: Flask, client: FlaskClient, desk: Desk) -> None:
+def test_a_ban_counts_at_once_and_until_it_is_lifted(app: Flask, client: FlaskClient, admin: AdminClient) -> None:
     def answers() -> int:
         status: int = client.get("/api/vip/levels", environ_base={"REMOTE_ADDR": "203.0.113.9"}).status_code
         return status
 
-    page = desk.change("/admin/bans", network="203.0.113.0/24", reason="scraping")
+    page = admin.change("/admin/bans", network="203.0.113.0/24", reason="scraping")
     assert "203.0.113.0/24" in page
     assert "scraping" in page
     assert answers() == 403
-    page = desk.change("/admin/bans/lift", network="203.0.113.0/24")
+    page = admin.change("/admin/bans/lift", network="203.0.113.0/24")
     assert "The ban is lifted." in page
     assert "Nobody is banned." in page
     assert answers() == 200
-    assert "There was no such ban." in desk.change("/admin/bans/lift", network="203.0.113.0/24")
+    assert "There was no such ban." in admin.change("/admin/bans/lift", network="203.0.113.0/24")
 
 
 @pytest.mark.parametrize("network", ["127.0.0.1", "127.0.0.0/8", "0.0.0.0/0", "::ffff:127.0.0.1"])
-def test_an_operator_cannot_lock_out_their_own_address(desk: Desk, network: str) -> None:
-    answer = desk.post("/admin/bans", network=network)
+def test_an_operator_cannot_lock_out_their_own_address(admin: AdminClient, network: str) -> None:
+    answer = admin.post("/admin/bans", network=network)
     assert answer.status_code == 422
     assert "lock you out" in answer.text
-    assert desk.get("/admin/bans").status_code == 200
+    assert admin.get("/admin/bans").status_code == 200
 
 
 @pytest.mark.parametrize("network", ["", "nonsense", "1.2.3.4/33", "x" * 65])
-def test_what_is_no_network_is_told(desk: Desk, network: str) -> None:
-    assert desk.post("/admin/bans", network=network).status_code == 422
+def test_what_is_no_network_is_told(admin: AdminClient, network: str) -> None:
+    assert admin.post("/admin/bans", network=network).status_code == 422
 
 
-def test_bans_of_the_command_line_are_listed_too(app: Flask, desk: Desk) -> None:
+def test_bans_of_the_command_line_are_listed_too(app: Flask, admin: AdminClient) -> None:
     with app.app_context():
         ban_network("198.51.100.7", "by hand", now() + timedelta(hours=1))
         db.session.remove()
-    assert "198.51.100.7/32" in desk.read("/admin/bans")
+    assert "198.51.100.7/32" in admin.read("/admin/bans")
 
 
 # --- levels ---
 
 
-def test_a_changed_level_is_what_everybody_sees_and_may_do(client: FlaskClient, people: People, desk: Desk) -> None:
+def test_a_changed_level_is_what_everybody_sees_and_may_do(
+    client: FlaskClient, people: People, admin: AdminClient
+) -> None:
     person = people.add(vip=1)
     before = client.get("/api/vip/levels")
     assert person.get("/api/vip/me").json["data"]["permissions"] == ["vipflag", "superlike"]
-    desk.change("/admin/levels/1", name="Bronze", price="12.30", permissions=["rewind", "who_liked_me"])
+    admin.change("/admin/levels/1", name="Bronze", price="12.30", permissions=["rewind", "who_liked_me"])
     after = client.get("/api/vip/levels")
     assert after.json["data"][1] == {
         "level": 1,
@@ -79,35 +81,35 @@ def test_a_changed_level_is_what_everybody_sees_and_may_do(client: FlaskClient, 
     assert person.post("/api/vip/orders", level=1, months=2).json["data"]["amount"] == 24.6
 
 
-def test_orders_that_were_made_keep_their_price(people: People, desk: Desk) -> None:
+def test_orders_that_were_made_keep_their_price(people: People, admin: AdminClient) -> None:
     person = people.add()
     order = person.post("/api/vip/orders", level=1, months=1).json["data"]
-    desk.change("/admin/levels/1", name="会员-1", price="99", permissions=["vipflag"])
+    admin.change("/admin/levels/1", name="会员-1", price="99", permissions=["vipflag"])
     assert person.get(f"/api/vip/orders/{order['id']}").json["data"]["amount"] == order["amount"]
 
 
 @pytest.mark.parametrize("price", ["", "-1", "1.234", "1e3", "12345678", "NaN", "１"])
-def test_what_is_no_amount_is_told(client: FlaskClient, desk: Desk, price: str) -> None:
+def test_what_is_no_amount_is_told(client: FlaskClient, admin: AdminClient, price: str) -> None:
     before = client.get("/api/vip/levels").json
-    answer = desk.post("/admin/levels/1", name="x", price=price)
+    answer = admin.post("/admin/levels/1", name="x", price=price)
     assert answer.status_code == 422
     assert "price" in answer.text
     assert client.get("/api/vip/levels").json == before
 
 
-def test_a_permission_that_does_not_exist_cannot_be_given(client: FlaskClient, desk: Desk) -> None:
+def test_a_permission_that_does_not_exist_cannot_be_given(client: FlaskClient, admin: AdminClient) -> None:
     before = client.get("/api/vip/levels").json
-    assert desk.post("/admin/levels/1", name="x", price="1", permissions=["vipflag", "root"]).status_code == 422
+    assert admin.post("/admin/levels/1", name="x", price="1", permissions=["vipflag", "root"]).status_code == 422
     assert client.get("/api/vip/levels").json == before
 
 
 @pytest.mark.parametrize("number", ["99", "9" * 20])
-def test_a_level_that_does_not_exist_cannot_be_changed(desk: Desk, number: str) -> None:
-    assert desk.post(f"/admin/levels/{number}", name="x", price="1").status_code == 404
+def test_a_level_that_does_not_exist_cannot_be_changed(admin: AdminClient, number: str) -> None:
+    assert admin.post(f"/admin/levels/{number}", name="x", price="1").status_code == 404
 
 
-def test_a_level_may_lose_all_of_its_permissions(client: FlaskClient, desk: Desk) -> None:
-    desk.change("/admin/levels/3", name="plain", price="0.00")
+def test_a_level_may_lose_all_of_its_permissions(client: FlaskClient, admin: AdminClient) -> None:
+    admin.change("/admin/levels/3", name="plain", price="0.00")
     assert client.get("/api/vip/levels").json["data"][3]["permissions"] == []
 
 
@@ -116,9 +118,9 @@ def test_a_level_may_lose_all_of_its_permissions(client: FlaskClient, desk: Desk
 SALE = {"name": "双十一", "level": "2", "months": "3", "price": "9.9", "stock": "100"}
 
 
-def test_a_sale_is_set_up_bought_from_and_closed(app: Flask, people: People, desk: Desk) -> None:
+def test_a_sale_is_set_up_bought_from_and_closed(app: Flask, people: People, admin: AdminClient) -> None:
     window = {"starts_at": "2026-01-01T00:00", "ends_at": "2099-01-01T00:00"}
-    page = desk.change("/admin/sales", **SALE, **window)
+    page = admin.change("/admin/sales", **SALE, **window)
     assert "双十一" in page
     with app.app_context():
         sale = db.session.scalars(db.select(FlashSale)).one()
@@ -129,22 +131,22 @@ def test_a_sale_is_set_up_bought_from_and_closed(app: Flask, people: People, des
         db.session.remove()
     queued = people.add()
     assert queued.post("/api/vip/qbuy", sale_id=str(sale_id)).status_code in (200, 201)
-    page = desk.change(f"/admin/sales/{sale_id}/close")
+    page = admin.change(f"/admin/sales/{sale_id}/close")
     assert "The sale is closed." in page
     assert "over" in page
     answer = people.add().post("/api/vip/qbuy", sale_id=str(sale_id))
     assert answer.json["code"] == 1005
-    assert desk.post(f"/admin/sales/{sale_id}/close").status_code == 422
+    assert admin.post(f"/admin/sales/{sale_id}/close").status_code == 422
 
 
-def test_a_sale_still_to_come_is_closed_for_good(app: Flask, people: People, desk: Desk) -> None:
+def test_a_sale_still_to_come_is_closed_for_good(app: Flask, people: People, admin: AdminClient) -> None:
     with app.app_context():
         soon = now() + timedelta(days=1)
         sale_id = add_sale(
             "soon", level=1, months=1, price_cents=1, stock=1, starts_at=soon, ends_at=soon + timedelta(days=1)
         ).id
         db.session.remove()
-    desk.change(f"/admin/sales/{sale_id}/close")
+    admin.change(f"/admin/sales/{sale_id}/close")
     assert people.add().get("/api/vip/sales").json["data"] == []
 
 
@@ -167,9 +169,11 @@ def test_a_sale_still_to_come_is_closed_for_good(app: Flask, people: People, des
         ({"name": ""}, "name"),
     ],
 )
-def test_a_sale_that_makes_no_sense_is_refused(app: Flask, desk: Desk, changes: dict[str, str], complaint: str) -> None:
+def test_a_sale_that_makes_no_sense_is_refused(
+    app: Flask, admin: AdminClient, changes: dict[str, str], complaint: str
+) -> None:
     form = SALE | {"starts_at": "2029-01-01T00:00", "ends_at": "2030-01-01T00:00"} | changes
-    answer = desk.post("/admin/sales", **form)
+    answer = admin.post("/admin/sales", **form)
     assert answer.status_code == 422
     assert complaint in answer.text
     with app.app_context():
@@ -183,22 +187,22 @@ def orders_on(page: str) -> list[int]:
     return [int(found) for found in re.findall(r'href="/admin/orders/(\d+)"', page)]
 
 
-def test_orders_are_listed_by_state_and_buyer(app: Flask, people: People, desk: Desk) -> None:
+def test_orders_are_listed_by_state_and_buyer(app: Flask, people: People, admin: AdminClient) -> None:
     one, other = people.add(), people.add()
     with app.app_context():
         made = [add_order(uid, 1, 1, 500).id for uid in (one.id, other.id, one.id)]
         db.session.commit()
         release_order(made[0])
         db.session.remove()
-    assert orders_on(desk.read("/admin/orders")) == made[::-1]
-    assert orders_on(desk.read("/admin/orders", state="released")) == [made[0]]
-    assert orders_on(desk.read("/admin/orders", state="pending", uid=one.id)) == [made[2]]
-    assert orders_on(desk.read("/admin/orders", state="", uid=other.id)) == [made[1]]
-    assert desk.get("/admin/orders", state="stolen").status_code == 422
-    page = desk.read(f"/admin/orders/{made[1]}")
+    assert orders_on(admin.read("/admin/orders")) == made[::-1]
+    assert orders_on(admin.read("/admin/orders", state="released")) == [made[0]]
+    assert orders_on(admin.read("/admin/orders", state="pending", uid=one.id)) == [made[2]]
+    assert orders_on(admin.read("/admin/orders", state="", uid=other.id)) == [made[1]]
+    assert admin.get("/admin/orders", state="stolen").status_code == 422
+    page = admin.read(f"/admin/orders/{made[1]}")
     assert str(other.id) in page
     assert "5.00 CNY" in page
-    assert desk.get("/admin/orders/" + "9" * 18).status_code == 404
+    assert admin.get("/admin/orders/" + "9" * 18).status_code == 404
 
 
 @pytest.mark.parametrize("state", [None, OrderState.PENDING])

@@ -32,7 +32,7 @@ from swiper.http.messages import ZH as API_ZH
 from swiper.profiles.models import Sex, Status
 from swiper.vip.levels import DESCRIPTIONS
 from swiper.vip.models import OrderState
-from tests.admin.conftest import Desk
+from tests.admin.conftest import AdminClient
 from tests.factories import People
 
 TEMPLATES = sorted((ROOT / "swiper/admin/templates").rglob("*.html"))
@@ -59,7 +59,7 @@ def said() -> set[str]:
         words.update(calls(Environment().parse(path.read_text())))
     for path in VIEWS:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "go":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "redirect_to":
                 words.update(arg.value for arg in node.args[1:2] if isinstance(arg, ast.Constant))
     for kind in (Action, OrderState, Status, Sex):
         words.update(member.value for member in kind)
@@ -112,44 +112,44 @@ def test_templates_say_nothing_past_the_catalogue(path: object) -> None:
 # --- which language ---
 
 
-def test_the_language_is_the_browser_s_until_another_is_chosen(desk: Desk) -> None:
+def test_the_language_is_the_browser_s_until_another_is_chosen(admin: AdminClient) -> None:
     chinese = {"Accept-Language": "zh-CN,zh;q=0.9"}
-    assert "<h1>People</h1>" in desk.read("/admin/people")
-    assert "<h1>用户</h1>" in desk.client.get("/admin/people", headers=chinese).text
-    assert "<h1>People</h1>" in desk.client.get("/admin/people?lang=en", headers=chinese).text
+    assert "<h1>People</h1>" in admin.read("/admin/people")
+    assert "<h1>用户</h1>" in admin.client.get("/admin/people", headers=chinese).text
+    assert "<h1>People</h1>" in admin.client.get("/admin/people?lang=en", headers=chinese).text
     # Remembered from then on, for pages below /admin alone.
-    assert "<h1>People</h1>" in desk.client.get("/admin/people", headers=chinese).text
-    cookie = desk.client.get_cookie("swiper_desk_language", path="/admin")
+    assert "<h1>People</h1>" in admin.client.get("/admin/people", headers=chinese).text
+    cookie = admin.client.get_cookie("swiper_desk_language", path="/admin")
     assert cookie is not None
     assert cookie.http_only
-    assert "<h1>用户</h1>" in desk.read("/admin/people", lang="zh")
-    assert "<h1>用户</h1>" in desk.read("/admin/people", lang="xx")
+    assert "<h1>用户</h1>" in admin.read("/admin/people", lang="zh")
+    assert "<h1>用户</h1>" in admin.read("/admin/people", lang="xx")
 
 
 @pytest.mark.parametrize(
     "evil", ["_external=1&_scheme=javascript", "_anchor=x", "lang=%22%3E%3Cscript%3E", "_method=POST"]
 )
-def test_the_link_to_the_other_language_stays_on_this_page(desk: Desk, evil: str) -> None:
-    page = desk.read(f"/admin/people?nickname=%3Cb%3E&{evil}")
+def test_the_link_to_the_other_language_stays_on_this_page(admin: AdminClient, evil: str) -> None:
+    page = admin.read(f"/admin/people?nickname=%3Cb%3E&{evil}")
     links = re.findall(r'<a href="([^"]*)" lang=', page)
     assert len(links) == 1
     assert links[0].startswith("/admin/people?nickname=%3Cb%3E&amp;")
     assert links[0].endswith("lang=zh")
 
 
-def test_errors_and_notices_are_told_in_the_language(people: People, desk: Desk) -> None:
+def test_errors_and_notices_are_told_in_the_language(people: People, admin: AdminClient) -> None:
     person = people.add()
-    desk.read("/admin?lang=zh")
-    assert "账号已封禁。" in desk.change(f"/admin/people/{person.id}/suspend", reason="x")
-    answer = desk.post(f"/admin/people/{person.id}/suspend", reason="")
+    admin.read("/admin?lang=zh")
+    assert "账号已封禁。" in admin.change(f"/admin/people/{person.id}/suspend", reason="x")
+    answer = admin.post(f"/admin/people/{person.id}/suspend", reason="")
     assert "原因" in answer.text
     assert "此项必填。" in answer.text
 
 
-def test_a_notice_is_shown_once(people: People, desk: Desk) -> None:
+def test_a_notice_is_shown_once(people: People, admin: AdminClient) -> None:
     person = people.add()
-    assert "The account is suspended." in desk.change(f"/admin/people/{person.id}/suspend", reason="x")
-    assert "The account is suspended." not in desk.read(f"/admin/people/{person.id}")
+    assert "The account is suspended." in admin.change(f"/admin/people/{person.id}/suspend", reason="x")
+    assert "The account is suspended." not in admin.read(f"/admin/people/{person.id}")
 
 
 # --- how pages are built ---
@@ -206,15 +206,15 @@ class Page(HTMLParser):
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_page_is_built_for_keyboards_screen_readers_and_the_policy(
-    people: People, desk: Desk, language: str
+    people: People, admin: AdminClient, language: str
 ) -> None:
     person = people.add(vip=1)
     order = person.post("/api/vip/orders", level=1, months=1).json["data"]["id"]
     suspended = people.add()
-    desk.change(f"/admin/people/{suspended.id}/suspend", reason="x")
-    desk.change("/admin/bans", network="203.0.113.9")
-    for path in [*PAGES, f"/people/{person.id}", f"/people/{suspended.id}", f"/people/{desk.id}", f"/orders/{order}"]:
-        text = desk.read(f"/admin{path}", lang=language)
+    admin.change(f"/admin/people/{suspended.id}/suspend", reason="x")
+    admin.change("/admin/bans", network="203.0.113.9")
+    for path in [*PAGES, f"/people/{person.id}", f"/people/{suspended.id}", f"/people/{admin.id}", f"/orders/{order}"]:
+        text = admin.read(f"/admin{path}", lang=language)
         page = Page(text)
         assert text.startswith("<!doctype html>")
         assert f'<html lang="{"zh-CN" if language == "zh" else "en"}">' in text
@@ -229,10 +229,10 @@ def test_every_page_is_built_for_keyboards_screen_readers_and_the_policy(
         assert page.ids.count("main") == 1
 
 
-def test_assets_are_our_own_with_the_licence_beside_them(desk: Desk) -> None:
+def test_assets_are_our_own_with_the_licence_beside_them(admin: AdminClient) -> None:
     folder = ROOT / "swiper/admin/static"
     for name in ("admin.css", "charts.js", "vendor/uplot-1.6.32.js", "vendor/uplot-1.6.32.css"):
-        with desk.get(f"/admin/static/{name}") as answer:
+        with admin.get(f"/admin/static/{name}") as answer:
             assert answer.status_code == 200, name
         text = (folder / name).read_text()
         assert not re.search(r"(?:import|from|url)\s*\(?[\"']https?:", text), name

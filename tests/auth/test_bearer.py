@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from swiper.admin.opening import open_desk
+from swiper.admin.unlocks import unlock
 from tests.factories import SESSION_COOKIE, People, Person, client_holding, sid_of
 
 pytestmark = pytest.mark.usefixtures("app")
@@ -146,7 +146,7 @@ def test_the_desk_takes_no_bearer(app: Flask, people: People) -> None:
     operator = people.add()
     assert from_flask.invoke(args=["grant-operator", operator.phone]).exit_code == 0
     with app.app_context():
-        open_desk(operator.id, sid_of(operator.client))
+        unlock(operator.id, sid_of(operator.client))
     assert operator.get("/admin").status_code == 200
     token = sid_of(operator.client)
     for client in (app.test_client(use_cookies=False), operator.client):

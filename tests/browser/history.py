@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from config.settings import Settings
-from swiper.admin.metrics import MICRO, Figure
+from swiper.admin.metrics_buffer import MICRO, Metric
 from tests.browser.site import Site
 
 DAYS = 30
@@ -30,20 +30,20 @@ def tell_history(site: Site) -> None:
         database.executemany("INSERT OR REPLACE INTO daily_figures (day, name, value) VALUES (?, ?, ?)", rows)
 
 
-def _day(chance: random.Random, number: int) -> dict[Figure, int]:
+def _day(chance: random.Random, number: int) -> dict[Metric, int]:
     """One day of a service that grows."""
     sign_ups = round(chance.uniform(20, 32) + number * chance.uniform(0.6, 1.4))
     swipes = round(sign_ups * chance.uniform(38, 52))
     likes = round(swipes * chance.uniform(0.36, 0.44))
     sent = round(sign_ups * chance.uniform(1.6, 2.2))
     return {
-        Figure.SIGN_UPS: sign_ups,
-        Figure.SWIPES: swipes,
-        Figure.LIKES: likes,
-        Figure.MATCHES: round(likes * chance.uniform(0.11, 0.17)),
-        Figure.SMS_SENT: sent,
-        Figure.SMS_FAILED: round(sent * chance.uniform(0, 0.06)),
-        Figure.SMS_COST: round(sent * SMS_YUAN * MICRO),
-        Figure.REVENUE: round(sign_ups * chance.uniform(0.05, 0.12)) * LEVEL_CENTS,
-        Figure.QUEUE_PEAK: chance.randint(1, 14),
+        Metric.SIGN_UPS: sign_ups,
+        Metric.SWIPES: swipes,
+        Metric.LIKES: likes,
+        Metric.MATCHES: round(likes * chance.uniform(0.11, 0.17)),
+        Metric.SMS_SENT: sent,
+        Metric.SMS_FAILED: round(sent * chance.uniform(0, 0.06)),
+        Metric.SMS_COST: round(sent * SMS_YUAN * MICRO),
+        Metric.REVENUE: round(sign_ups * chance.uniform(0.05, 0.12)) * LEVEL_CENTS,
+        Metric.QUEUE_PEAK: chance.randint(1, 14),
     }

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from config.logging import logging_config
 from config.settings import ROOT
-from swiper.admin.opening import open_desk
+from swiper.admin.unlocks import unlock
 from swiper.http.security_log import LOGGER, SecurityEvent
 from swiper.profiles import operators
 from tests.factories import People, sid_of
@@ -93,7 +93,7 @@ def test_the_desk_tells_whom_it_refused(app: Flask, people: People, lines: Lines
     assert lines.of(SecurityEvent.DESK_REFUSED)["uid"] == str(stranger.id)
     with app.app_context():
         operators.grant_role(operator.id)
-        open_desk(operator.id, sid_of(operator.client))
+        unlock(operator.id, sid_of(operator.client))
     operator.client.post("/admin/bans", data={"network": "203.0.113.9"})
     assert lines.of(SecurityEvent.CROSS_SITE_REFUSED)["uid"] == str(operator.id)
 

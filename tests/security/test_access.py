@@ -16,7 +16,7 @@ from marshmallow import fields
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from swiper.admin.opening import open_desk
+from swiper.admin.unlocks import unlock
 from swiper.bans.services import ban_network
 from swiper.clock import now
 from swiper.extensions import db, redis
@@ -251,7 +251,7 @@ def take_role(world: World, role: str) -> Person | None:
     world.caller, world.person = world.people.client_of(person.id), person
     if role == "operator":
         with world.app.app_context():
-            open_desk(person.id, sid_of(world.caller))
+            unlock(person.id, sid_of(world.caller))
     return person
 
 

@@ -1,4 +1,4 @@
-// Draws the overview's charts from /admin/figures.json with uPlot. Each has its figures in a table below as well.
+// Draws the charts of the overview from /admin/figures.json with uPlot. A table below each chart has the same numbers.
 import uPlot from "./vendor/uplot-1.6.32.js";
 
 const PLOT_HEIGHT = 152;
@@ -58,7 +58,7 @@ function draw(card, columns, formatTime, zone) {
     width: place.clientWidth,
     height: PLOT_HEIGHT,
     tzDate: (time) => uPlot.tzDate(new Date(time * 1000), zone),
-    // The newest figures stand beside the title; the legend tells those under the pointer.
+    // The newest values are beside the title; the legend shows those under the pointer.
     legend: { show: true },
     cursor: { y: false, points: { size: 6 } },
     scales: { y: { range: (_, least, most) => [0, most > 0 ? most * 1.1 : 1] } },
@@ -78,13 +78,13 @@ function redrawAll() {
   }
 }
 
-function drawDays(card, figures) {
+function drawDays(card, metrics) {
   const language = document.documentElement.lang;
   const format = new Intl.DateTimeFormat(language, { month: "numeric", day: "numeric", timeZone: "UTC" });
-  const times = figures.days.map((day) => Date.parse(`${day}T00:00:00Z`) / 1000);
+  const times = metrics.days.map((day) => Date.parse(`${day}T00:00:00Z`) / 1000);
   const divisor = DIVISORS[card.dataset.unit] ?? 1;
   const scaled = (value) => (value == null ? null : value / divisor);
-  const columns = [times, ...card.dataset.series.split(" ").map((name) => figures[name].map(scaled))];
+  const columns = [times, ...card.dataset.series.split(" ").map((name) => metrics[name].map(scaled))];
   draw(card, columns, (time) => format.format(time * 1000), "Etc/UTC");
 }
 
@@ -107,9 +107,9 @@ async function begin() {
   const grid = document.getElementById("charts");
   const cards = [...document.querySelectorAll(".chart")];
   try {
-    const answer = await fetch(grid.dataset.figures, { headers: { Accept: "application/json" } });
+    const answer = await fetch(grid.dataset.metrics, { headers: { Accept: "application/json" } });
     if (answer.redirected || !answer.ok) {
-      throw new Error(`the figures were answered with ${answer.status}`);
+      throw new Error(`the request for metrics was answered with ${answer.status}`);
     }
     const { data } = await answer.json();
     for (const card of cards) {

@@ -1,1 +1,1 @@
-"""The desk's pages, a module for each."""
+"""The pages of the operator's desk, one module for each."""

@@ -1,19 +1,19 @@
-"""The log of what operators did. Nothing on the desk changes or removes a line."""
+"""The page of the audit log. No page changes or deletes an entry."""
 
 from typing import Any
 
 from flask import request
 
 from swiper.admin import audit, schemas
-from swiper.admin.views.base import PAGE, blueprint, show
+from swiper.admin.views.base import PAGE_SIZE, blueprint, render_page
 
 _query = schemas.ActionsQuery()
 
 
 @blueprint.get("/actions")
 def show_actions() -> Any:
-    """Lines of the log, the latest first."""
+    """Entries of the log, the newest first."""
     query = _query.load(request.args)
-    lines = audit.list_actions(PAGE, **query)
-    following = query | {"below": lines[-1].id} if len(lines) == PAGE else None
-    return show("actions.html", lines=lines, following=following, query=query, actions=list(audit.Action))
+    entries = audit.list_actions(PAGE_SIZE, **query)
+    following = query | {"below": entries[-1].id} if len(entries) == PAGE_SIZE else None
+    return render_page("actions.html", entries=entries, following=following, query=query, actions=list(audit.Action))

@@ -1,4 +1,4 @@
-"""What all pages of the desk share: the blueprint, the language, and how a change answers."""
+"""What all pages share: the blueprint, the language, rendering, redirects with a notice, and template filters."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,13 +15,13 @@ from swiper.admin.permissions import form_token, require_operator, signer
 from swiper.http.blueprints import SameOriginBlueprint
 from swiper.http.responses import error_response, explain, language
 
-# `next` pages begin where the last one ended; nothing counts all rows of a table of millions.
-PAGE = 50
+# Rows on a page. A next page starts at the last row of the page before, so no query counts all rows.
+PAGE_SIZE = 50
 LANGUAGES = ("en", "zh")
 LANGUAGE_COOKIE = "swiper_desk_language"
 LANGUAGE_SECONDS = 365 * 86_400
-# What a change has to say rides in a signed cookie to the page that follows. In the session it would be written back
-# by a request under way, and with it a session that a logout everywhere has ended meanwhile.
+# A change redirects to a page, which shows a notice from this signed cookie. The session is no place for the notice: a
+# request that is still running would write the session back, also after a logout everywhere.
 NOTICE_COOKIE = "swiper_desk_notice"
 NOTICE_SECONDS = 60
 
@@ -37,29 +37,29 @@ blueprint = SameOriginBlueprint(
 blueprint.before_request(require_operator)
 
 
-def desk_language() -> str:
-    """The language that the operator has chosen, by default the browser's."""
+def admin_language() -> str:
+    """The language, `en` or `zh`, that the operator has chosen; by default the language of the browser."""
     for chosen in (request.args.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
         if chosen in LANGUAGES:
             return str(chosen)
     return language()
 
 
-def _cookie(response: Response, name: str, value: str, seconds: int) -> None:
+def _set_cookie(response: Response, name: str, value: str, seconds: int) -> None:
     is_secure = current_app.config["SESSION_COOKIE_SECURE"]
     response.set_cookie(name, value, max_age=seconds, path="/admin", secure=is_secure, httponly=True, samesite="Lax")
 
 
 @blueprint.after_request
-def keep_language(response: Any) -> Any:
-    """Remember the language that a link of the page has asked for."""
+def store_language(response: Any) -> Any:
+    """Store the language of the query parameter `lang` in a cookie."""
     if "operator" in g and request.args.get("lang") in LANGUAGES:
-        _cookie(response, LANGUAGE_COOKIE, desk_language(), LANGUAGE_SECONDS)
+        _set_cookie(response, LANGUAGE_COOKIE, admin_language(), LANGUAGE_SECONDS)
     return response
 
 
-def show(template: str, status: int = 200, **values: Any) -> Response:
-    """A page, with what the change before it had to say."""
+def render_page(template: str, status: int = 200, **values: Any) -> Response:
+    """Render a template of the desk with `values`, and with the notice of the change that redirected here, once."""
     notice = _notice()
     response = make_response(render_template(f"admin/{template}", notice=notice, **values), status)
     if notice:
@@ -68,7 +68,7 @@ def show(template: str, status: int = 200, **values: Any) -> Response:
 
 
 def _notice() -> list[str] | None:
-    """`ok` or `error`, and an English sentence of the catalogue."""
+    """`ok` or `error`, and an English sentence; None without a notice."""
     try:
         notice: list[str] = signer("notice").loads(request.cookies.get(NOTICE_COOKIE, ""), max_age=NOTICE_SECONDS)
     except BadData:
@@ -76,65 +76,73 @@ def _notice() -> list[str] | None:
     return notice
 
 
-def go(endpoint: str, sentence: str = "", kind: str = "ok", **values: Any) -> Response:
-    """Send the browser from a change to the page that shows it, so that loading that again repeats nothing."""
+def redirect_to(endpoint: str, sentence: str = "", kind: str = "ok", **values: Any) -> Response:
+    """Redirect from a change to a page, so that a reload does not repeat the change.
+
+    `sentence` is the notice, in English; `kind` is `ok` or `error`; `values` are the arguments of the URL.
+    """
     response = redirect(url_for(endpoint, **values), 303)
     if sentence:
-        _cookie(response, NOTICE_COOKIE, signer("notice").dumps([kind, sentence]), NOTICE_SECONDS)
+        _set_cookie(response, NOTICE_COOKIE, signer("notice").dumps([kind, sentence]), NOTICE_SECONDS)
     return response
 
 
 @blueprint.errorhandler(Exception)
 def show_error(error: Exception) -> Response:
-    """Operators read errors as a page; nobody else learns that there is one."""
+    """Show an error to operators as a page, to others as the JSON of the API."""
     known = explain(error)
     if "operator" not in g:
         return error_response(known)
-    response = show("error.html", known.status, error=known)
+    response = render_page("error.html", known.status, error=known)
     response.headers.update(known.headers)
     return response
 
 
 @blueprint.context_processor
-def add_words() -> dict[str, Any]:
-    """What templates may call."""
-    spoken = desk_language()
+def template_values() -> dict[str, Any]:
+    """What all templates have: translation, language, form token and the URL of the page in the other language."""
+    page_language = admin_language()
 
     def t(text: str, **values: Any) -> str:
-        return say(text, spoken).format(**values) if values else say(text, spoken)
+        return say(text, page_language).format(**values) if values else say(text, page_language)
 
-    return {"t": t, "spoken": spoken, "form_token": form_token, "other_language": _other_language(spoken)}
+    return {
+        "t": t,
+        "page_language": page_language,
+        "form_token": form_token,
+        "other_language_url": _other_language_url(page_language),
+    }
 
 
-def _other_language(spoken: str) -> str | None:
-    """The address of this page in the other language; None where it was no page that can be asked for again."""
+def _other_language_url(page_language: str) -> str | None:
+    """The URL of this page in the other language; None for the answer to a POST, which has no such URL."""
     if request.method != "GET":
         return None
-    other = next(name for name in LANGUAGES if name != spoken)
+    other = next(name for name in LANGUAGES if name != page_language)
     return f"{request.path}?{urlencode(request.args.to_dict() | {'lang': other})}"
 
 
-@blueprint.app_template_filter("desk_moment")
-def tell_moment(moment: datetime | None) -> str:
-    """A moment in the service's time zone, to the minute."""
+@blueprint.app_template_filter("admin_time")
+def format_time(moment: datetime | None) -> str:
+    """A time in `TIMEZONE`, to the minute; empty for None."""
     if moment is None:
         return ""
     return moment.astimezone(ZoneInfo(current_app.config["TIMEZONE"])).strftime("%Y-%m-%d %H:%M")
 
 
-@blueprint.app_template_filter("desk_clock")
-def tell_clock(seconds: int) -> str:
-    """The time of day of a moment in seconds since 1970."""
-    return tell_moment(datetime.fromtimestamp(seconds, UTC))[-5:]
+@blueprint.app_template_filter("admin_clock")
+def format_clock(seconds: int) -> str:
+    """The time of day, in `TIMEZONE`, of `seconds` since 1970."""
+    return format_time(datetime.fromtimestamp(seconds, UTC))[-5:]
 
 
-@blueprint.app_template_filter("desk_input_moment")
-def tell_input_moment(moment: datetime) -> str:
-    """A moment as an input of the type `datetime-local` takes it."""
-    return tell_moment(moment).replace(" ", "T")
+@blueprint.app_template_filter("admin_input_time")
+def format_input_time(moment: datetime) -> str:
+    """A time as the value of an input of the type `datetime-local`."""
+    return format_time(moment).replace(" ", "T")
 
 
-@blueprint.app_template_filter("desk_yuan")
-def tell_yuan(cents: int) -> str:
-    """An amount of cents in yuan."""
+@blueprint.app_template_filter("admin_yuan")
+def format_yuan(cents: int) -> str:
+    """`cents` in yuan, with two decimals."""
     return f"{Decimal(cents) / 100:.2f}"

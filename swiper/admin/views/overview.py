@@ -1,4 +1,4 @@
-"""The first page: charts, the queue, the slowest routes; and the figures behind them as JSON."""
+"""The first page: charts of the metrics, the queue, the slowest routes; the same metrics as JSON."""
 
 import logging
 from typing import Any
@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from swiper.admin import metrics, queues, route_latency, schemas
-from swiper.admin.views.base import blueprint, show
+from swiper.admin.views.base import blueprint, render_page
 from swiper.http.blueprints import ok
 from swiper.vip.quotas import today
 
@@ -18,33 +18,33 @@ SPANS = (7, 30, 90)
 _query = schemas.DaysQuery()
 
 
-def _waiting() -> dict[str, int] | None:
-    """The length of each queue; None while the broker does not answer, which must not hide everything else."""
+def _queue_lengths() -> dict[str, int] | None:
+    """The length of each queue; None if the broker does not answer, since the page shows the rest also then."""
     try:
         return queues.queue_lengths()
     except (OperationalError, RedisError, OSError) as error:
-        log.warning("the broker does not tell its queues: %s", type(error).__name__)
+        log.warning("the broker does not answer: %s", type(error).__name__)
         return None
 
 
 @blueprint.get("")
 def overview() -> Any:
-    """Charts of the last days."""
+    """Charts of the last `days` days."""
     days = _query.load(request.args)["days"]
-    return show(
+    return render_page(
         "overview.html",
         days=days,
         spans=SPANS,
         table=metrics.series(days),
-        waiting=_waiting(),
+        waiting=_queue_lengths(),
         samples=queues.queue_samples(),
         routes=route_latency.slowest_routes(today()),
     )
 
 
 @blueprint.get("/figures.json")
-def figures_json() -> Response:
-    """What the charts draw: days and figures, the queue's samples, and how many tasks wait now."""
+def metrics_json() -> Response:
+    """The data of the charts: metrics by day, the samples of the queue, and how many tasks wait now."""
     days = _query.load(request.args)["days"]
-    data = metrics.series(days) | {"queue": queues.queue_samples(), "waiting": _waiting()}
+    data = metrics.series(days) | {"queue": queues.queue_samples(), "waiting": _queue_lengths()}
     return jsonify(ok(data))

@@ -1,4 +1,4 @@
-"""Finding people, looking at one, suspending and admitting them."""
+"""The pages of people: find them, show one, correct and suspend them."""
 
 import re
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from flask import g, request
 
 from swiper.admin import changes, people, schemas
-from swiper.admin.views.base import PAGE, blueprint, go, show
+from swiper.admin.views.base import PAGE_SIZE, blueprint, redirect_to, render_page
 from swiper.characters import simplify
 from swiper.errors import NotFoundError, ParamError
 from swiper.ids import MAX_ID
@@ -14,39 +14,43 @@ from swiper.logs import mask
 from swiper.robots.seeding import is_robot_phone
 from swiper.sms.phone_numbers import parse_phone
 
-# Phone numbers have up to 15 digits; ids of people who came after the service's first day have more.
-SHORTEST_ID = 16
-# Most of somebody's number, with a digit too few or too many, has no place in an address either.
-NUMBER = re.compile(r"(?:tel:)?[ (]*\+?(?:[ ()./-]*\d){7,}[ ()./-]*(?:;.*)?", re.IGNORECASE)
+# Phone numbers have up to 15 digits. Ids that were made after the first day of the service have more.
+MIN_ID_DIGITS = 16
+# Text that looks like a phone number with a wrong number of digits. It must not appear in a URL either, since most of
+# it may be somebody's number.
+NUMBER_LIKE = re.compile(r"(?:tel:)?[ (]*\+?(?:[ ()./-]*\d){7,}[ ()./-]*(?:;.*)?", re.IGNORECASE)
 _search, _query, _suspension = schemas.SearchIn(), schemas.PeopleQuery(), schemas.SuspensionIn()
 _correction = schemas.CorrectionIn()
 
 
 @blueprint.get("/people")
 def list_people() -> Any:
-    """The newest people, or those whose nickname begins with something."""
+    """The newest people, or those whose nickname begins with the text `nickname`."""
     query = _query.load(request.args)
     if query["nickname"]:
-        found = people.people_called(query["nickname"], PAGE, query["after"])
-        following = {"nickname": query["nickname"], "after": found[-1][1]} if len(found) == PAGE else None
-        shown = [user for user, _ in found]
+        found = people.people_called(query["nickname"], PAGE_SIZE, query["after"])
+        following = {"nickname": query["nickname"], "after": found[-1][1]} if len(found) == PAGE_SIZE else None
+        listed = [user for user, _ in found]
     else:
-        shown = people.newest_people(PAGE, query["below"])
-        following = {"below": shown[-1].id} if len(shown) == PAGE else None
-    return show("people.html", people=shown, mask=mask, following=following, query=query)
+        listed = list(people.newest_people(PAGE_SIZE, query["below"]))
+        following = {"below": listed[-1].id} if len(listed) == PAGE_SIZE else None
+    return render_page("people.html", people=listed, mask=mask, following=following, query=query)
 
 
 @blueprint.post("/people/search")
 def search_people() -> Any:
-    """Go to whom an id or a phone number names, or to the list by nickname. A number never stands in an address."""
+    """Redirect to the person with an id or a phone number, or to the list by nickname.
+
+    A phone number never appears in a URL.
+    """
     wanted: str = _search.load(request.form)["wanted"]
-    if wanted.isascii() and wanted.isdigit() and len(wanted) >= SHORTEST_ID:
-        return _go_to(int(wanted))
+    if wanted.isascii() and wanted.isdigit() and len(wanted) >= MIN_ID_DIGITS:
+        return _redirect_to_person(int(wanted))
     phone = _as_phone(wanted)
-    if phone is None and not NUMBER.fullmatch(simplify(wanted)):
-        return go("admin.list_people", nickname=wanted)
+    if phone is None and not NUMBER_LIKE.fullmatch(simplify(wanted)):
+        return redirect_to("admin.list_people", nickname=wanted)
     uid = changes.find_person_by_phone(g.operator.id, phone) if phone else None
-    return _go_to(uid) if uid else go("admin.list_people", "Nobody has this number.", "error")
+    return _redirect_to_person(uid) if uid else redirect_to("admin.list_people", "Nobody has this number.", "error")
 
 
 def _as_phone(wanted: str) -> str | None:
@@ -59,45 +63,45 @@ def _as_phone(wanted: str) -> str | None:
         return None
 
 
-def _go_to(uid: int) -> Any:
+def _redirect_to_person(uid: int) -> Any:
     if uid > MAX_ID:
         raise NotFoundError()
-    return go("admin.show_person", uid=uid)
+    return redirect_to("admin.show_person", uid=uid)
 
 
 @blueprint.get("/people/<id:uid>")
 def show_person(uid: int) -> Any:
-    """Everything about one person, the phone masked; the log has a line of who has looked."""
+    """Everything about one person, with the phone masked. The log has an entry of each visit."""
     person = people.details_of(uid)
     changes.open_person(g.operator.id, uid)
-    return show("person.html", person=person, phone=None)
+    return render_page("person.html", person=person, phone=None)
 
 
 @blueprint.post("/people/<id:uid>/phone")
 def show_phone(uid: int) -> Any:
-    """The same with the phone in full, once: the answer goes nowhere else, and the log has a line of it."""
+    """The same page with the full phone number. The log has an entry of it."""
     phone = changes.reveal_phone(g.operator.id, uid)
-    return show("person.html", person=people.details_of(uid), phone=phone)
+    return render_page("person.html", person=people.details_of(uid), phone=phone)
 
 
 @blueprint.post("/people/<id:uid>/correct")
 def correct_person(uid: int) -> Any:
-    """Set somebody's sex and birthday, which they may correct themselves only once."""
+    """Set a person's sex and birthday, which people can correct themselves only once."""
     given = _correction.load(request.form)
     changes.correct_profile(g.operator.id, uid, given["sex"], given["birthday"])
-    return go("admin.show_person", "The profile is corrected.", uid=uid)
+    return redirect_to("admin.show_person", "The profile is corrected.", uid=uid)
 
 
 @blueprint.post("/people/<id:uid>/suspend")
 def suspend_person(uid: int) -> Any:
-    """Lock somebody out, for a while or for good."""
+    """Suspend a person, until a time or without an end."""
     given = _suspension.load(request.form)
     changes.suspend(g.operator.id, uid, given["reason"], given["until"])
-    return go("admin.show_person", "The account is suspended.", uid=uid)
+    return redirect_to("admin.show_person", "The account is suspended.", uid=uid)
 
 
 @blueprint.post("/people/<id:uid>/resume")
 def resume_person(uid: int) -> Any:
-    """Admit somebody again."""
+    """End a suspension."""
     changes.resume(g.operator.id, uid)
-    return go("admin.show_person", "The account is active.", uid=uid)
+    return redirect_to("admin.show_person", "The account is active.", uid=uid)

@@ -1,0 +1,1 @@
+"""SQL of the operator's desk: its own tables, and what it shows of the tables of other features."""
