@@ -1,4 +1,4 @@
-"""What the forms of the desk send. Times are those of the service's time zone, money is in yuan."""
+"""Schemas of the forms and of the query parameters. Forms have times in `TIMEZONE` and money in yuan."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -15,11 +15,11 @@ from swiper.vip.models import OrderState
 from swiper.vip.money import parse_yuan
 from swiper.vip.sales import LONGEST_AHEAD
 
-LONGEST_REASON = 200
+MAX_REASON_LENGTH = 200
 
 
-class LocalMoment(fields.Field[datetime]):
-    """What an input of the type `datetime-local` sends, in the service's time zone."""
+class LocalTime(fields.Field[datetime]):
+    """The value of an input of the type `datetime-local`, a time in `TIMEZONE`; loaded as UTC."""
 
     default_error_messages = {"invalid": "Not a valid date and time."}
 
@@ -28,14 +28,14 @@ class LocalMoment(fields.Field[datetime]):
             moment = datetime.fromisoformat(str(value))
             if moment.tzinfo is not None:
                 raise self.make_error("invalid")
-            # The first and the last day that there are may have no moment of theirs in UTC.
+            # On the first and the last day of the calendar, a local time may have no UTC time.
             return moment.replace(tzinfo=ZoneInfo(current_app.config["TIMEZONE"])).astimezone(UTC)
         except (ValueError, OverflowError) as error:
             raise self.make_error("invalid") from error
 
 
 class Yuan(fields.Field[int]):
-    """An amount in yuan with at most two decimals, read as cents."""
+    """An amount in yuan with at most two decimals; loaded as cents."""
 
     default_error_messages = {"invalid": "Not a valid amount."}
 
@@ -47,11 +47,11 @@ class Yuan(fields.Field[int]):
 
 
 class FormIn(InputSchema):
-    """Base of all forms; an input that was left empty counts as not sent."""
+    """The base of all forms. An empty input counts as not sent."""
 
     @pre_load
     def leave_out_empty(self, data: Any, **kwargs: Any) -> Any:
-        """Browsers send every input of a form, filled in or not. The token was looked at before."""
+        """Remove empty inputs, which browsers send too, and the form token, which was checked before."""
         sent = data.copy()
         sent.poplist("form_token")
         for name in [name for name, value in data.items() if value == "" and name in self.fields]:
@@ -60,20 +60,20 @@ class FormIn(InputSchema):
 
 
 class CodeIn(FormIn):
-    """A code of six digits, or a recovery code; and the page to go to."""
+    """A code of the authenticator or a recovery code, and the path to redirect to."""
 
     code = Text(shortest=1, longest=64, required=True)
     next = Text(longest=200, load_default="")
 
 
 class SetupIn(FormIn):
-    """The login code that was sent; nothing from somebody who has just logged in."""
+    """The login code that was sent; empty right after a login."""
 
     code = Text(longest=64, load_default="")
 
 
 def in_future(moment: datetime) -> None:
-    """An end that has passed would be none; one that is a lifetime away has no place in some databases."""
+    """Raise ValidationError for a past time, and for one that is too far ahead for some databases."""
     if moment <= now():
         raise ValidationError("The end must be in the future.")
     if moment > now() + LONGEST_AHEAD:
@@ -81,35 +81,35 @@ def in_future(moment: datetime) -> None:
 
 
 class SuspensionIn(FormIn):
-    """A reason, and an end unless it is for good."""
+    """A reason, and an end; without an end the suspension is permanent."""
 
-    reason = Text(shortest=1, longest=LONGEST_REASON, required=True)
-    until = LocalMoment(load_default=None, validate=in_future)
+    reason = Text(shortest=1, longest=MAX_REASON_LENGTH, required=True)
+    until = LocalTime(load_default=None, validate=in_future)
 
 
 class CorrectionIn(FormIn):
-    """Sex and birthday; what is left empty stays as it is."""
+    """Sex and birthday; an empty input changes nothing."""
 
     sex = fields.Enum(Sex, by_value=True, load_default=None, error_messages={"unknown": "Not one of the choices."})
     birthday = fields.Date(load_default=None)
 
 
 class BanIn(FormIn):
-    """An address or network, a reason, and an end unless it is for good."""
+    """An address or network, a reason, and an end; without an end the ban is permanent."""
 
     network = Text(shortest=1, longest=64, required=True)
-    reason = Text(longest=LONGEST_REASON, load_default="")
-    until = LocalMoment(load_default=None, validate=in_future)
+    reason = Text(longest=MAX_REASON_LENGTH, load_default="")
+    until = LocalTime(load_default=None, validate=in_future)
 
 
 class NetworkIn(FormIn):
-    """A ban by its network."""
+    """The network of a ban."""
 
     network = Text(shortest=1, longest=64, required=True)
 
 
 class LevelIn(FormIn):
-    """Name and monthly price of a level; its permissions are read beside."""
+    """Name and monthly price of a level; the view reads the permissions."""
 
     name = Text(shortest=1, longest=32, required=True)
     price = Yuan(required=True)
@@ -123,27 +123,27 @@ class SaleIn(FormIn):
     months = WholeNumber(required=True, validate=in_range(1, 36))
     price_cents = Yuan(required=True, data_key="price")
     stock = WholeNumber(required=True, validate=in_range(1, 10_000_000))
-    starts_at = LocalMoment(required=True)
-    ends_at = LocalMoment(required=True, validate=in_future)
+    starts_at = LocalTime(required=True)
+    ends_at = LocalTime(required=True, validate=in_future)
 
     @validates_schema
     def check_window(self, data: Any, **kwargs: Any) -> None:
-        """A window that ends before it begins is never open."""
+        """Raise ValidationError for a sale that ends before it starts."""
         if "starts_at" in data and "ends_at" in data and data["ends_at"] <= data["starts_at"]:
             raise ValidationError({"ends_at": ["The end must come after the beginning."]})
 
 
 class SearchIn(FormIn):
-    """An id, a phone number, or the beginning of a nickname."""
+    """The text to search: an id, a phone number, or the beginning of a nickname."""
 
     wanted = Text(shortest=1, longest=64, required=True)
 
 
 class QueryIn(FormIn):
-    """What is left of a page's address; anything unknown in it is passed over."""
+    """The base of query parameters. `below` is the id at which the page starts; unknown parameters are ignored."""
 
     class Meta:
-        """An address may carry a language, and what others add to links."""
+        """A URL may have a language, and parameters that other sites add to links."""
 
         unknown = EXCLUDE
 
@@ -151,14 +151,14 @@ class QueryIn(FormIn):
 
 
 class PeopleQuery(QueryIn):
-    """A page of the list, or of those whose nickname begins with something."""
+    """A page of all people, or of those whose nickname begins with `nickname`; `after` is the last one shown."""
 
     nickname = Text(longest=64, load_default="")
     after = Text(longest=160, load_default="")
 
 
 class OrdersQuery(QueryIn):
-    """Orders in one state, or of one person."""
+    """Orders in one state, or of one buyer."""
 
     state = fields.Enum(
         OrderState, by_value=True, load_default=None, error_messages={"unknown": "Not one of the choices."}
@@ -167,7 +167,7 @@ class OrdersQuery(QueryIn):
 
 
 class ActionsQuery(QueryIn):
-    """Lines of the log of one operator, one kind, or about one thing."""
+    """Entries of the log: of one operator, of one action, about one target."""
 
     uid = Id(load_default=None)
     action = fields.String(load_default=None, validate=validate.OneOf(list(Action), error="Not one of the choices."))
@@ -175,6 +175,6 @@ class ActionsQuery(QueryIn):
 
 
 class DaysQuery(QueryIn):
-    """How many days the charts show."""
+    """The number of days that the charts show."""
 
     days = WholeNumber(load_default=30, validate=in_range(1, 90))

@@ -1,6 +1,6 @@
-"""Text files for browsers: packed once, kept in memory, and named by their contents.
+"""Text files for browsers: compressed once, kept in memory, with an ETag of their contents.
 
-Behind nginx none of this is asked for; where browsers come to gunicorn directly, a first visit is some forty files.
+nginx serves these files itself. This is for browsers that ask gunicorn directly, for some forty files on a first visit.
 """
 
 import functools
@@ -12,31 +12,31 @@ from pathlib import Path
 
 from flask import Request, Response
 
-PACKED_KINDS = {".css", ".js", ".json", ".svg"}
-# Below this a packed file is hardly smaller.
-LEAST_BYTES = 400
+COMPRESSED_SUFFIXES = {".css", ".js", ".json", ".svg"}
+# A smaller file would hardly shrink.
+MIN_BYTES = 400
 LEVEL = 9
 
 
 @dataclass(frozen=True)
 class Asset:
-    """A file as it is sent: `packed` by gzip for those who can read that."""
+    """A file as it is sent; `compressed` is its gzip form, None for small files."""
 
     body: bytes
-    packed: bytes | None
+    compressed: bytes | None
     mimetype: str
     tag: str
 
 
 def make_asset(body: bytes, mimetype: str) -> Asset:
-    """An asset of `body`, packed where that is worth it."""
-    packed = gzip.compress(body, LEVEL, mtime=0) if len(body) >= LEAST_BYTES else None
-    return Asset(body, packed, mimetype, hashlib.sha256(body).hexdigest()[:32])
+    """The asset of `body`, compressed unless it is small."""
+    compressed = gzip.compress(body, LEVEL, mtime=0) if len(body) >= MIN_BYTES else None
+    return Asset(body, compressed, mimetype, hashlib.sha256(body).hexdigest()[:32])
 
 
 def find_asset(folder: Path, name: str) -> Asset | None:
-    """The text file `name` below `folder`; None for anything else, whatever the name leads to."""
-    if "\0" in name or Path(name).suffix not in PACKED_KINDS:
+    """The text file `name` below `folder`; None for other files, and for names that lead out of the folder."""
+    if "\0" in name or Path(name).suffix not in COMPRESSED_SUFFIXES:
         return None
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
@@ -50,13 +50,13 @@ def _read(path: Path, _changed: int) -> Asset:
 
 
 def serve_asset(asset: Asset, asked: Request) -> Response:
-    """The answer to `asked`: browsers keep it and ask each time whether it has changed.
+    """The response to the request `asked`, possibly 304. Browsers keep the file and ask each time if it has changed.
 
-    The tag is a weak one, since it names the contents in both forms.
+    The ETag is weak, because both forms of the contents have the same one.
     """
-    is_packed = asset.packed is not None and asked.accept_encodings.quality("gzip") > 0
-    response = Response(asset.packed if is_packed else asset.body, mimetype=asset.mimetype)
-    if is_packed:
+    is_compressed = asset.compressed is not None and asked.accept_encodings.quality("gzip") > 0
+    response = Response(asset.compressed if is_compressed else asset.body, mimetype=asset.mimetype)
+    if is_compressed:
         response.headers["Content-Encoding"] = "gzip"
     response.headers["Cache-Control"] = "no-cache"
     response.vary.add("Accept-Encoding")

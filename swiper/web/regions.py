@@ -1,4 +1,4 @@
-"""The countries that a phone number can belong to, for the login page; run as a module it writes them anew."""
+"""The countries of phone numbers, for the login page. Run as a module, it writes `static/regions.json` again."""
 
 import json
 
@@ -10,7 +10,7 @@ PATH = STATIC / "regions.json"
 
 
 def regions_text() -> str:
-    """Dial codes by ISO 3166 region as compact JSON; the browser knows the regions' names in every language."""
+    """Dial codes by ISO 3166 region, as compact JSON. The browser has the names of the regions in each language."""
     codes = {region: country_code_for_region(region) for region in sorted(SUPPORTED_REGIONS)}
     return json.dumps(codes, separators=(",", ":")) + "\n"
 

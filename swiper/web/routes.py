@@ -30,7 +30,7 @@ blueprint = APIBlueprint("web", __name__, template_folder="templates", enable_op
 
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 DAY_SECONDS = 86_400
-# Swagger UI sets style attributes; nothing else here may.
+# Swagger UI sets style attributes, so this page alone allows them.
 DOCS_POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'"
@@ -39,9 +39,9 @@ DOCS_POLICY = (
 
 @blueprint.get("/")
 def show_start_page() -> Response:
-    """The shell of the web client; everything in it comes from the JSON API."""
+    """The shell of the web client, which loads all content from the JSON API."""
     config = current_app.config
-    # Spares a stranger's browser a request that can only be refused; whether the session lives, the API says.
+    # Without a cookie, the page does not ask for the profile. The API decides whether the session is valid.
     has_cookie = config["SESSION_COOKIE_NAME"] in request.cookies
     page = render_template(
         "index.html",
@@ -58,7 +58,7 @@ def show_start_page() -> Response:
 
 
 def find_outbox() -> str:
-    """The file that the console provider writes codes to, for the hint of development; empty where codes are sent."""
+    """The file with the codes of the console provider, for the hint in development; empty if codes are sent by SMS."""
     config = current_app.config
     if config["ENVIRONMENT"] != "development" or "console" not in config["SMS_PROVIDERS"]:
         return ""
@@ -68,7 +68,7 @@ def find_outbox() -> str:
 
 @blueprint.get("/sw.js")
 def show_service_worker() -> Response:
-    """The service worker with the list of what it keeps; it stands here because it serves only what is below it."""
+    """The service worker with the list of files to cache. It controls only pages below its own path, hence `/`."""
     script = render_template("sw.js", version=shell_version(), files=shell_files())
     response = Response(script, mimetype="text/javascript")
     response.headers["Cache-Control"] = "no-cache"
@@ -77,26 +77,26 @@ def show_service_worker() -> Response:
 
 @blueprint.get(STYLESHEET)
 def show_stylesheet() -> Response:
-    """The web client's stylesheets in one."""
+    """All stylesheets of the web client in one file."""
     return serve_asset(stylesheet(), request)
 
 
 @blueprint.get(f"{ASSETS}/<path:filename>", endpoint="static")
 def show_asset(filename: str) -> Response:
-    """A file of the web client; in production nginx answers this before us."""
+    """A file of the web client; in production nginx serves it."""
     asset = find_asset(STATIC, filename)
     return serve_asset(asset, request) if asset else send_from_directory(STATIC, filename)
 
 
 @blueprint.get("/healthz")
 def show_liveness() -> Response:
-    """200 while this process answers, whatever the others do."""
+    """200 while this process answers, also when the database or Redis is away."""
     return jsonify({"code": 0, "data": {"status": "ok"}})
 
 
 @blueprint.get("/readyz")
 def show_readiness() -> Response:
-    """200 when database and Redis answer, 503 otherwise."""
+    """200 if the database and Redis answer, else 503."""
     parts = check_parts()
     if not all(parts.values()):
         raise UnavailableError(data=parts)
@@ -105,7 +105,7 @@ def show_readiness() -> Response:
 
 @blueprint.get("/.well-known/security.txt")
 def show_security_contact() -> Response:
-    """Whom to tell of a hole (RFC 9116); exists where SECURITY_CONTACT is set."""
+    """Whom to tell about a vulnerability (RFC 9116); 404 unless SECURITY_CONTACT is set."""
     config = current_app.config
     if not config["SECURITY_CONTACT"]:
         raise NotFoundError()
@@ -116,7 +116,7 @@ def show_security_contact() -> Response:
 
 @blueprint.get("/docs")
 def show_docs() -> Response:
-    """The API document for people, from assets of our own."""
+    """The API document as a page of Swagger UI, with local assets."""
     response = make_response(render_template("docs.html"))
     response.headers["Content-Security-Policy"] = DOCS_POLICY
     return response
@@ -130,7 +130,7 @@ def show_docs_asset(name: str) -> Response:
 
 @blueprint.get("/media/<path:key>")
 def show_upload(key: str) -> Response:
-    """An uploaded picture; in production nginx answers this before us."""
+    """An uploaded picture; in production nginx serves it."""
     return send_from_directory(current_app.config["MEDIA_DIR"], key, max_age=30 * DAY_SECONDS)
 
 

@@ -1,13 +1,13 @@
-"""The page by which people who found a hole find us, as RFC 9116 wants it."""
+"""The file `security.txt` (RFC 9116), which tells whom to contact about a vulnerability."""
 
 from datetime import UTC, datetime, timedelta
 
-# The RFC wants less than a year, so that nobody writes to an address that is given up.
+# The RFC recommends less than a year, so that nobody writes to an address that is out of use.
 VALID_DAYS = 180
 
 
 def security_text(contact: str, canonical_url: str) -> str:
-    """The file: `contact` is an address with its scheme; `canonical_url` may be empty."""
+    """The text of the file. `contact` is a URI such as `mailto:…`; `canonical_url` may be empty."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     lines = [
         f"Contact: {contact}",

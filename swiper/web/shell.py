@@ -1,4 +1,4 @@
-"""The shell of the web client: which files it consists of, and what tells one release from another."""
+"""The shell of the web client: the list of its files, its version, and its texts."""
 
 import functools
 import hashlib
@@ -15,9 +15,9 @@ ASSETS = "/assets"
 STYLESHEET = "/shell.css"
 PARTS = ("base", "frame", "forms", "deck", "people", "vip", "profile", "overlay")
 STYLES = ("tokens.css", *(f"css/{part}.css" for part in PARTS))
-# Not kept for later: what few need and what belongs to other pages.
-UNKEPT = ("vendor/cropper/", "docs.js")
-KEPT_KINDS = (".js", ".json")
+# The service worker does not cache these: few people need the cropper, and the API document is another page.
+NOT_CACHED = ("vendor/cropper/", "docs.js")
+CACHED_SUFFIXES = (".js", ".json")
 LANGUAGES = ("en", "zh")
 ENTRY = "app/main.js"
 IMPORT = re.compile(r'(?:from|^import) ?"(\.[^"]+)"', re.MULTILINE)
@@ -25,9 +25,10 @@ IMPORT = re.compile(r'(?:from|^import) ?"(\.[^"]+)"', re.MULTILINE)
 
 @functools.cache
 def modules_behind(*entries: str) -> list[str]:
-    """The modules that `entries` import at once, and what those import: a browser finds each only in the one before.
+    """The modules that `entries` import statically, directly or through others; names are paths below `STATIC`.
 
-    Named in the page they are all fetched side by side. Screens that are opened later are imported later.
+    The page lists them, so that the browser fetches them in parallel. Otherwise it would find each import only after it
+    has fetched the importing module. Dynamic imports, of screens that are opened later, are left out.
     """
     found: list[str] = []
     waiting = list(entries)
@@ -43,19 +44,19 @@ def modules_behind(*entries: str) -> list[str]:
 
 @functools.cache
 def stylesheet() -> Asset:
-    """All the client's stylesheets as one: nine requests less before anything is painted."""
+    """All stylesheets of the client in one file, which saves nine requests before the first paint."""
     return make_asset(b"\n".join((STATIC / name).read_bytes() for name in STYLES), "text/css")
 
 
 @functools.cache
 def shell_files() -> dict[str, str]:
-    """Every file that the service worker keeps, by its path on the site: its digest for `integrity`."""
-    kept = {STYLESHEET: _digest(stylesheet().body)}
+    """The files that the service worker caches: by path on the site, the digest for `integrity`."""
+    files = {STYLESHEET: _digest(stylesheet().body)}
     for path in sorted(STATIC.rglob("*")):
         name = path.relative_to(STATIC).as_posix()
-        if path.suffix in KEPT_KINDS and not name.startswith(UNKEPT):
-            kept[f"{ASSETS}/{name}"] = _digest(path.read_bytes())
-    return kept
+        if path.suffix in CACHED_SUFFIXES and not name.startswith(NOT_CACHED):
+            files[f"{ASSETS}/{name}"] = _digest(path.read_bytes())
+    return files
 
 
 def _digest(body: bytes) -> str:
@@ -64,7 +65,7 @@ def _digest(body: bytes) -> str:
 
 @functools.cache
 def shell_version() -> str:
-    """Another one as soon as any of the kept files is another."""
+    """A text that changes when any of the cached files changes."""
     return hashlib.sha256(json.dumps(shell_files()).encode()).hexdigest()[:16]
 
 

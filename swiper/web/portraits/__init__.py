@@ -1,6 +1,6 @@
-"""Robots' portraits: drawn from a seed when they are asked for, so a million robots need no million files.
+"""Portraits of robots, drawn from a seed for each request: a million robots need no files.
 
-Everything is drawn by this package: the pictures show nobody real and carry no licence but this project's. A portrait
+This package draws everything: the pictures show no real people and have the licence of this project. A portrait
 is 600 x 800, with the head in the upper middle, so that it fills a card and its upper square an avatar.
 """
 
@@ -17,7 +17,7 @@ HEAD = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 800" width="600
 
 def draw_portrait(sex: str, seed: int) -> str:
     """An SVG portrait of a `male` or `female` person, always the same for one seed."""
-    # A text as the seed is hashed: neighbouring numbers would otherwise begin with similar choices.
+    # A text is hashed when it is the seed. With numbers, neighbouring seeds would start with similar choices.
     pick = random.Random(f"{sex}:{seed}")
     look = choose_look(sex, pick)
     return HEAD + draw_backdrop(look, pick) + _draw_person(look, pick) + "</svg>"
@@ -26,7 +26,7 @@ def draw_portrait(sex: str, seed: int) -> str:
 def _draw_person(look: Look, pick: random.Random) -> str:
     behind, before = draw_hair(look, pick)
     face = draw_face(look, pick)
-    # The head has coordinates of its own: turned about the chin, as broad as the person's, and set upon the neck.
+    # The head is drawn in its own coordinates: rotated about the chin, scaled in width, and moved onto the neck.
     place = (
         f"rotate({pick.choice((-4, -2, 0, 0, 2, 4))} 300 540)translate({300 * (1 - look.breadth):.1f} 66)"
         f"scale({look.breadth} 1)"

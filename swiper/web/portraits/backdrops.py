@@ -1,10 +1,10 @@
-"""What stands behind a person: a soft gradient and a few quiet shapes."""
+"""The background of a portrait: a gradient and a few faint shapes."""
 
 import random
 
 from swiper.web.portraits.look import Look
 
-# `{s}` is the shape's colour. All shapes are faint, so that the face stays what one looks at.
+# `{s}` is the colour of the shape. All shapes are faint, so that they do not distract from the face.
 SHAPES = (
     '<circle cx="300" cy="330" r="250" fill="{s}" opacity=".35"/>',
     '<circle cx="300" cy="340" r="270" fill="#fff" opacity=".28"/><circle cx="300" cy="340" r="205" fill="{s}"'

@@ -1,4 +1,4 @@
-"""What a person wears below the chin, from the shoulders down."""
+"""The clothes of a portrait, from the shoulders down."""
 
 import random
 

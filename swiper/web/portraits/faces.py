@@ -1,4 +1,4 @@
-"""The face: its outline and all that is in it."""
+"""The face: its outline and all of its parts."""
 
 import random
 
@@ -33,7 +33,7 @@ SMALL_BEARDS = (
 
 
 def draw_neck(look: Look) -> str:
-    """Neck and the shadow of the chin, which stand still when the head is turned."""
+    """The neck and the shadow of the chin, which do not turn with the head."""
     half = 44 if look.is_female else 56
     left, right = 300 - half, 300 + half
     return (
@@ -43,7 +43,7 @@ def draw_neck(look: Look) -> str:
 
 
 def draw_face(look: Look, pick: random.Random) -> str:
-    """Ears, head and everything in it, on a head of the usual breadth."""
+    """Ears, head and all parts of the face, for a head of breadth 1."""
     return (
         f"{_ears(look, pick)}{_outline(look, pick)}{_cheeks(look, pick)}{_beard(look, pick)}"
         f"{_features(look, pick)}{_glasses(look, pick)}"

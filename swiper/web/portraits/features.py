@@ -4,10 +4,7 @@
 on the left side and mirrored.
 """
 
-
-def _both(left: str) -> str:
-    """The drawing and its mirror image."""
-    return f'{left}<g transform="matrix(-1 0 0 1 600 0)">{left}</g>'
+from swiper.web.portraits.strands import mirrored
 
 
 def _stroke(path: str, colour: str, width: float) -> str:
@@ -29,14 +26,14 @@ ALMOND_EYE = (
 )
 ALMOND_LID = _stroke("M220 334Q250 300 279 332", "{i}", 6)
 
-SOFT = _both(ROUND_EYE + UPPER_LID) + LIGHTS
-LONG_LASHES = _both(ROUND_EYE + UPPER_LID + LASHES) + LIGHTS
-ALMOND = _both(ALMOND_EYE + ALMOND_LID) + LIGHTS
-ALMOND_LASHES = _both(ALMOND_EYE + ALMOND_LID + _stroke("M221 333L211 326", "{i}", 5)) + LIGHTS
-DOTS = _both(DOT_EYE) + LIGHTS.replace("4.5", "4")
-DOTS_LASHES = _both(DOT_EYE + _stroke("M238 322L229 315M242 317L236 308", "{i}", 4)) + LIGHTS.replace("4.5", "4")
-LAUGHING = _both(_stroke("M227 337Q250 309 273 337", "{i}", 7))
-CALM = _both(DOT_EYE + _stroke("M230 322Q250 309 270 321", "{i}", 5.5)) + LIGHTS.replace("4.5", "4")
+SOFT = mirrored(ROUND_EYE + UPPER_LID) + LIGHTS
+LONG_LASHES = mirrored(ROUND_EYE + UPPER_LID + LASHES) + LIGHTS
+ALMOND = mirrored(ALMOND_EYE + ALMOND_LID) + LIGHTS
+ALMOND_LASHES = mirrored(ALMOND_EYE + ALMOND_LID + _stroke("M221 333L211 326", "{i}", 5)) + LIGHTS
+DOTS = mirrored(DOT_EYE) + LIGHTS.replace("4.5", "4")
+DOTS_LASHES = mirrored(DOT_EYE + _stroke("M238 322L229 315M242 317L236 308", "{i}", 4)) + LIGHTS.replace("4.5", "4")
+LAUGHING = mirrored(_stroke("M227 337Q250 309 273 337", "{i}", 7))
+CALM = mirrored(DOT_EYE + _stroke("M230 322Q250 309 270 321", "{i}", 5.5)) + LIGHTS.replace("4.5", "4")
 WINK = (
     ROUND_EYE
     + UPPER_LID
@@ -52,7 +49,7 @@ EYES = {
 
 BROWS = {
     True: tuple(
-        _both(_stroke(path, "{h}", width))
+        mirrored(_stroke(path, "{h}", width))
         for path, width in (
             ("M222 292Q246 276 276 288", 6.5),
             ("M222 286Q250 276 276 286", 7.5),
@@ -60,7 +57,7 @@ BROWS = {
         )
     ),
     False: tuple(
-        _both(_stroke(path, "{h}", width))
+        mirrored(_stroke(path, "{h}", width))
         for path, width in (
             ("M220 292Q246 278 278 290", 10),
             ("M220 288L276 284", 10),

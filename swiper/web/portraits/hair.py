@@ -1,4 +1,4 @@
-"""Hair: what falls behind the head and what lies before the forehead, coloured for each person."""
+"""Hair, in the colours of each person: a part behind the head and a part in front of it."""
 
 import random
 
@@ -8,7 +8,7 @@ from swiper.web.portraits.look import Look
 
 
 def draw_hair(look: Look, pick: random.Random) -> tuple[str, str]:
-    """What stands behind the head and what before the face."""
+    """The drawings of the part behind the head and of the part in front of the face."""
     style = pick.choice(WOMEN if look.is_female else MEN)
     behind, before = (_coloured(part, look) for part in style)
     return behind, before

@@ -1,4 +1,4 @@
-"""What a portrait is made of: colours that go together, chosen before anything is drawn."""
+"""The colours and the build of a portrait, which are chosen before anything is drawn."""
 
 import random
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ SKINS = (
     Skin("#99623e", "#784728", "#9c4732", "#7c302c", is_dark=True),
     Skin("#714630", "#53301f", "#8a3d30", "#6d2a2a", is_dark=True),
 )
-# The lighter half is met more often, as among the cities that robots live in.
+# Lighter skin is more frequent, as in the cities of the robots.
 SKIN_WEIGHTS = (5, 6, 6, 5, 3, 2, 2, 1)
 DARK_HAIR = (
     Hair("#26232b", "#17151b", "#4a4655"),

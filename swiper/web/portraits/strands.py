@@ -1,4 +1,4 @@
-"""What hair is drawn of, and what women and men wear alike."""
+"""Parts that hair is drawn from, and styles for women and men."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ def strand(outline: str, colour: str = "{h}") -> str:
 
 
 def sheen(line: str, width: int = 9) -> str:
-    """A lighter line, where the light falls on it."""
+    """A lighter line where light falls on the hair."""
     return f'<path d="{line}" fill="none" stroke="{{w}}" stroke-width="{width}" stroke-linecap="round" opacity=".55"/>'
 
 

@@ -1,44 +1,8 @@
-"""What operators read: English in the templates, Chinese here; and what words of the code are called in either."""
+"""The Chinese for each English sentence of the templates and notices, in the order of the pages."""
 
 from collections.abc import Mapping
 
-from swiper.http.messages import translate
-
-# Values of our own enums and names of fields, which are not English sentences yet.
-EN: Mapping[str, str] = {
-    "grant_role": "role granted",
-    "revoke_role": "role revoked",
-    "suspend": "suspended",
-    "resume": "admitted again",
-    "correct_profile": "profile corrected",
-    "show_phone": "phone shown",
-    "find_by_phone": "found by phone",
-    "ban": "network banned",
-    "lift_ban": "ban lifted",
-    "change_level": "level changed",
-    "add_sale": "sale set up",
-    "close_sale": "sale closed",
-    "open_desk": "desk opened",
-    "set_second_factor": "authenticator set up",
-    "reset_second_factor": "authenticator forgotten",
-    "open_person": "person looked at",
-    "code": "code",
-    "next": "page",
-    "refund_due": "refund due",
-    "vipflag": "VIP badge",
-    "unlimit_like": "likes without limit",
-    "anylocation": "any city",
-    "who_liked_me": "who likes me",
-    "until": "until",
-    "price": "price",
-    "starts_at": "from",
-    "ends_at": "until",
-    "wanted": "search",
-    "uid": "id",
-    "below": "page",
-    "days": "days",
-}
-ZH: Mapping[str, str] = {
+CHINESE: Mapping[str, str] = {
     # pages
     "Desk": "运营台",
     "Overview": "概览",
@@ -52,7 +16,7 @@ ZH: Mapping[str, str] = {
     "Skip to the content": "跳到正文",
     "To the app": "前往应用",
     "Next page": "下一页",
-    # the door
+    # unlocking
     "Open the desk": "打开运营台",
     "Close the desk": "关闭运营台",
     "The desk is closed.": "运营台已关闭。",
@@ -79,12 +43,7 @@ ZH: Mapping[str, str] = {
         "恢复码只显示这一次。请存放在手机以外的地方，每个可打开运营台一次。"
     ),
     "To the desk": "前往运营台",
-    "open_desk": "打开运营台",
-    "set_second_factor": "设置身份验证器",
-    "reset_second_factor": "清除身份验证器",
-    "open_person": "查看用户",
-    "code": "验证码",
-    "next": "页面",
+    # several pages
     "Not done": "未完成",
     "Filter": "筛选",
     "Save": "保存",
@@ -184,12 +143,8 @@ ZH: Mapping[str, str] = {
     "No photos.": "没有照片。",
     "Avatar of {name}": "{name} 的头像",
     "Photo of {name}": "{name} 的照片",
-    "active": "正常",
-    "suspended": "已封禁",
     "robot": "机器人",
     "operator": "运营人员",
-    "male": "男",
-    "female": "女",
     "swipes": "滑动",
     "likes received": "收到的喜欢",
     "matches": "配对",
@@ -219,12 +174,6 @@ ZH: Mapping[str, str] = {
     "Permissions": "权限",
     "There are no levels; run flask seed-vip.": "没有等级；请运行 flask seed-vip。",
     "The level is changed.": "等级已更改。",
-    "vipflag": "会员标识",
-    "superlike": "超级喜欢",
-    "rewind": "撤销滑动",
-    "anylocation": "任意城市",
-    "unlimit_like": "无限喜欢",
-    "who_liked_me": "谁喜欢我",
     # sales
     "Months": "月数",
     "Yuan": "元",
@@ -253,10 +202,6 @@ ZH: Mapping[str, str] = {
     "Payment": "支付编号",
     "Sale": "秒杀",
     "All orders of this buyer": "此买家的所有订单",
-    "pending": "待支付",
-    "paid": "已支付",
-    "released": "已释放",
-    "refund_due": "待退款",
     # log
     "Action": "操作",
     "Operator's id": "运营人员编号",
@@ -267,44 +212,4 @@ ZH: Mapping[str, str] = {
     "Before": "之前",
     "After": "之后",
     "command line": "命令行",
-    "grant_role": "授予角色",
-    "revoke_role": "撤销角色",
-    "suspend": "封禁账号",
-    "resume": "恢复账号",
-    "show_phone": "显示号码",
-    "find_by_phone": "按号码查找",
-    "correct_profile": "更正资料",
-    "ban": "封禁网段",
-    "lift_ban": "解除网段封禁",
-    "change_level": "更改等级",
-    "add_sale": "创建秒杀",
-    "close_sale": "结束秒杀",
-    # fields that an error names
-    "reason": "原因",
-    "until": "结束时间",
-    "network": "网段",
-    "name": "名称",
-    "price": "价格",
-    "level": "等级",
-    "months": "月数",
-    "stock": "库存",
-    "starts_at": "开始时间",
-    "ends_at": "结束时间",
-    "wanted": "搜索内容",
-    "permissions": "权限",
-    "phonenum": "手机号码",
-    "uid": "编号",
-    "below": "页",
-    "days": "天数",
-    "nickname": "昵称",
-    "after": "页",
-    "state": "状态",
-    "action": "操作",
-    "target": "对象",
 }
-
-
-def say(text: str, language: str) -> str:
-    """`text` in `language` (`zh` or `en`), from here or from what the API says."""
-    own = (ZH if language == "zh" else EN).get(text)
-    return own if own is not None else translate(text, language)
