@@ -31,7 +31,7 @@ from chaos.providers import AliyunGateway, Gateway, RonglianGateway
 from chaos.servers import DatabaseServer, RedisServer
 from config.settings import ROOT
 from swiper import create_app
-from swiper.cache.pending import Invalidation
+from swiper.cache.models import Invalidation
 from swiper.db.transactions import transactional
 from swiper.extensions import db
 from swiper.profiles.models import User

@@ -17,7 +17,7 @@ from config.settings import ROOT, Environment, Settings
 from deploy.embedded_redis import answers, redis_command
 from deploy.processes import wait_until
 from swiper import create_app
-from swiper.cache.pending import SHARED
+from swiper.cache.models import SHARED
 from swiper.extensions import cache, db, limiter, redis
 from swiper.vip.levels import seed_levels
 from tests import services

@@ -18,7 +18,7 @@ from sqlalchemy import delete
 from swiper.auth.codes import deliver_code, restore_code, unsent_codes
 from swiper.auth.login import find_or_create
 from swiper.auth.sessions import key_of, new_session, new_sid
-from swiper.cache.pending import Invalidation
+from swiper.cache.models import Invalidation
 from swiper.cache.values import invalidate
 from swiper.extensions import db
 from swiper.profiles.models import DatingSex, Sex

@@ -120,7 +120,6 @@ SESSION_METHODS = {
 NOT_CONVERTED = {
     "auth.codes",
     "auth.login",
-    "cache.pending",
     "profiles.accounts",
     "profiles.cards",
     "profiles.change_limits",

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from swiper.auth.devices import shorten_address
 from swiper.cache import values
+from swiper.cache.calls import leave_alone
 from swiper.cache.invalidations import SESSIONS, remover
 from swiper.extensions import redis, this_app, this_g
 from swiper.http.hooks import bearer_token
@@ -107,7 +108,7 @@ class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
             log.warning("sessions are away: %s", type(error).__name__)
             if values.is_in_redis() and is_redis_away(error):
                 # The same Redis: a request that is refused in the end should not wait for it again and again.
-                values.leave_alone()
+                leave_alone()
             return UnreachableSession(sid="", permanent=self.permanent)
         found = unpack(stored)
         if stored is None or found is None:

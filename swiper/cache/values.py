@@ -1,19 +1,34 @@
-"""Values of one user, which are cached by user id and deleted by the write that changes them."""
+"""Values that are cached by key, and what this process knows to be out of date.
 
+A write that changes a cached value deletes it from the cache. A cache may fail to delete a value, or restart with a
+value that it had deleted. So the transaction that changes the value also adds a row to the table `invalidations`. While
+the row exists, no process uses the cached value: the value is read from the database and is not stored. Each process
+reads the rows at most once in `LOCAL_REFRESH_SECONDS`, when it needs them.
+"""
+
+import contextvars
 import functools
 import logging
 import secrets
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any, TypeVar
 
+import gevent
 import msgspec
 from flask import Flask, current_app
+from gevent.monkey import is_module_patched
+from sqlalchemy.exc import SQLAlchemyError
 
+from swiper.cache import queries
 from swiper.cache.backends import PackedSerializer
-from swiper.cache.pending import SHARED, is_pending, looked_at
+from swiper.cache.calls import AWAY_SECONDS, safe_call
+from swiper.cache.models import SHARED
+from swiper.clock import now
+from swiper.db.transactions import is_in_transaction
 from swiper.extensions import cache, this_app, this_g
-from swiper.outages import is_cache_away, is_redis_refusing
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +36,18 @@ T = TypeVar("T")
 
 # The next requests of a user bring the same packed bytes, so unpacked values are kept. Callers must not change them.
 _read_stored = functools.lru_cache(maxsize=2_000)(PackedSerializer().loads)
-AWAY_SECONDS = 1.0
 # Loading a value takes less than this.
 MARK_SECONDS = 120
 NO_ANSWER = object()
+# With more rows than this, a process uses no cached value, and does not read all the rows each second.
+MOST_PENDING = 10_000
+# A transaction takes less than this between adding its row and its commit.
+COMMIT_SECONDS = 120
+# A request waits for the rows no longer than this. It may need its time for other things.
+WAIT_SECONDS = 0.3
+
+# The user id and the name of a value.
+Item = tuple[int, str]
 
 
 def get_or_load(key: str, load: Callable[[], T], seconds: int, kind: Any = Any) -> T:
@@ -35,8 +58,7 @@ def get_or_load(key: str, load: Callable[[], T], seconds: int, kind: Any = Any) 
 
     A reader that loads before a write and stores after the write's `invalidate` would leave an old value in the cache.
     So each `invalidate` writes a new mark. A reader compares the mark before loading with the mark after storing, and
-    deletes its value if they differ. While `key` is known to be out of date (see `pending`), its value is loaded and
-    not stored.
+    deletes its value if they differ.
     """
     if is_pending(SHARED, key):
         return load()
@@ -75,19 +97,14 @@ def take_prefetched(key: str) -> Any:
 
 def shared_key(key: str) -> str | None:
     """Return the name of `key` in the application's own Redis, or None if the cache is elsewhere."""
-    app = this_app()
-    return f"{app.config['CACHE_KEY_PREFIX']}{key}" if _is_in_redis_of(app) else None
+    return f"{this_app().config['CACHE_KEY_PREFIX']}{key}" if is_in_redis() else None
 
 
 def is_in_redis() -> bool:
     """Return True if the cache is the application's own Redis."""
-    return _is_in_redis_of(this_app())
-
-
-def _is_in_redis_of(app: Flask) -> bool:
+    extensions = this_app().extensions
     # This is what Flask-Caching's property returns, without its two proxies.
-    backend = app.extensions["cache"][cache]
-    return app.extensions.get("redis") is getattr(backend, "_write_client", None)
+    return extensions.get("redis") is getattr(extensions["cache"][cache], "_write_client", None)
 
 
 def prefetch(key: str, stored: bytes) -> None:
@@ -110,7 +127,7 @@ def own_copy(key: str) -> Any:
     kept: tuple[float, Any] | None = app.extensions.setdefault("local_copies", {}).get(key)
     if kept is None or time.monotonic() - kept[0] >= app.config["LOCAL_REFRESH_SECONDS"]:
         return None
-    if is_pending(SHARED, key) and kept[0] < looked_at():
+    if is_pending(SHARED, key) and kept[0] < _known(app).looked_at:
         return None
     return kept[1]
 
@@ -137,48 +154,96 @@ def invalidate(*keys: str) -> bool:
     return all(done)
 
 
-def try_lock(key: str, seconds: int) -> str | None:
-    """Take a lock between all processes for at most `seconds`. Return the token for `unlock`, or None if it is taken.
+class Known:
+    """What one process knows: the rows that it has read, and the changes that it has made since then."""
 
-    If the cache cannot be used, every caller gets the lock.
-    """
-    token = secrets.token_hex(8)
-    is_ours = safe_call("add", key, token, timeout=seconds)
-    return token if is_ours is None or is_ours else None
+    def __init__(self) -> None:
+        # None means that all values are out of date.
+        self.items: frozenset[Item] | None = frozenset()
+        # For each value, the time at which this process has changed it, on the monotonic clock.
+        self.own: dict[Item, float] = {}
+        self.looked_at = self.due_at = 0.0
+        self.lock = threading.Lock()
+        self.looking: gevent.Greenlet[..., None] | None = None
+        self.is_away = False
+
+    def has(self, item: Item) -> bool:
+        """Return True if the cached value must not be used."""
+        return item in self.own or self.items is None or item in self.items
+
+    def learn(self, items: Iterable[Item], started: float, seconds: float) -> None:
+        """Keep the rows that were read at `started`. They are read again after `seconds`."""
+        found = frozenset(items)
+        self.items = found if len(found) <= MOST_PENDING else None
+        self.own = {item: moment for item, moment in self.own.items() if moment >= started}
+        self.looked_at, self.due_at, self.is_away = started, started + seconds, False
 
 
-def unlock(key: str, token: str) -> None:
-    """Release a lock, unless it has expired and another caller has it now."""
-    if is_in_redis():
-        safe_call("delete_if_equal", key, token)
-    elif safe_call("get", key) == token:
-        # Other backends cannot compare and delete in one step. The lock may change hands between these two calls.
-        safe_call("delete", key)
+def is_pending(uid: int, name: str) -> bool:
+    """Return True while the cached value `name` of a user, or of all users (`SHARED`), must not be used or stored."""
+    known = _known(this_app())
+    if time.monotonic() >= known.due_at:
+        _look(this_app(), known)
+    return known.has((uid, name))
 
 
-def safe_call(method: str, *args: Any, failed: Any = None, **kwargs: Any) -> Any:
-    """Call the cache's `method`, and return its result, or `failed` if it fails. The database has the values as well.
+def remember_change(uid: int, names: Iterable[str]) -> None:
+    """Let this process stop using the values `names` of a user, or of all users (`SHARED`), at once."""
+    own = _known(this_app()).own
+    for name in names:
+        own[uid, name] = time.monotonic()
 
-    A cache that could not be reached is not asked for AWAY_SECONDS, so that one request does not wait for it several
-    times. A `delete` is tried nevertheless: otherwise the old value would be used when the cache is back. Refusals of
-    Redis are logged. Any other error is a fault of ours: it is logged with a traceback, and the cache is still used.
-    """
-    extensions = current_app.extensions
-    if time.monotonic() < extensions.get("cache_away_until", 0) and not method.startswith("delete"):
-        return failed
+
+def _known(app: Flask) -> Known:
+    known: Known | None = app.extensions.get("pending")
+    if known is None:
+        known = app.extensions["pending"] = Known()
+    return known
+
+
+def _look(app: Flask, known: Known) -> None:
+    """Read the rows. A gevent worker reads them once for all requests, and each waits WAIT_SECONDS at most."""
+    if not is_module_patched("socket"):
+        _look_in_thread(app, known)
+        return
+    if known.looking is None:
+        known.looking = gevent.spawn(contextvars.Context().run, _read, app, known)
+    if not known.is_away:
+        known.looking.join(WAIT_SECONDS)
+
+
+def _look_in_thread(app: Flask, known: Known) -> None:
+    if not known.lock.acquire(timeout=WAIT_SECONDS):
+        return
     try:
-        return getattr(cache.cache, method)(*args, **kwargs)
-    except Exception as error:
-        if is_cache_away(error):
-            leave_alone()
-            log.warning("the cache is away: %s", type(error).__name__)
-        elif is_redis_refusing(error):
-            log.warning("the cache refuses to %s: %s", method, type(error).__name__)
-        else:
-            log.exception("a fault in the cache's %s", method)
-        return failed
+        if time.monotonic() >= known.due_at:
+            if is_in_transaction():
+                # This thread has a connection. If many threads waited for a second one, they would block each other.
+                started = time.monotonic()
+                known.learn(_pending_items(app), started, app.config["LOCAL_REFRESH_SECONDS"])
+            else:
+                contextvars.Context().run(_read, app, known)
+    finally:
+        known.lock.release()
 
 
-def leave_alone() -> None:
-    """Do not ask the cache for AWAY_SECONDS."""
-    current_app.extensions["cache_away_until"] = time.monotonic() + AWAY_SECONDS
+def _read(app: Flask, known: Known) -> None:
+    started = time.monotonic()
+    seconds: float = app.config["LOCAL_REFRESH_SECONDS"]
+    try:
+        # This is a new session, since the session of the request may hold an old snapshot.
+        with app.app_context():
+            known.learn(_pending_items(app), started, seconds)
+    except SQLAlchemyError as error:
+        if not known.is_away:
+            log.warning("what is out of date in the cache cannot be read: %s", type(error).__name__)
+        known.is_away, known.due_at = True, time.monotonic() + max(seconds, AWAY_SECONDS)
+    finally:
+        known.looking = None
+
+
+def _pending_items(app: Flask) -> list[Any]:
+    # Values that were cached before this time have expired.
+    lives = [app.config[name] for name in ("USER_CACHE_SECONDS", "LEVELS_PAGE_SECONDS", "HOT_PAGE_SECONDS")]
+    since = now() - timedelta(seconds=max(300, *lives) + COMMIT_SECONDS)
+    return queries.pending_items(since, MOST_PENDING + 1)

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -9,8 +10,9 @@ from typing import Any
 
 from flask import Response, current_app, make_response, request
 
-from swiper.cache.pending import SHARED, is_pending
-from swiper.cache.values import get_or_load, keep_copy, own_copy, read_cached, try_lock, unlock
+from swiper.cache.calls import safe_call
+from swiper.cache.models import SHARED
+from swiper.cache.values import get_or_load, is_in_redis, is_pending, keep_copy, own_copy, read_cached
 
 LOCK_SECONDS = 5
 WAIT_SECONDS = 2.0
@@ -84,6 +86,25 @@ def _render_once(key: str, seconds: int, view: Callable[[], Any]) -> Page:
         finally:
             if token is not None:
                 unlock(lock, token)
+
+
+def try_lock(key: str, seconds: int) -> str | None:
+    """Take a lock between all processes for at most `seconds`. Return the token for `unlock`, or None if it is taken.
+
+    If the cache cannot be used, every caller gets the lock.
+    """
+    token = secrets.token_hex(8)
+    is_ours = safe_call("add", key, token, timeout=seconds)
+    return token if is_ours is None or is_ours else None
+
+
+def unlock(key: str, token: str) -> None:
+    """Release a lock, unless it has expired and another caller has it now."""
+    if is_in_redis():
+        safe_call("delete_if_equal", key, token)
+    elif safe_call("get", key) == token:
+        # Other backends cannot compare and delete in one step. The lock may change hands between these two calls.
+        safe_call("delete", key)
 
 
 def _render(view: Callable[[], Any]) -> Page:

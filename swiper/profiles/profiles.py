@@ -10,8 +10,7 @@ import msgspec
 from flask import current_app
 
 from swiper.cache.invalidations import ACCOUNT, invalidate_after_commit, remover
-from swiper.cache.pending import is_pending
-from swiper.cache.values import get_or_load, invalidate, take_prefetched
+from swiper.cache.values import get_or_load, invalidate, is_pending, take_prefetched
 from swiper.db.statements import read
 from swiper.errors import LoginError
 from swiper.fastpath.postgres_statements import Row

@@ -5,7 +5,7 @@ from threading import BoundedSemaphore
 
 from celery import Task, shared_task
 
-from swiper.cache import invalidations, pending
+from swiper.cache import invalidations
 from swiper.profiles import suspensions, upload_pushes
 from swiper.storage import StorageError
 from swiper.tasks.queue import only_one, sweep
@@ -46,7 +46,7 @@ def sweep_files() -> None:
 def finish_invalidations() -> None:
     """Drop from the cache, for good, what changes of a while ago have made out of date."""
     with only_one("finish_invalidations") as turn:
-        items = turn.each(pending.settled()) if turn else ()
+        items = turn.each(invalidations.settled()) if turn else ()
         refused = sum(not invalidations.finish(*item) for item in items)
     if refused:
         log.warning("%d cached values are out of date and cannot be dropped yet", refused)

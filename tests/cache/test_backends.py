@@ -15,10 +15,12 @@ import pytest
 from flask import Flask
 from redis.exceptions import ReadOnlyError, ResponseError
 
-from swiper.cache import values
+from swiper.cache import calls, values
 from swiper.cache.backends import PREFIX, PackedSerializer
-from swiper.cache.values import get_or_load, invalidate, safe_call, try_lock, unlock
+from swiper.cache.calls import safe_call
+from swiper.cache.values import get_or_load, invalidate
 from swiper.extensions import cache
+from swiper.http.page_cache import try_lock, unlock
 from tests.processes import Program, free_port
 
 MakeApp = Callable[..., Flask]
@@ -170,7 +172,7 @@ def test_only_an_outage_switches_the_cache_off_and_a_fault_is_logged_as_one(
         assert get_or_load("k", lambda: "value", 60) == "value"
         assert (time.monotonic() < app.extensions.get("cache_away_until", 0)) == is_left_alone
     logging.getLogger().removeHandler(caplog.handler)
-    records = [record for record in caplog.records if record.name == values.__name__]
+    records = [record for record in caplog.records if record.name == calls.__name__]
     assert {record.levelname for record in records} == {level}
     assert all(bool(record.exc_info) == (level == "ERROR") for record in records)
 

@@ -13,8 +13,8 @@ from sqlalchemy.exc import OperationalError
 
 from swiper.admin import changes
 from swiper.auth.sessions import count_sessions
-from swiper.cache import pending
-from swiper.cache.pending import Invalidation
+from swiper.cache import invalidations, queries, values
+from swiper.cache.models import Invalidation
 from swiper.clock import now
 from swiper.errors import BannedError, LoginError
 from swiper.extensions import cache, db, redis
@@ -210,10 +210,10 @@ def _refuse() -> None:
 def test_nothing_is_dropped_for_good_before_a_server_may_have_come_back(two: Two, person: Person) -> None:
     person.post(MODIFY, nickname="after")
     with two[0].app_context():
-        assert pending.settled() == []
+        assert invalidations.settled() == []
         db.session.execute(update(Invalidation).values(created_at=now() - timedelta(seconds=60)))
         db.session.commit()
-        assert [item[:2] for item in pending.settled()] == [(person.id, "account")]
+        assert [item[:2] for item in invalidations.settled()] == [(person.id, "account")]
 
 
 def test_a_process_learns_in_time_and_asks_no_more_often(
@@ -224,9 +224,9 @@ def test_a_process_learns_in_time_and_asks_no_more_often(
     for app in two:
         monkeypatch.setitem(app.config, "LOCAL_REFRESH_SECONDS", 600)
     assert nicknames(two, person) == ["before", "before"]
-    with Queries(there, also_looks=True) as queries:
+    with Queries(there, also_looks=True) as asked:
         assert nicknames(two, person) == ["before", "before"]
-    assert queries.count == 0
+    assert asked.count == 0
     with here.app_context():
         changes.suspend(None, person.id, "", None)
     assert code_in(here, person) != 0
@@ -235,26 +235,26 @@ def test_a_process_learns_in_time_and_asks_no_more_often(
 
 
 def test_too_many_rows_make_a_process_trust_nothing(two: Two, person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pending, "MOST", 1)
+    monkeypatch.setattr(values, "MOST_PENDING", 1)
     with two[0].app_context():
         cached = account_key(person.id)
-        assert not pending.is_pending(person.id, "account")
+        assert not values.is_pending(person.id, "account")
         db.session.add_all([Invalidation(uid=number, id=number, name="account") for number in (1, 2)])
         db.session.commit()
-        assert pending.is_pending(person.id, "account")
+        assert values.is_pending(person.id, "account")
         assert cache.get(cached) is not None
 
 
 def test_a_process_that_cannot_read_the_rows_goes_on_with_what_it_knows(
     two: Two, person: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(_since: Any) -> Any:
+    def fail(*_: Any) -> Any:
         raise OperationalError("", {}, Exception())
 
     changes_known = person.post(MODIFY, nickname="after").json["code"]
     assert changes_known == 0
-    monkeypatch.setattr(pending, "_stored", fail)
+    monkeypatch.setattr(queries, "pending_items", fail)
     caplog.clear()
     assert nicknames(two[:1], person) == ["after"]  # type: ignore[arg-type]
     assert nicknames(two[:1], person) == ["after"]  # type: ignore[arg-type]
-    assert [record.levelname for record in caplog.records if record.name == "swiper.cache.pending"] == ["WARNING"]
+    assert [record.levelname for record in caplog.records if record.name == "swiper.cache.values"] == ["WARNING"]

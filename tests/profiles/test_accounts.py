@@ -12,7 +12,7 @@ from PIL import Image
 from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
-from swiper.cache.pending import Invalidation
+from swiper.cache.models import Invalidation
 from swiper.clock import now
 from swiper.db.transactions import is_in_transaction
 from swiper.errors import NotFoundError
