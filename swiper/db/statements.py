@@ -24,13 +24,14 @@ from swiper.clock import aware
 from swiper.db.transactions import again_on_conflict, is_in_transaction, session_connection, transactional
 from swiper.extensions import REPLICA_KEY, db, this_app
 from swiper.fastpath import postgres_statements
-from swiper.fastpath.postgres_statements import BEGIN, COMMIT, Row, StatementRunner
+from swiper.fastpath.postgres_statements import BEGIN, COMMIT, StatementRunner
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 # What a column holds: int, str, bytes (text that is passed on as it is), bool, date, datetime, or one of our enums.
 Kind = type[Any]
+Row = postgres_statements.Row
 Values = Mapping[str, Any]
 Step = tuple["Statement", Values]
 
@@ -43,12 +44,12 @@ OFFERED = re.compile(r"\bexcluded\.(\w+)")
 class Statement:
     """SQL with parameters `:name`, and what each column of its result holds."""
 
-    def __init__(self, sql: str, *columns: Kind, postgres: str | None = None, everywhere: str = "") -> None:
-        """`postgres` is what PostgreSQL runs instead, where it makes a bad plan for `sql`.
+    def __init__(self, sql: str, *columns: Kind, array_sql: str | None = None, everywhere: str = "") -> None:
+        """`array_sql` runs instead of `sql` on a database that takes a list of values as one array: PostgreSQL.
 
         `everywhere` says why a statement does not name its tables' distribution column (docs/distribution.md).
         """
-        self.sql, self.postgres = " ".join(sql.split()), " ".join((postgres or sql).split())
+        self.sql, self.array_sql = " ".join(sql.split()), " ".join((array_sql or sql).split())
         self.columns, self.everywhere = columns, everywhere
         self.names = tuple(dict.fromkeys(NAME.findall(self.sql)))
         self.lists = tuple(dict.fromkeys(IN_LIST.findall(self.sql)))
@@ -57,14 +58,14 @@ class Statement:
     def numbered(self) -> postgres_statements.Statement:
         """The same with `$1`, `$2`, … in the order of `names`, as single-node PostgreSQL runs it."""
         numbers = {name: f"${number}" for number, name in enumerate(self.names, 1)}
-        text = IN_LIST.sub(r"= ANY(:\1)", self.postgres)
+        text = IN_LIST.sub(r"= ANY(:\1)", self.array_sql)
         sql = NAME.sub(lambda match: numbers[match[1]], text)
         return postgres_statements.Statement(sql, *(TEXT_READERS.get(kind, kind) for kind in self.columns))
 
     @functools.cached_property
     def psycopg(self) -> str:
         """The same as psycopg and SQLAlchemy take it."""
-        return NAME.sub(r"%(\1)s", IN_LIST.sub(r"= ANY(:\1)", self.postgres))
+        return NAME.sub(r"%(\1)s", IN_LIST.sub(r"= ANY(:\1)", self.array_sql))
 
     @functools.cached_property
     def pymysql(self) -> str:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import DateTime, Enum
+from sqlalchemy import DateTime, Enum, String
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator
 
@@ -35,6 +35,14 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def text_by_code_points(length: int) -> String:
+    """Return the type of a text column that every database orders by code point.
+
+    SQLite does so by itself and MariaDB by the tables' collation. PostgreSQL would order by the rules of a language.
+    """
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
 def enum_type(kind: type[StrEnum], name: str) -> Enum:

@@ -5,7 +5,7 @@ its own delay.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from gevent.hub import Waiter
 
@@ -17,10 +17,21 @@ def checks_within(seconds: float) -> int:
     return max(1, round(seconds / CHECK_SECONDS))
 
 
-class PendingRequest:
+class Watched:
+    """What a watchdog watches. It is late when no check is left."""
+
+    __slots__ = ("checks_left",)
+
+    checks_left: int
+
+
+W = TypeVar("W", bound=Watched)
+
+
+class PendingRequest(Watched):
     """The question of one greenlet, and the answers that have arrived so far."""
 
-    __slots__ = ("answers", "checks_left", "connection", "question", "waiter")
+    __slots__ = ("answers", "connection", "question", "waiter")
 
     def __init__(self, question: Any, checks_left: int = 0) -> None:
         self.question = question
@@ -50,17 +61,17 @@ class PendingRequest:
             self.waiter.throw(error)
 
 
-class Watchdog:
-    """Counts the checks of pending requests, and reports each that has none left."""
+class Watchdog(Generic[W]):
+    """Counts the checks of what waits, and reports each that has none left."""
 
     def __init__(
         self,
         loop: Any,
-        pending: Callable[[], Iterable[PendingRequest]],
-        on_late: Callable[[PendingRequest], None],
+        pending: Callable[[], Iterable[W]],
+        on_late: Callable[[W], None],
         after_check: Callable[[], None] = lambda: None,
     ) -> None:
-        """`pending` returns the requests to watch. `on_late` gets each late one; `after_check` runs after a check."""
+        """`pending` returns what to watch. `on_late` gets each late one; `after_check` runs after a check."""
         self.pending, self.on_late, self.after_check = pending, on_late, after_check
         self.timer = loop.timer(CHECK_SECONDS, CHECK_SECONDS)
 
@@ -75,11 +86,11 @@ class Watchdog:
         self.timer.close()
 
     def _check(self) -> None:
-        requests = list(self.pending())
-        if not requests:
+        waiting = list(self.pending())
+        if not waiting:
             self.timer.stop()
-        for request in requests:
-            request.checks_left -= 1
-            if request.checks_left < 0:
-                self.on_late(request)
+        for each in waiting:
+            each.checks_left -= 1
+            if each.checks_left < 0:
+                self.on_late(each)
         self.after_check()

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, Int
 from sqlalchemy.orm import Mapped, mapped_column
 
 from swiper.clock import now
-from swiper.db.types import UtcDateTime, enum_type
+from swiper.db.types import UtcDateTime, enum_type, text_by_code_points
 from swiper.extensions import TABLE_OPTIONS, Model
 
 
@@ -97,10 +97,8 @@ class Nickname(Model):
 
     __tablename__ = "nicknames"
 
-    # Ordered by code point on every database, so that a prefix is a range of the key.
-    folded: Mapped[str] = mapped_column(
-        String(160).with_variant(String(160, collation="C"), "postgresql"), primary_key=True
-    )
+    # A prefix is a range of the key.
+    folded: Mapped[str] = mapped_column(text_by_code_points(160), primary_key=True)
     uid: Mapped[int] = mapped_column(BigInteger)
 
 

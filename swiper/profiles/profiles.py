@@ -11,9 +11,8 @@ from flask import current_app
 
 from swiper.cache.invalidations import ACCOUNT, invalidate_after_commit, remover
 from swiper.cache.values import get_or_load, invalidate, is_pending, take_prefetched
-from swiper.db.statements import read
+from swiper.db.statements import Row, read
 from swiper.errors import LoginError
-from swiper.fastpath.postgres_statements import Row
 from swiper.profiles import queries
 from swiper.profiles.ages import age_on
 from swiper.profiles.models import DatingSex, Sex, Status

@@ -65,7 +65,7 @@ IS_SWIPED = "(SELECT true FROM swipes WHERE swipes.uid = :uid AND swipes.sid = {
 SWIPED = Statement(
     "SELECT sid FROM swipes WHERE uid = :uid AND sid IN :uids",
     int,
-    postgres=f"""SELECT asked.sid FROM unnest(:uids::int8[]) AS asked (sid)
+    array_sql=f"""SELECT asked.sid FROM unnest(:uids::int8[]) AS asked (sid)
     WHERE {IS_SWIPED.format(sid="asked.sid")}""",  # noqa: S608
 )
 

@@ -7,8 +7,7 @@ from datetime import date
 from typing import Any
 
 from swiper.clock import now
-from swiper.db.statements import Step, on_single_node, read
-from swiper.fastpath.postgres_statements import Row
+from swiper.db.statements import Row, Step, on_single_node, read
 from swiper.profiles.ages import age_on
 from swiper.profiles.cards import KeptCard
 from swiper.social import queries

@@ -36,7 +36,7 @@ def test_upserts(statement: Statement, mariadb: str) -> None:
 
 
 def test_postgresql_may_have_a_text_of_its_own() -> None:
-    own = Statement("SELECT 1 FROM t WHERE a IN :all", int, postgres="SELECT 1 FROM unnest(:all::int8[]) AS a")
+    own = Statement("SELECT 1 FROM t WHERE a IN :all", int, array_sql="SELECT 1 FROM unnest(:all::int8[]) AS a")
     assert own.numbered.sql == "SELECT 1 FROM unnest($1::int8[]) AS a"
     assert own.psycopg == "SELECT 1 FROM unnest(%(all)s::int8[]) AS a"
     assert own.pymysql == "SELECT 1 FROM t WHERE a IN %(all)s"
