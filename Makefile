@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-services browser screenshots chaos bench lint audit format lock
+.PHONY: help run test test-services test-ways browser screenshots chaos bench lint audit format lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,16 @@ test-services: $(TEST_READY) ## the suite on real servers (TEST_POSTGRES_URL, TE
 	TEST_DATABASE=postgres $(PYTEST) -m "not browser and (services or not any_database)"
 	TEST_DATABASE=mariadb $(PYTEST) -m "not browser and not any_database"
 
+# What the two ways can change: statements, and connections of gevent workers. Without either the rest is the same program.
+DISTRIBUTED := tests/social tests/vip tests/profiles tests/auth tests/db/test_statements.py
+STOCK := tests/test_gunicorn.py tests/test_outages.py tests/test_redis_client.py tests/test_redis_refusals.py \
+  tests/social/test_races.py tests/social/test_ranking.py
+
+test-ways: $(TEST_READY) ## the ways that are off by default, on the same servers: DATABASE_LAYOUT=distributed, FAST_PATHS=off
+	@$(BIN)/python -m tests.services check
+	TEST_DATABASE=postgres TEST_LAYOUT=distributed $(PYTEST) -m "not any_database" $(DISTRIBUTED)
+	TEST_DATABASE=postgres TEST_FAST_PATHS=off $(PYTEST) -m "not any_database" $(STOCK)
+
 browser: $(BROWSER_READY) ## the web client in a real browser (Debian's chromium and fonts-noto-cjk)
 	$(PYTEST) -m browser tests/browser
 
@@ -50,10 +60,10 @@ screenshots: $(BROWSER_READY) ## the pages as pictures, into docs/screenshots
 	$(BIN)/python -m tests.browser.screenshots
 
 chaos: $(TEST_READY) ## races, faults and attacks on servers of its own (QUICK=1: the short form, ONLY="names")
-	$(BIN)/python -m chaos $(if $(QUICK),--quick) $(ONLY)
+	$(BIN)/python -m chaos $(if $(QUICK),--short) $(ONLY)
 
 bench: $(BENCH_READY) ## what it costs against yardsticks, on servers of its own (QUICK=1: the short form, ONLY="names")
-	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ONLY)
+	$(BIN)/python -m bench $(if $(QUICK),--short) $(ONLY)
 
 lint: $(TEST_READY) ## ruff and mypy
 	$(BIN)/ruff check .
