@@ -2,7 +2,7 @@
 
 `ONLY="names"` runs some measurements and replaces their rows on the page.
 
-The exit code is 0 when everything ran, whatever the figures: the table says what is not reached. With `--strict` it is
+The exit code is 0 when everything ran, whatever the results: the table says what is not reached. With `--strict` it is
 1 when something is not reached. It is 1 where a measurement broke off, and 2 where nothing can be measured.
 """
 
@@ -51,7 +51,7 @@ FULL = Extent(
     seconds=2,
     many=200_000,
 )
-QUICK = Extent(
+SHORT = Extent(
     sizes=(Size(10_000, 50_000), Size(100_000, 500_000)),
     portable=(Size(2_000, 5_000), Size(10_000, 25_000)),
     portable_rounds=1,
@@ -67,7 +67,7 @@ PICTURES = ROOT / "docs/performance"
 def main() -> int:
     """See the module's own words."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the short form, which writes no file")
+    parser.add_argument("--short", action="store_true", help="the short form, which writes no file")
     parser.add_argument("--strict", action="store_true", help="fail when a target is not reached")
     parser.add_argument("--people", type=int, help="so many people and short rounds, to try it out; writes no file")
     parser.add_argument("only", nargs="*", help="names of measurements; by default all of them")
@@ -81,9 +81,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
     rows: list[Row] = []
-    with Lab(_extent(options.quick, options.people)) as lab:
+    with Lab(_extent(options.short, options.people)) as lab:
         broken = [each.__name__ for each in chosen if not _ran(each, lab, rows)]
-        writes_files = not (options.quick or options.only or options.people or broken)
+        writes_files = not (options.short or options.only or options.people or broken)
         if writes_files:
             _draw(lab)
     seconds = time.monotonic() - started
@@ -92,16 +92,16 @@ def main() -> int:
     print(f"not reached: {len(missed)}; broken off: {', '.join(broken) or 'none'}; in {seconds:.0f} s")
     if writes_files:
         PAGE.write_text((ROOT / "bench/head.md").read_text().format(minutes=round(seconds / 60)) + as_markdown(rows))
-    elif options.only and not (options.quick or options.people or broken):
+    elif options.only and not (options.short or options.people or broken):
         PAGE.write_text(put_into(PAGE.read_text(), rows))
     return 1 if broken or (options.strict and missed) else 0
 
 
-def _extent(is_quick: bool, people: int | None) -> Extent:
+def _extent(is_short: bool, people: int | None) -> Extent:
     if people:
         both = (Size(people // 10, people), Size(people, 10 * people))
         return Extent(sizes=both, portable=both, portable_rounds=1, callers=100, rounds=1, seconds=1, many=5_000)
-    return QUICK if is_quick else FULL
+    return SHORT if is_short else FULL
 
 
 def _ran(measurement: Measurement, lab: Lab, rows: list[Row]) -> bool:

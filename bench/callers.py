@@ -20,7 +20,7 @@ class Caller:
     """A user with an open session, on the highest VIP level."""
 
     id: int
-    sid: str
+    session_id: str
 
 
 @contextmanager

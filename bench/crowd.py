@@ -72,11 +72,11 @@ class Batch:
     pairs: list[tuple[Any, ...]] = field(default_factory=list)
     friends: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def add_swipe(self, uid: int, sid: int, kind: SwipeKind, moment: datetime, *, is_answered: bool) -> None:
+    def add_swipe(self, uid: int, target_id: int, kind: SwipeKind, moment: datetime, *, is_answered: bool) -> None:
         """A swipe, and the queue entry of a like."""
-        self.swipes.append((uid, sid, kind, moment))
+        self.swipes.append((uid, target_id, kind, moment))
         if kind is not SwipeKind.DISLIKE:
-            self.likes_in.append((sid, uid, int(kind is SwipeKind.SUPERLIKE), int(is_answered), moment))
+            self.likes_in.append((target_id, uid, int(kind is SwipeKind.SUPERLIKE), int(is_answered), moment))
 
     def add_pair(
         self, one: int, other: int, kind: SwipeKind | None, answer: SwipeKind | None, moment: datetime

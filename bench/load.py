@@ -27,18 +27,18 @@ class LoadError(Exception):
     """The load was not what it should have been."""
 
 
-def get(path: str, sid: str = "", *headers: str) -> str:
-    """The line for a GET by the session `sid`."""
-    return _line("GET", path, "", sid, headers)
+def get(path: str, session_id: str = "", *headers: str) -> str:
+    """The line for a GET."""
+    return _line("GET", path, "", session_id, headers)
 
 
-def post(path: str, body: str, sid: str = "", *headers: str) -> str:
-    """The line for a POST of a form by the session `sid`."""
-    return _line("POST", path, body, sid, (FORM, *headers))
+def post(path: str, body: str, session_id: str = "", *headers: str) -> str:
+    """The line for a POST of a form."""
+    return _line("POST", path, body, session_id, (FORM, *headers))
 
 
-def _line(method: str, path: str, body: str, sid: str, headers: Iterable[str]) -> str:
-    cookie = [f"Cookie: swiper_session={sid}; __Host-swiper_session={sid}"] if sid else []
+def _line(method: str, path: str, body: str, session_id: str, headers: Iterable[str]) -> str:
+    cookie = [f"Cookie: swiper_session={session_id}; __Host-swiper_session={session_id}"] if session_id else []
     return "\t".join([method, path, body, *cookie, *headers])
 
 
@@ -75,7 +75,7 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Figures:
+class Results:
     """Medians of all rounds of a contender."""
 
     rounds: tuple[Round, ...]
@@ -186,12 +186,12 @@ def repeated(lines: Iterable[str]) -> Source:
     return lambda _: kept
 
 
-def compare(folder: Path, rounds: int, seconds: int, *contenders: Contender) -> list[Figures]:
-    """The figures of each contender, from rounds in turn: what else the machine does meets all of them alike."""
+def compare(folder: Path, rounds: int, seconds: int, *contenders: Contender) -> list[Results]:
+    """The results of each contender, from rounds in turn: what else the machine does meets all of them alike."""
     played: list[list[Round]] = [[] for _ in contenders]
     for contender in contenders:
         contender.play(folder, WARM_UP_SECONDS)
     for _ in range(rounds):
         for kept, contender in zip(played, contenders, strict=True):
             kept.append(contender.play(folder, seconds))
-    return [Figures(tuple(kept)) for kept in played]
+    return [Results(tuple(kept)) for kept in played]

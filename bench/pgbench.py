@@ -114,7 +114,7 @@ class Yardstick:
         with psycopg.connect(self.url, autocommit=True) as connection:
             with connection.cursor().copy(f"COPY {TABLE} FROM STDIN") as copy:
                 while len(chunk := list(islice(source, TOGETHER))) == TOGETHER:
-                    copy.write_row((self.filled, [uid for uid, _ in chunk], [sid for _, sid in chunk]))
+                    copy.write_row((self.filled, [uid for uid, _ in chunk], [target_id for _, target_id in chunk]))
                     self.filled += 1
             connection.execute(f"ANALYZE {TABLE}")
 

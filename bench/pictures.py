@@ -27,7 +27,7 @@ OTHERS = "#d0cfc9"
 
 def draw_growth(curves: Mapping[str, Mapping[str, Curve]], path: Path) -> None:
     """Two diagrams with logarithmic axes: cost against people, and against a caller's swipes."""
-    # Text stays text, and the same figures make the same file.
+    # Text stays text, and the same results make the same file.
     plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "swiper"})
     figure, places = plt.subplots(1, len(AXES), figsize=(9, 3.6), sharey=True)
     for (name, label), place in zip(AXES.items(), places, strict=True):

@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 from bench import data
 from bench.callers import Caller, disposing, log_in, pair_up
 from bench.extent import Extent
-from bench.load import Contender, Figures, Source, compare
+from bench.load import Contender, Results, Source, compare
 from bench.production import WORKERS, production_environment, production_settings
 from bench.relay import CountingRelay
 from chaos.burst import RequestSpec, burst
@@ -179,7 +179,7 @@ class Site:
         running = {name: server.program for name, server in servers.items() if server}
         return {"web": self.web.pid} | {name: program.pid for name, program in running.items() if program}
 
-    def compare(self, *contenders: Contender) -> list[Figures]:
+    def compare(self, *contenders: Contender) -> list[Results]:
         """See `bench.load.compare`."""
         return compare(self.folder, self.rounds, self.seconds, *contenders)
 
@@ -203,7 +203,7 @@ class Site:
                 time.sleep(2 * self.settings.local_refresh_seconds)
         self.known |= {caller.id: caller for caller in fresh}
         # Their accounts are in the cache from then on, as those of users who have just logged in.
-        specs = [RequestSpec("GET", "/api/user/profile", sid=each.sid) for each in fresh]
+        specs = [RequestSpec("GET", "/api/user/profile", session_id=each.session_id) for each in fresh]
         answers = burst(self.base, specs, TOGETHER)
         assert {answer.status for answer in answers} <= {200}
         return [self.known[uid] for uid in chosen]

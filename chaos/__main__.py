@@ -58,7 +58,7 @@ class TooLongError(Exception):
 def main() -> int:
     """0 when every target was met, 1 otherwise, 2 where the experiments cannot run."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the short form, which writes no page")
+    parser.add_argument("--short", action="store_true", help="the short form, which writes no page")
     parser.add_argument("only", nargs="*", help="names of experiments; by default all of them")
     options = parser.parse_args()
     chosen = [experiment for experiment in EXPERIMENTS if not options.only or experiment.__name__ in options.only]
@@ -69,16 +69,16 @@ def main() -> int:
         return 2
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGALRM, _give_up)
-    signal.alarm(LONGEST_SECONDS[options.quick])
+    signal.alarm(LONGEST_SECONDS[options.short])
     started = time.monotonic()
-    with Lab(options.quick) as lab:
+    with Lab(options.short) as lab:
         findings = [finding for experiment in chosen for finding in _findings(experiment, lab)]
     seconds = time.monotonic() - started
     failed = sum(not finding.passed for finding in findings)
     print(as_text(findings))
     print(f"{len(findings) - failed} passed, {failed} failed")
     print(f"in {seconds:.0f} s")
-    if not options.quick and not options.only:
+    if not options.short and not options.only:
         PAGE.write_text(as_markdown(findings, _head(seconds)))
     return 1 if failed else 0
 

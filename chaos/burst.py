@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class RequestSpec:
-    """A request; `sid` is the caller's session, `body` is sent as JSON unless it is bytes.
+    """A request; `session_id` is the caller's session, `body` is sent as JSON unless it is bytes.
 
     `source` is the address that it comes from; on Linux all of 127.0.0.0/8 is this machine.
     """
@@ -26,7 +26,7 @@ class RequestSpec:
     method: str
     path: str
     body: Any = None
-    sid: str | None = None
+    session_id: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     source: str = "127.0.0.1"
 
@@ -34,9 +34,9 @@ class RequestSpec:
         """The bytes on the wire."""
         content = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode() if self.body else b""
         lines = [f"{self.method} {self.path} HTTP/1.1", f"Host: {host}", "Connection: close"]
-        if self.sid:
+        if self.session_id:
             # The second is production's name.
-            lines.append(f"Cookie: swiper_session={self.sid}; __Host-swiper_session={self.sid}")
+            lines.append(f"Cookie: swiper_session={self.session_id}; __Host-swiper_session={self.session_id}")
         if self.method != "GET":
             lines.append(f"Content-Length: {len(content)}")
             lines += [] if "Content-Type" in self.headers else ["Content-Type: application/json"]

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from chaos.burst import Answer, RequestSpec
-from chaos.site import Member, Site
+from chaos.members import Member
+from chaos.site import Site
 from swiper.vip.models import Membership, Order
 
 PAYMENT_SECRET = "cashier-" * 6

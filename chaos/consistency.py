@@ -25,10 +25,10 @@ def lost_swipes(site: Site, told: Iterable[Swiped]) -> list[str]:
         friends: Pairs = {(row.uid1, row.uid2) for row in session.scalars(select(Friend))}
     lost = []
     for swipe in told:
-        if stored.get((swipe.uid, swipe.sid)) != swipe.kind:
-            lost.append(f"{swipe.kind} of {swipe.uid} on {swipe.sid}")
-        if swipe.is_matched and _sorted(swipe.uid, swipe.sid) not in friends:
-            lost.append(f"match of {swipe.uid} and {swipe.sid}")
+        if stored.get((swipe.uid, swipe.target_id)) != swipe.kind:
+            lost.append(f"{swipe.kind} of {swipe.uid} on {swipe.target_id}")
+        if swipe.is_matched and _sorted(swipe.uid, swipe.target_id) not in friends:
+            lost.append(f"match of {swipe.uid} and {swipe.target_id}")
     return lost
 
 
@@ -46,11 +46,11 @@ def half_written(site: Site, uids: Sequence[int]) -> list[str]:
     likes = {key for key, kind in swipes.items() if kind.is_like}
     masks = {(pair.uid1, pair.uid2): pair.mask for pair in pairs}
     wanted_masks: dict[tuple[int, int], int] = defaultdict(int, dict.fromkeys(masks, 0))
-    for (uid, sid), kind in swipes.items():
-        side = pair_of(uid, sid)
+    for (uid, target_id), kind in swipes.items():
+        side = pair_of(uid, target_id)
         wanted_masks[side.uid1, side.uid2] |= side.own_swipe | side.own_like * kind.is_like
     # Whether somebody else has answered is known only where all their swipes were read.
-    answered = {(uid, sid) for uid, sid in likes if sid in uids and (sid, uid) in swipes}
+    answered = {(uid, target_id) for uid, target_id in likes if target_id in uids and (target_id, uid) in swipes}
     spent = Counter((uid, str(kind)) for (uid, _), kind in swipes.items() if kind.is_like)
     return [
         *_difference("queue entry", likes, likes_in.keys()),
@@ -78,8 +78,8 @@ def ranking_drift(site: Site) -> int:
     return sum(abs(scores[uid] - ranked.get(uid, 0)) for uid in scores.keys() | ranked.keys())
 
 
-def _sorted(uid: int, sid: int) -> tuple[int, int]:
-    one, other = sorted((uid, sid))
+def _sorted(uid: int, target_id: int) -> tuple[int, int]:
+    one, other = sorted((uid, target_id))
     return one, other
 
 

@@ -21,11 +21,11 @@ DATABASES = (SQLITE, POSTGRES, MARIADB)
 class Lab:
     """A context manager; at its end no process, port or file of it is left.
 
-    `is_quick` asks for the short form; `count` chooses between the two sizes of an experiment.
+    `is_short` asks for the short form; `count` chooses between the two sizes of an experiment.
     """
 
-    def __init__(self, is_quick: bool) -> None:
-        self.is_quick = is_quick
+    def __init__(self, is_short: bool) -> None:
+        self.is_short = is_short
         self.folder = Path(tempfile.mkdtemp(prefix="swiper-chaos-"))
         self.folder.chmod(0o755)
         self.servers: dict[str, DatabaseServer] = {}
@@ -34,9 +34,9 @@ class Lab:
         self.numbers = itertools.count(1)
         self.stack = ExitStack()
 
-    def count(self, long: int, quick: int) -> int:
-        """`quick` in the short form, `long` otherwise."""
-        return quick if self.is_quick else long
+    def count(self, long: int, short: int) -> int:
+        """`short` in the short form, `long` otherwise."""
+        return short if self.is_short else long
 
     def server(self, database: str) -> DatabaseServer:
         """The running server of PostgreSQL or MariaDB."""

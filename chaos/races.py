@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from chaos.consistency import POINTS_SECONDS
-from chaos.site import Member, Site
+from chaos.members import Member
+from chaos.site import Site
 from swiper.clock import now
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from swiper.social.ranking import KEY
@@ -107,10 +108,10 @@ def _act(world: World, act: Act, group: Sequence[Member]) -> tuple[int, Any]:
 
 
 def _facts_of(world: World) -> Iterator[Fact]:
-    for (uid, sid), (kind, _) in world.swipes.items():
-        yield "swipe", uid, sid, kind
+    for (uid, target_id), (kind, _) in world.swipes.items():
+        yield "swipe", uid, target_id, kind
         if kind != "dislike":
-            yield "queue", uid, sid, kind == "superlike", (sid, uid) in world.swipes
+            yield "queue", uid, target_id, kind == "superlike", (target_id, uid) in world.swipes
     for pair in world.met:
         yield "pair", *pair, world.mask(pair)
     for pair in world.friends:

@@ -4,8 +4,9 @@ import itertools
 from collections.abc import Sequence
 
 from chaos.burst import RequestSpec
+from chaos.members import Member
 from chaos.phones import ask_codes, enter_code, new_phones, request_code
-from chaos.site import Member, Site
+from chaos.site import Site
 from tests.storage.samples import encode, gradient
 
 OK, UNAVAILABLE = 0, 1011
@@ -28,7 +29,7 @@ def upload_photo(member: Member) -> RequestSpec:
     head = b'Content-Disposition: form-data; name="photo"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
     body = b"--chaos\r\n%b%b\r\n--chaos--\r\n" % (head, encode(gradient(), "JPEG"))
     kind = {"Content-Type": "multipart/form-data; boundary=chaos"}
-    return RequestSpec("POST", "/api/user/photos", body, member.sid, kind)
+    return RequestSpec("POST", "/api/user/photos", body, member.session_id, kind)
 
 
 class Cast:

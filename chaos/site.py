@@ -4,29 +4,24 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import flask_migrate
 from flask import Flask
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 
 from chaos.burst import Answer, RequestSpec, burst
+from chaos.members import Member, open_sessions, put_on_level
 from chaos.servers import RedisServer
 from config.settings import ROOT, Settings
 from swiper import create_app
-from swiper.auth.sessions import key_of, new_session, new_sid
-from swiper.clock import now
-from swiper.db.transactions import transactional
 from swiper.errors import UnavailableError
 from swiper.extensions import db
 from swiper.profiles.models import User
 from swiper.robots.seeding import seed_robots
-from swiper.vip.credit import add_months
 from swiper.vip.levels import seed_levels
-from swiper.vip.models import Membership
 from tests.front import render, start_nginx
 from tests.processes import BIN, Program, answers_at, environment_of, free_port, gunicorn
 
@@ -41,28 +36,6 @@ GENEROUS = {
     "login_per_ip_per_minute": 1_000_000,
 }
 SECRET = "chaos-" * 8
-# Ids in one statement.
-LEVELLED_AT_ONCE = 1_000
-
-
-@dataclass(frozen=True)
-class Member:
-    """A user with an open session."""
-
-    id: int
-    sid: str
-
-    def get(self, path: str) -> RequestSpec:
-        """A GET by this member."""
-        return RequestSpec("GET", path, sid=self.sid)
-
-    def post(self, path: str, **body: Any) -> RequestSpec:
-        """A POST by this member."""
-        return RequestSpec("POST", path, body, self.sid)
-
-    def swipe(self, kind: str, other: "Member") -> RequestSpec:
-        """`kind` is like, superlike or dislike."""
-        return self.post(f"/api/social/{kind}", sid=str(other.id))
 
 
 class Site:
@@ -244,21 +217,12 @@ class Site:
             known = set(session.scalars(select(User.id)))
             seed_robots(count)
             fresh = [uid for uid in session.scalars(select(User.id)) if uid not in known]
-            _put_on_level(fresh, vip)
+            put_on_level(fresh, vip)
         return self.open_sessions(fresh)
 
     def open_sessions(self, uids: list[int]) -> list[Member]:
         """Log users in without the way by SMS."""
-        interface: Any = self.app.session_interface
-        pipe = self.app.extensions["redis"].pipeline(transaction=False)
-        members = []
-        for uid in uids:
-            sid = new_sid(uid)
-            pipe.set(key_of(sid), interface.serializer.encode(new_session(uid)), ex=86_400)
-            pipe.zadd(f"{{u:{uid}}}:sessions", {sid: 4_000_000_000})
-            members.append(Member(uid, sid))
-        pipe.execute()
-        return members
+        return open_sessions(self.app, uids)
 
     def sent_codes(self) -> list[tuple[str, str]]:
         """`(phone, code)` of what the console provider has sent, the first first."""
@@ -270,17 +234,6 @@ class Site:
         """Resident memory of all instances, in MB."""
         workers = [worker for program in self.instances.values() for worker in program.children()]
         return float(sum(worker.memory_info().rss for worker in workers)) / 2**20
-
-
-@transactional
-def _put_on_level(uids: list[int], level: int) -> None:
-    """All of them on `level`: some robots come with a membership of their own, for its badge."""
-    for start in range(0, len(uids), LEVELLED_AT_ONCE):
-        db.session.execute(delete(Membership).where(Membership.uid.in_(uids[start : start + LEVELLED_AT_ONCE])))
-    if not level:
-        return
-    ends = add_months(now(), 1)
-    db.session.execute(insert(Membership), [{"uid": uid, "level": level, "expires_at": ends} for uid in uids])
 
 
 def _as_variable(value: object) -> str:

@@ -24,7 +24,7 @@ class Swiped:
     """A swipe that the service has acknowledged."""
 
     uid: int
-    sid: int
+    target_id: int
     kind: str
     is_matched: bool
 
@@ -109,7 +109,7 @@ def _send(connection: http.client.HTTPConnection, spec: RequestSpec) -> tuple[fl
     """Seconds, the envelope, and what was wrong."""
     started = time.monotonic()
     body = json.dumps(spec.body) if spec.body else None
-    headers = {"Cookie": f"swiper_session={spec.sid}"} | ({"Content-Type": "application/json"} if body else {})
+    headers = {"Cookie": f"swiper_session={spec.session_id}"} | ({"Content-Type": "application/json"} if body else {})
     try:
         connection.request(spec.method, spec.path, body, headers)
         response = connection.getresponse()

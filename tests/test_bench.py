@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.load import Figures, Round
+from bench.load import Results, Round
 from bench.measurements.ablation import against_bare_view
 from bench.measurements.reads import DECK, PROFILE
 from bench.measurements.writes import LIKE
@@ -62,16 +62,16 @@ def test_rows_of_a_part_take_the_place_of_those_that_the_page_has() -> None:
     assert found == "# Words\n\n" + as_markdown([Row("a", "", "1"), Row("b", "", "3"), Row("c", "", "4")])
 
 
-def figures(web_us: float) -> Figures:
-    return Figures((Round(100, 100, 0, 1.0, 1.0, 2.0, 3.0, {"web": web_us}),))
+def results(web_us: float) -> Results:
+    return Results((Round(100, 100, 0, 1.0, 1.0, 2.0, 3.0, {"web": web_us}),))
 
 
 @pytest.mark.parametrize(
     ("path", "on", "off"), [(PROFILE, 1.6, None), (DECK, 2.2, 3.5), (LIKE, 2.8, 5.0)], ids=["profile", "deck", "like"]
 )
 def test_each_way_is_judged_by_its_own_target(path: str, on: float, off: float | None) -> None:
-    found = {"on": figures(100 * on + 1), "off": figures(100 * (off or 9) - 1)}
-    dear, cheap = against_bare_view("GET", path, figures(100), found)
+    found = {"on": results(100 * on + 1), "off": results(100 * (off or 9) - 1)}
+    dear, cheap = against_bare_view("GET", path, results(100), found)
     assert (dear.what, dear.target, dear.is_reached) == (f"GET {path}, FAST_PATHS=on", f"<= {on} x", False)
     assert cheap.what == f"GET {path}, FAST_PATHS=off"
     assert (cheap.target, cheap.is_reached) == (("", None) if off is None else (f"<= {off} x", True))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import islice
 
 from bench.lab import Lab
-from bench.load import Contender, Figures, Source, get, repeated
+from bench.load import Contender, Results, Source, get, repeated
 from bench.measurements.reads import DECK, DECK_TARGET, PROFILE, PROFILE_TARGET, against, deck_lines, everything
 from bench.measurements.writes import LIKE, LIKE_TARGET, like_line
 from bench.report import Row
@@ -30,11 +30,11 @@ TARGETS: dict[str, tuple[float, float | None]] = {
 def ablation(lab: Lab) -> Iterator[Row]:
     """The hot requests with all fast paths, without each, and without any."""
     callers = lab.callers()
-    profiles = [get(PROFILE, caller.sid) for caller in callers]
+    profiles = [get(PROFILE, caller.session_id) for caller in callers]
     decks = deck_lines(callers)
 
     def likes(count: int) -> list[str]:
-        return [like_line(caller, sid) for caller, sid in islice(lab.fresh_pairs, count)]
+        return [like_line(caller, target_id) for caller, target_id in islice(lab.fresh_pairs, count)]
 
     with ExitStack() as stack:
         contenders = {}
@@ -55,21 +55,21 @@ def _compare(
     is_fresh = method == "POST"
     players = [replace(each, source=source, is_fresh=is_fresh) for each in contenders.values()]
     with lab.bare(example, repeated([example])) as bare:
-        flask, *figures = lab.compare(bare.flask, *players)
-    found = dict(zip(contenders, figures, strict=True))
+        flask, *results = lab.compare(bare.flask, *players)
+    found = dict(zip(contenders, results, strict=True))
     for way, words in WAYS.items():
         if way != "on":
             yield _row(f"{method} {path}, {words}", found["on"], found[way])
     yield from against_bare_view(method, path, flask, found)
 
 
-def against_bare_view(method: str, path: str, flask: Figures, found: Mapping[str, Figures]) -> Iterator[Row]:
+def against_bare_view(method: str, path: str, flask: Results, found: Mapping[str, Results]) -> Iterator[Row]:
     """The rows of a request with all fast paths and without any, each judged by its own target."""
     for way, target in zip(("on", "off"), TARGETS[path], strict=True):
         yield against(f"{method} {path}, FAST_PATHS={way}", flask, "bare Flask view", found[way], target)
 
 
-def _row(what: str, shared: Figures, alone: Figures) -> Row:
+def _row(what: str, shared: Results, alone: Results) -> Row:
     """What all servers pay for a request on one way, against the way with everything shared."""
     return Row(
         what,

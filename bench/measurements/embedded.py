@@ -92,15 +92,17 @@ def _requests(lab: Lab, instance: Path, running: Running) -> Row:
         return [_like(*pair) for pair in itertools.islice(couples, count)]
 
     contenders = {
-        "profile": Contender(running.base, {"web": running.gunicorn}, repeated(get(PROFILE, c.sid) for c in callers)),
+        "profile": Contender(
+            running.base, {"web": running.gunicorn}, repeated(get(PROFILE, c.session_id) for c in callers)
+        ),
         "users": Contender(running.base, {"web": running.gunicorn}, repeated(deck_lines(callers))),
         "like": Contender(running.base, {"web": running.gunicorn}, like, is_fresh=True, rate=500),
     }
-    figures = compare(lab.folder, lab.rounds, lab.seconds, *contenders.values())
-    words = [f"{name} {each.cpu_us():.0f} µs" for name, each in zip(contenders, figures, strict=True)]
-    rates = ", ".join(f"{each.rate:.0f}" for each in figures)
+    results = compare(lab.folder, lab.rounds, lab.seconds, *contenders.values())
+    words = [f"{name} {each.cpu_us():.0f} µs" for name, each in zip(contenders, results, strict=True)]
+    rates = ", ".join(f"{each.rate:.0f}" for each in results)
     return Row("the embedded default (SQLite, embedded Redis)", "", ", ".join(words), rates=rates)
 
 
 def _like(one: Caller, other: Caller) -> str:
-    return post(LIKE, f"sid={other.id}", one.sid)
+    return post(LIKE, f"sid={other.id}", one.session_id)

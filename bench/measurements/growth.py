@@ -15,7 +15,7 @@ CALLERS_EACH = 50
 NEAR = 2.0
 
 KINDS: dict[str, Callable[[Lab], Contender]] = {
-    "profile": lambda lab: lab.swiper(repeated(get(PROFILE, caller.sid) for caller in lab.callers())),
+    "profile": lambda lab: lab.swiper(repeated(get(PROFILE, caller.session_id) for caller in lab.callers())),
     # The usual callers of the largest site have swiped, and been liked, in what was measured before.
     "users": lambda lab: deck_of(lab, lab.callers(lab.fresh_callers)),
     "like": lambda lab: likes_of(lab),
@@ -26,13 +26,13 @@ def people(lab: Lab) -> Iterator[Row]:
     """Sites with fewer and with more people beside each other."""
     sites = [*lab.smaller, lab]
     for name, make in KINDS.items():
-        figures = lab.compare(*[make(site) for site in sites])
-        curve = [(site.size.people, each.median(everything)) for site, each in zip(sites, figures, strict=True)]
+        results = lab.compare(*[make(site) for site in sites])
+        curve = [(site.size.people, each.median(everything)) for site, each in zip(sites, results, strict=True)]
         lab.curves["people"][name] = curve
         if name == "users":
             smaller, own = sites[-2], sites[-1]
             what = f"GET {DECK} among {own.size.people:,} people"
-            yield not_dearer(what, f"among {smaller.size.people:,}", figures[-2], figures[-1])
+            yield not_dearer(what, f"among {smaller.size.people:,}", results[-2], results[-1])
 
 
 def swipes(lab: Lab) -> Iterator[Row]:
@@ -44,8 +44,8 @@ def swipes(lab: Lab) -> Iterator[Row]:
         chosen = {uid: count for distance, count, uid in near if distance <= NEAR}
         if chosen:
             groups[round(median(chosen.values()))] = list(chosen)
-    figures = lab.compare(*[deck_of(lab, lab.callers(uids)) for uids in groups.values()])
-    curve = [(swiped, each.median(everything)) for swiped, each in zip(groups, figures, strict=True)]
+    results = lab.compare(*[deck_of(lab, lab.callers(uids)) for uids in groups.values()])
+    curve = [(swiped, each.median(everything)) for swiped, each in zip(groups, results, strict=True)]
     lab.curves["swipes"]["users"] = curve
     words = ", ".join(f"{swiped}: {cost:.0f}" for swiped, cost in curve)
     yield Row(f"GET {DECK} by the caller's swipes", "", f"µs of all servers: {words}")

@@ -70,8 +70,8 @@ def login(lab: Lab) -> Iterator[Row]:
     }
     (line,) = _enter(lab, 1, makes_account=True)
     with lab.bare(line, lambda count: [line]) as bare:
-        flask, *figures = lab.compare(bare.flask, *logins.values())
-    for words, swiper in zip(logins, figures, strict=True):
+        flask, *results = lab.compare(bare.flask, *logins.values())
+    for words, swiper in zip(logins, results, strict=True):
         yield against(f"POST {LOGIN}, {words}", flask, "bare Flask view", swiper, TARGET)
 
 

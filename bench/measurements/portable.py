@@ -86,7 +86,11 @@ def _likes(database: Database, smaller: Site, own: Site) -> Iterator[Row]:
 def _round_trips(database: Database, site: Site) -> Iterator[Row]:
     first, second = likes_in_turn(site)
     callers = site.callers()[:REQUESTS]
-    decks = [RequestSpec("GET", f"{DECK}?group_num={group}", sid=each.sid) for group in GROUPS for each in callers]
+    decks = [
+        RequestSpec("GET", f"{DECK}?group_num={group}", session_id=each.session_id)
+        for group in GROUPS
+        for each in callers
+    ]
     with site.counted() as counted:
         # Connected and cached is what can be.
         count(counted, [*decks[:REQUESTS], *first])

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.callers import Caller
 from bench.lab import Lab
-from bench.load import Contender, Figures, Round, get, repeated
+from bench.load import Contender, Results, Round, get, repeated
 from bench.report import Row
 from bench.site import DATABASE, Site
 from chaos.burst import RequestSpec, burst
@@ -23,7 +23,7 @@ BUSIEST = 50
 AT_ONCE = 100
 
 
-def against(what: str, yardstick: Figures, name: str, swiper: Figures, target: float | None) -> Row:
+def against(what: str, yardstick: Results, name: str, swiper: Results, target: float | None) -> Row:
     """The row of a request whose CPU may be `target` times the yardstick's; None where there is no target."""
     ratio = swiper.cpu_us() / yardstick.cpu_us()
     return Row(
@@ -45,7 +45,7 @@ def everything(each: Round) -> float:
     return sum(each.cpu_us.values())
 
 
-def not_dearer(what: str, name: str, yardstick: Figures, swiper: Figures) -> Row:
+def not_dearer(what: str, name: str, yardstick: Results, swiper: Results) -> Row:
     """The row of a request that must cost all servers together the same in two situations."""
     ratio = swiper.median(everything) / yardstick.median(everything)
     return Row(
@@ -63,7 +63,7 @@ def not_dearer(what: str, name: str, yardstick: Figures, swiper: Figures) -> Row
 
 def deck_lines(callers: Sequence[Caller], groups: Sequence[int] = GROUPS) -> list[str]:
     """Each caller asks for `groups` in turn, all callers for the first one first."""
-    return [get(f"{DECK}?group_num={group}", caller.sid) for group in groups for caller in callers]
+    return [get(f"{DECK}?group_num={group}", caller.session_id) for group in groups for caller in callers]
 
 
 def deck_of(site: Site, callers: Sequence[Caller]) -> Contender:
@@ -73,7 +73,7 @@ def deck_of(site: Site, callers: Sequence[Caller]) -> Contender:
 
 def profile(lab: Lab) -> Iterator[Row]:
     """The own profile against the bare answers."""
-    lines = [get(PROFILE, caller.sid) for caller in lab.callers()]
+    lines = [get(PROFILE, caller.session_id) for caller in lab.callers()]
     source = repeated(lines)
     with lab.bare(lines[0], source) as bare:
         wsgi, flask, swiper = lab.compare(bare.wsgi, bare.flask, lab.swiper(source))
@@ -111,7 +111,7 @@ def deck(lab: Lab) -> Iterator[Row]:
 def pages(lab: Lab) -> Iterator[Row]:
     """The cached pages against a bare view, their 304, nginx's cache, and a miss that meets many at once."""
     caller = lab.callers()[0]
-    for path, line in ((LEVELS, get(LEVELS)), (HOT, get(HOT, caller.sid))):
+    for path, line in ((LEVELS, get(LEVELS)), (HOT, get(HOT, caller.session_id))):
         yield from _page(lab, path, line)
     direct, cached = lab.compare(
         lab.swiper(repeated([get(LEVELS)])),
@@ -149,7 +149,7 @@ def _as_spec(line: str) -> RequestSpec:
 
 def _cold(lab: Lab, caller: Caller) -> Row:
     """A hundred at once for a page that is in no cache: how often the view runs."""
-    spec = RequestSpec("GET", HOT, sid=caller.sid)
+    spec = RequestSpec("GET", HOT, session_id=caller.session_id)
 
     def ask(count: int, *, is_cold: bool) -> list[str]:
         if is_cold:

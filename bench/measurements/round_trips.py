@@ -23,12 +23,12 @@ LIKE_DATABASE, LIKE_REDIS, HOOKS_DATABASE, HOOKS_REDIS = 2, 1, 0, 1
 
 
 def _like(pair: tuple[Caller, int]) -> RequestSpec:
-    caller, sid = pair
-    return RequestSpec("POST", "/api/social/like", {"sid": str(sid)}, caller.sid)
+    caller, target_id = pair
+    return RequestSpec("POST", "/api/social/like", {"sid": str(target_id)}, caller.session_id)
 
 
-class Line:
-    """A kept connection to an instance."""
+class KeptConnection:
+    """A connection to an instance that serves several requests."""
 
     def __init__(self, base: str) -> None:
         self.connection = HTTPConnection(base.removeprefix("http://"), timeout=10)
@@ -44,7 +44,7 @@ class Line:
         assert response.status == 200, f"{response.status} {answer[:200]!r}"
 
     def close(self) -> None:
-        """Hang up: an instance that is asked to end waits for those who do not."""
+        """Close the connection. An instance that is asked to end waits for open connections."""
         self.connection.close()
 
 
@@ -53,10 +53,10 @@ def count(counted: Counted, specs: Iterable[RequestSpec]) -> tuple[float, float,
     during: tuple[list[int], list[int]] = ([], [])
     relays = (counted.database, counted.redis)
     begun = time.monotonic()
-    with closing(Line(counted.base)) as line:
+    with closing(KeptConnection(counted.base)) as client:
         for spec in specs:
             started = time.monotonic()
-            line.send(spec)
+            client.send(spec)
             ended = time.monotonic()
             for kept, relay in zip(during, relays, strict=True):
                 kept.append(relay.count(started, ended))
@@ -70,7 +70,8 @@ def count(counted: Counted, specs: Iterable[RequestSpec]) -> tuple[float, float,
 def count_round_trips(lab: Lab) -> Iterator[Row]:
     """Round trips of a like, and of a profile that everything is known of: there the hooks are all that asks."""
     first, second = likes_in_turn(lab)
-    profiles = [RequestSpec("GET", PROFILE, sid=caller.sid) for caller in lab.callers()[:1]] * (REQUESTS + 5)
+    caller = lab.callers()[0]
+    profiles = [RequestSpec("GET", PROFILE, session_id=caller.session_id)] * (REQUESTS + 5)
     with lab.counted() as counted:
         count(counted, [*profiles[:5], *first])
         profile = count(counted, profiles[5:])
@@ -105,19 +106,20 @@ def capture_like(lab: Lab) -> tuple[list[Statement], tuple[int, int]]:
     """
     callers = len(lab.callers())
     pairs = list(islice(lab.fresh_pairs, callers + TRIES))
-    with lab.counted() as counted, closing(Line(counted.base)) as line:
+    with lab.counted() as counted, closing(KeptConnection(counted.base)) as client:
         # Prepared and cached is what can be.
         for pair in pairs[:WARM_UP]:
-            line.send(_like(pair))
+            client.send(_like(pair))
         time.sleep(BACKGROUND_SECONDS)
-        tries = [_capture(lab, line, *pair) for pair in pairs[callers:]]
+        tries = [_capture(lab, client, pair) for pair in pairs[callers:]]
     # Once a minute or so a request also refreshes what all of them share.
     return min(tries, key=lambda found: len(found[0]))
 
 
-def _capture(lab: Lab, line: Line, caller: Caller, sid: int) -> tuple[list[Statement], tuple[int, int]]:
+def _capture(lab: Lab, client: KeptConnection, pair: tuple[Caller, int]) -> tuple[list[Statement], tuple[int, int]]:
     def act() -> None:
-        line.send(_like((caller, sid)))
+        client.send(_like(pair))
         time.sleep(BACKGROUND_SECONDS)
 
-    return lab.postgres.statements_of(DATABASE, act), (caller.id, sid)
+    caller, target_id = pair
+    return lab.postgres.statements_of(DATABASE, act), (caller.id, target_id)

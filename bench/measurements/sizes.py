@@ -55,7 +55,7 @@ def storage(lab: Lab) -> Iterator[Row]:
     with Redis.from_url(lab.redis.url) as client:
         before = _used(client)
         callers = lab.callers(lab.people[: lab.extent.callers])
-        for contender in (repeated([get(PROFILE, c.sid) for c in callers]), repeated(deck_lines(callers, [0]))):
+        for contender in (repeated([get(PROFILE, c.session_id) for c in callers]), repeated(deck_lines(callers, [0]))):
             lab.swiper(contender).play(lab.folder, max(2, lab.seconds))
         taken = (_used(client) - before) / len(callers)
     yield Row("bytes in Redis for an active user", "", f"{taken:.0f} (session, cached account, deck)")
@@ -75,8 +75,8 @@ def memory(lab: Lab) -> Iterator[Row]:
     """Resident memory of a worker before and after many requests."""
     callers = lab.callers()
     people = itertools.cycle(lab.people)
-    likes = [post(LIKE, f"sid={next(people)}", caller.sid) for caller in callers]
-    profiles = [get(PROFILE, caller.sid) for caller in callers]
+    likes = [post(LIKE, f"sid={next(people)}", caller.session_id) for caller in callers]
+    profiles = [get(PROFILE, caller.session_id) for caller in callers]
     lines = [*deck_lines(callers), *len(GROUPS) * profiles, *likes]
     deadline = time.monotonic() + LONGEST_ROUNDS * lab.rounds * lab.seconds
     with lab.instance() as (program, base):

@@ -7,7 +7,7 @@ from itertools import islice
 
 from bench.callers import Caller
 from bench.lab import Lab
-from bench.load import WARM_UP_SECONDS, Contender, Figures, Round, post
+from bench.load import WARM_UP_SECONDS, Contender, Results, Round, post
 from bench.measurements.reads import against
 from bench.measurements.round_trips import capture_like
 from bench.pgbench import Script, Yardstick
@@ -20,9 +20,9 @@ ANSWERED_AT_LEAST = 400
 LIKE_TARGET, MATCH_TARGET, RATE_TARGET = 2.8, 1.5, 0.5
 
 
-def like_line(caller: Caller, sid: int) -> str:
+def like_line(caller: Caller, target_id: int) -> str:
     """The line for a like."""
-    return post(LIKE, f"sid={sid}", caller.sid)
+    return post(LIKE, f"sid={target_id}", caller.session_id)
 
 
 def likes_of(site: Site, pairs: Iterator[tuple[Caller, int]] | None = None) -> Contender:
@@ -30,7 +30,7 @@ def likes_of(site: Site, pairs: Iterator[tuple[Caller, int]] | None = None) -> C
     fresh = site.fresh_pairs if pairs is None else pairs
 
     def take(count: int) -> list[str]:
-        return [like_line(caller, sid) for caller, sid in islice(fresh, count)]
+        return [like_line(caller, target_id) for caller, target_id in islice(fresh, count)]
 
     return site.swiper(take, is_fresh=True, rate=1_500)
 
@@ -41,7 +41,7 @@ def like(lab: Lab) -> Iterator[Row]:
     (line,) = contender.source(1)
     statements, example = capture_like(lab)
     yardstick = Yardstick(lab.postgres, lab.database_url, Script(statements, example, lab.folder))
-    pairs = ((caller.id, sid) for caller, sid in lab.fresh_pairs)
+    pairs = ((caller.id, target_id) for caller, target_id in lab.fresh_pairs)
     played = []
     with lab.bare(line, lambda count: [line]) as bare:
         rounds: list[list[Round]] = [[], [], []]
@@ -53,7 +53,7 @@ def like(lab: Lab) -> Iterator[Row]:
             for kept, each in zip(rounds, contenders, strict=True):
                 kept.append(each.play(lab.folder, lab.seconds))
             played.append(yardstick.play(pairs, lab.seconds))
-    wsgi, flask, swiper = (Figures(tuple(kept)) for kept in rounds)
+    wsgi, flask, swiper = (Results(tuple(kept)) for kept in rounds)
     yield against(f"POST {LIKE}", flask, f"bare Flask view (bare WSGI: {wsgi.cpu_us():.0f} µs)", swiper, LIKE_TARGET)
     rate, database_us = (statistics.median(column) for column in zip(*played, strict=True))
     ratio = swiper.rate / rate
@@ -99,7 +99,7 @@ def match(lab: Lab) -> Iterator[Row]:
         second = lab.swiper(partial(_next, answers), is_fresh=True, rate=played.rate)
         rounds[0].append(played)
         rounds[1].append(second.play(lab.folder, lab.seconds))
-    likes, matches = (Figures(tuple(kept[1:])) for kept in rounds)
+    likes, matches = (Results(tuple(kept[1:])) for kept in rounds)
     yield against("a like that makes a match", likes, "a like", matches, MATCH_TARGET)
 
 

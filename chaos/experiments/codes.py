@@ -61,7 +61,7 @@ class Tally:
 def codes_are_guessed_five_times_and_used_once(lab: Lab) -> Iterator[Finding]:
     """Wrong guesses, right ones, and both while new codes take the place of old ones; through two instances."""
     rounds = lab.count(5, 1)
-    for database in (POSTGRES,) if lab.is_quick else DATABASES:
+    for database in (POSTGRES,) if lab.is_short else DATABASES:
         site = lab.site(database)
         yield _judge_guesses(site, database, rounds)
         yield _judge_logins(site, database, rounds)
@@ -135,12 +135,12 @@ def _check_login(site: Site, phone: str, entered: Sequence[Answer], tally: Tally
         owners = list(session.scalars(select(Phone.uid).where(Phone.phone == phone)))
     tally.expect("accounts", (len(uids), owners), (1, uids))
     redis = site.app.extensions["redis"]
-    sids = [sid.decode() for uid in uids for sid in redis.zrange(f"{{u:{uid}}}:sessions", 0, -1)]
+    session_ids = [session_id.decode() for uid in uids for session_id in redis.zrange(f"{{u:{uid}}}:sessions", 0, -1)]
     cookies = [answer.headers["set-cookie"].partition(";")[0].partition("=")[2] for answer in entered]
-    tally.expect("sessions", sids, cookies)
-    tally.expect("stored sessions", [redis.exists(key_of(sid)) for sid in sids], [1])
+    tally.expect("sessions", session_ids, cookies)
+    tally.expect("stored sessions", [redis.exists(key_of(session_id)) for session_id in session_ids], [1])
     for cookie in cookies:
-        own = site.ask(RequestSpec("GET", "/api/user/profile", sid=cookie))
+        own = site.ask(RequestSpec("GET", "/api/user/profile", session_id=cookie))
         tally.expect("the account of the cookie", (own.code, int(own.data["id"])), (0, uids[0]))
 
 

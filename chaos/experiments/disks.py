@@ -12,10 +12,11 @@ from chaos.burst import Answer, RequestSpec
 from chaos.consistency import half_written, lost_swipes
 from chaos.disks import Disk, make_disk
 from chaos.lab import Lab
+from chaos.members import Member
 from chaos.phones import new_phones, request_code
 from chaos.report import Finding
 from chaos.requests import upload_photo
-from chaos.site import Member, Site
+from chaos.site import Site
 from chaos.traffic import Swiped
 from swiper.extensions import db
 from swiper.profiles.models import FileRemoval, Upload

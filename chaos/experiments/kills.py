@@ -11,9 +11,9 @@ import psutil
 from chaos.burst import PATIENCE_SECONDS
 from chaos.cashier import Cashier, Shown, granted_months, place_order, states_of
 from chaos.lab import POSTGRES, Lab
+from chaos.members import Member
 from chaos.report import Finding
 from chaos.shop import Asked, Deliveries, Shop, new_numbers, shop_on
-from chaos.site import Member
 from swiper.tasks.celery import CODES_QUEUE
 from tests.processes import Program
 
@@ -81,7 +81,7 @@ def nothing_is_lost_when_parts_are_killed(lab: Lab) -> Iterator[Finding]:
         cashier.pay(*orders[turn :: len(strikes)])
         if turn % interval == 0:
             _kill_instance(shop, turn // interval)
-        if not lab.is_quick:
+        if not lab.is_short:
             # Otherwise one code may be hit by several blows.
             shop.wait_until_sent(struck, SENT_SECONDS)
     for port in shop.site.ports:

@@ -7,8 +7,9 @@ from sqlalchemy import select
 
 from chaos.burst import Answer
 from chaos.lab import DATABASES, SQLITE, Lab
+from chaos.members import Member
 from chaos.report import Finding
-from chaos.site import Member, Site
+from chaos.site import Site
 from swiper.social.models import Friend
 
 TARGET = "one friendship each; one of the two is told is_matched; 0 lost, 0 double, 0 refused"

@@ -21,7 +21,7 @@ LONGEST_SECONDS = 25 * 60
 def steps_differ_nowhere_from_the_model(lab: Lab) -> Iterator[Finding]:
     """On all databases at the same time; the embedded default takes most of the steps."""
     wanted = {SQLITE: lab.count(10_000, 200)}
-    if not lab.is_quick:
+    if not lab.is_short:
         wanted |= {POSTGRES: 2_000, MARIADB: 2_000}
     with ExitStack() as stack:
         redis = stack.enter_context(RedisServer(lab.folder / "redis-of-models")) if len(wanted) > 1 else None

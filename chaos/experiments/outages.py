@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from chaos.burst import Answer, burst
 from chaos.consistency import half_written, lost_swipes, ranking_drift
 from chaos.lab import MARIADB, POSTGRES, Lab
+from chaos.members import Member
 from chaos.phones import LIMITED
 from chaos.report import Finding
 from chaos.requests import OK, UNAVAILABLE, WITHOUT_DATABASE, WITHOUT_REDIS, Cast, Named
 from chaos.servers import Server
-from chaos.site import Member, Site
+from chaos.site import Site
 from chaos.traffic import Swiped
 from swiper.social.ranking import rebuild_ranking
 
@@ -91,7 +92,7 @@ def _endure(lab: Lab, outage: Outage) -> Finding:
     lost = lost_swipes(site, seen.told)
     torn = half_written(site, [member.id for member in members])
     drift = ranking_drift(site) - drift
-    rest = _drift_after_rebuild(site) if not lab.is_quick else 0
+    rest = _drift_after_rebuild(site) if not lab.is_short else 0
     for text in (*seen.wrong, *seen.stuck, *lost, *torn)[:10]:
         print(f"     {text}")
     slowest, limit = max(seen.refusals), outage.limit + max(0.0, seen.usual - USUAL_SECONDS)
@@ -105,7 +106,7 @@ def _endure(lab: Lab, outage: Outage) -> Finding:
         f"{seen.usual:.2f} s); {len(seen.wrong)} wrong answers; all good {seen.back:.1f} s after the return; "
         f"{len(lost)} of {len(seen.told)} swipes lost, {len(torn)} half-written, {len(seen.stuck)} of {seen.again} "
         f"could not be repeated; {seen.waiting} numbers wait a minute; ranking off by {drift} points"
-        + ("" if lab.is_quick else f", {rest} after its rebuild"),
+        + ("" if lab.is_short else f", {rest} after its rebuild"),
         slowest <= limit and seen.back <= BACK_SECONDS and not (seen.wrong or seen.stuck or lost or torn or rest),
     )
 

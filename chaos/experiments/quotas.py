@@ -10,8 +10,9 @@ from sqlalchemy import or_, select
 
 from chaos.burst import Answer, RequestSpec
 from chaos.lab import DATABASES, POSTGRES, SQLITE, Lab
+from chaos.members import Member
 from chaos.report import Finding
-from chaos.site import Member, Site
+from chaos.site import Site
 from swiper.clock import now
 from swiper.social.models import LikeIn, Pair, Swipe
 from swiper.social.ranking import KEY
@@ -33,7 +34,7 @@ SLOWNESS_SECONDS = 60
 
 def quotas_are_exact(lab: Lab) -> Iterator[Finding]:
     """Likes, superlikes and rewinds, through nginx and two instances."""
-    for database in (SQLITE, POSTGRES) if lab.is_quick else DATABASES:
+    for database in (SQLITE, POSTGRES) if lab.is_short else DATABASES:
         site, rounds = limited_site(lab, database), lab.count(5, 1)
         for kind in ("like", "superlike"):
             yield _sum_up(kind, database, [_swipe_too_often(site, kind) for _ in range(rounds)])

@@ -25,7 +25,7 @@ def killed_processes_are_not_seen(lab: Lab) -> Iterator[Finding]:
         ("kill -9 of one of two instances", _kill_instance, lab.count(10, 1)),
         ("HUP of an instance", _reload, lab.count(20, 3)),
     )
-    for database in (POSTGRES,) if lab.is_quick else (POSTGRES, MARIADB):
+    for database in (POSTGRES,) if lab.is_short else (POSTGRES, MARIADB):
         site = lab.site(database)
         for name, blow, times in blows:
             yield _under_load(site, f"{name}, {database}", blow, times)

@@ -9,10 +9,11 @@ from sqlalchemy import select
 
 from chaos.burst import Answer, RequestSpec, burst, loaded
 from chaos.lab import POSTGRES, Lab
+from chaos.members import Member
 from chaos.phones import ask_codes, enter_code, new_phones
 from chaos.report import Finding
 from chaos.requests import upload_photo
-from chaos.site import Member, Site
+from chaos.site import Site
 from swiper.profiles.accounts import delete_account, set_status
 from swiper.profiles.models import Status, User
 
@@ -46,7 +47,7 @@ def _logout_meets_slow_bodies(site: Site, count: int) -> Finding:
         "logout while a body is under way",
         f"{count} uploads, profile changes and swipes that begin before the logout and end after it, on two instances; "
         f"{_served(answers)} were served",
-        [member.sid for member in members],
+        [member.session_id for member in members],
         answers,
     )
 
@@ -79,7 +80,7 @@ def _logout_meets_slow_answers(site: Site, count: int) -> Finding:
         "logout while an answer is under way",
         f"{count} profile changes through nginx, held up by a lock in the database until the logout is done; "
         f"{_served(answers)} were served",
-        [member.sid for member in members],
+        [member.session_id for member in members],
         answers,
     )
 
@@ -97,9 +98,9 @@ def _logout_everywhere(site: Site, count: int) -> Finding:
         "logout everywhere",
         f"{len(users)} users with {EACH} sessions each, every one with a request under way; {_served(answers)} were "
         f"served; {len(others)} other users stay",
-        [each.sid for each in sessions],
+        [each.session_id for each in sessions],
         answers,
-        alive=[each.sid for each in others],
+        alive=[each.session_id for each in others],
     )
 
 
@@ -109,8 +110,8 @@ def _stolen_ids(site: Site, count: int) -> Finding:
     codes = zip(phones, ask_codes(site, phones), strict=True)
     first = [answer.cookie or "" for answer in site.fire(*[enter_code(*pair) for pair in codes])]
     again = [
-        RequestSpec("POST", "/api/user/login", {"phonenum": phone, "vcode": code}, sid)
-        for phone, code, sid in zip(phones, ask_codes(site, phones), first, strict=True)
+        RequestSpec("POST", "/api/user/login", {"phonenum": phone, "vcode": code}, session_id)
+        for phone, code, session_id in zip(phones, ask_codes(site, phones), first, strict=True)
     ]
     second = site.fire(*again)
     leaving, going, suspended = (site.add_members(count // 4) for _ in range(3))
@@ -125,7 +126,7 @@ def _stolen_ids(site: Site, count: int) -> Finding:
         site,
         "stolen session id",
         f"{count} cookies whose owners log out, log in anew, delete the account, or are suspended",
-        first + [each.sid for each in [*leaving, *going, *suspended]],
+        first + [each.session_id for each in [*leaving, *going, *suspended]],
         alive=[answer.cookie or "" for answer in second],
     )
 
@@ -135,11 +136,11 @@ def _planted_ids(site: Site, count: int) -> Finding:
     ended, own = site.add_members(count // 4), site.add_members(count // 4)
     site.prepare(*[each.post("/api/user/logout") for each in ended])
     invented = [secrets.token_urlsafe(32) for _ in range(count - len(ended) - len(own))]
-    planted = invented + [each.sid for each in [*ended, *own]]
+    planted = invented + [each.session_id for each in [*ended, *own]]
     phones = new_phones(count)
     logins = [
-        RequestSpec("POST", "/api/user/login", {"phonenum": phone, "vcode": code}, sid)
-        for phone, code, sid in zip(phones, ask_codes(site, phones), planted, strict=True)
+        RequestSpec("POST", "/api/user/login", {"phonenum": phone, "vcode": code}, session_id)
+        for phone, code, session_id in zip(phones, ask_codes(site, phones), planted, strict=True)
     ]
     answers = site.fire(*logins, at_once=TOGETHER)
     cookies = [answer.headers.get("set-cookie", "") for answer in answers]
@@ -181,8 +182,8 @@ def _finding(
     )
 
 
-def _codes(site: Site, sids: Sequence[str]) -> list[int]:
+def _codes(site: Site, session_ids: Sequence[str]) -> list[int]:
     """What each session is answered at the instances; -1 where they disagree."""
-    specs = [RequestSpec("GET", "/api/user/profile", sid=sid) for sid in sids]
+    specs = [RequestSpec("GET", "/api/user/profile", session_id=session_id) for session_id in session_ids]
     rounds = [burst(base, specs, TOGETHER) if specs else [] for base in site.instance_bases]
     return [codes[0].code if len({each.code for each in codes}) == 1 else -1 for codes in zip(*rounds, strict=True)]

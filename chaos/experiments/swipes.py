@@ -7,9 +7,10 @@ from typing import Any
 
 from chaos.burst import Answer, RequestSpec
 from chaos.lab import DATABASES, POSTGRES, SQLITE, Lab
+from chaos.members import Member
 from chaos.races import LEVEL, RACES, UNAVAILABLE, Act, Outcome, Race, expected, stored_facts
 from chaos.report import Finding
-from chaos.site import Member, Site
+from chaos.site import Site
 
 TARGET = "always one of the states that some order of the two would give; score and quota agree with it"
 # So many races at the same moment.
