@@ -23,7 +23,7 @@ BEAT_SCHEDULE = {
     "end VIP levels that have run out": every(300.0, "vip.expire_levels"),
     "rebuild the ranking": every(600.0, "social.rebuild_ranking"),
     "admit the people whose suspension is over": every(60.0, "profiles.lift_suspensions"),
-    "keep the figures of the operator's desk": every(60.0, "admin.store_metrics"),
+    "store the metrics of the operator's desk": every(60.0, "admin.store_metrics"),
     "drop orders that were released long ago": {"task": "vip.purge_orders", "schedule": crontab(minute=47)},
     "forget the numbers of accounts that were deleted long ago": {
         "task": "social.purge_deleted_numbers",

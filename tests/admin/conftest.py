@@ -1,4 +1,4 @@
-"""An operator with a browser: the desk's forms carry the token that a page of the same session showed."""
+"""An operator with a browser, whose forms have the token of a page of the same session."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ TOKEN = re.compile('name="form_token" value="([^"]+)"')
 
 
 class AdminClient:
-    """What an operator does."""
+    """Requests of an operator."""
 
     def __init__(self, person: Person) -> None:
         self.person = person
@@ -43,7 +43,7 @@ class AdminClient:
         return self.client.post(path, data=form | {"form_token": self.token()})
 
     def change(self, path: str, **form: Any) -> str:
-        """Send a form that is taken; the page that follows."""
+        """Send a form that must be accepted; returns the text of the page that it redirects to."""
         answer = self.post(path, **form)
         assert answer.status_code == 303, answer.text
         return self.read(answer.headers["Location"])
@@ -51,13 +51,13 @@ class AdminClient:
 
 @pytest.fixture
 def add_operator(app: Flask, people: People) -> Callable[..., AdminClient]:
-    """Makes somebody an operator."""
+    """A function that adds an operator."""
 
-    def make(*, is_open: bool = True, **profile: Any) -> AdminClient:
+    def make(*, is_unlocked: bool = True, **profile: Any) -> AdminClient:
         person = people.add(**profile)
         with app.app_context():
             grant_role(person.id)
-            if is_open:
+            if is_unlocked:
                 unlock(person.id, sid_of(person.client))
             db.session.remove()
         return AdminClient(person)

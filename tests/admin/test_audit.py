@@ -1,4 +1,4 @@
-"""No change without its line in the log, no line without its change; and what the log shows."""
+"""Each change has its entry in the log, each entry its change; and what the log shows."""
 
 import re
 from collections.abc import Callable
@@ -93,12 +93,12 @@ def test_each_change_writes_one_line_with_actor_and_both_states(app: Flask, worl
     assert "operator_actions" in changed
     assert (len(changed) > 1) is (action not in LOOKS)
     with app.app_context():
-        (line,) = list_actions(10, action=action.value)[:1]
-        assert line.uid in (world.actor, world.person.id)
-        assert line.nickname
-        assert line.target
-        assert (line.before != line.after) is (action not in STATELESS)
-        assert abs(line.at - now()) < timedelta(minutes=1)
+        (entry,) = list_actions(10, action=action.value)[:1]
+        assert entry.uid in (world.actor, world.person.id)
+        assert entry.nickname
+        assert entry.target
+        assert (entry.before != entry.after) is (action not in STATELESS)
+        assert abs(entry.at - now()) < timedelta(minutes=1)
 
 
 class Fault(Exception):
@@ -106,7 +106,7 @@ class Fault(Exception):
 
 
 @pytest.mark.parametrize("action", Action)
-def test_a_fault_after_the_change_leaves_neither_change_nor_line(
+def test_a_fault_after_the_change_leaves_neither_change_nor_entry(
     app: Flask, world: World, action: Action, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
@@ -121,7 +121,7 @@ def test_a_fault_after_the_change_leaves_neither_change_nor_line(
 
 
 @pytest.mark.parametrize("action", Action)
-def test_a_line_that_cannot_be_written_leaves_no_change(
+def test_an_entry_that_cannot_be_written_leaves_no_change(
     app: Flask, world: World, action: Action, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -142,19 +142,19 @@ def test_a_line_that_cannot_be_written_leaves_no_change(
         lambda world: changes.lift_ban(None, "192.0.2.77"),
     ],
 )
-def test_what_changes_nothing_writes_no_line(app: Flask, world: World, nothing: Callable[[World], Any]) -> None:
+def test_what_changes_nothing_writes_no_entry(app: Flask, world: World, nothing: Callable[[World], Any]) -> None:
     before = snapshot(app)
     run(app, nothing, world)
     assert difference(before, snapshot(app)) == []
 
 
-def test_a_line_outside_of_a_transaction_is_refused(context: None) -> None:
+def test_an_entry_outside_of_a_transaction_is_refused(context: None) -> None:
     with pytest.raises(RuntimeError):
         record(None, Action.BAN, "x")
 
 
 def test_operators_who_change_the_same_level_at_once_leave_a_chain_of_states(app: Flask, people: People) -> None:
-    """Each line begins where the one before has ended, however they interleave."""
+    """The state before each entry is the state after the entry before, however the changes interleave."""
     actor = people.add().id
 
     def change(price: int) -> Callable[[], None]:
@@ -167,9 +167,9 @@ def test_operators_who_change_the_same_level_at_once_leave_a_chain_of_states(app
 
     at_once([change(100 * number) for number in range(1, 9)])
     with app.app_context():
-        lines = list(db.session.scalars(db.select(OperatorAction)))
-    assert len(lines) == 8
-    following = {line.before: line.after for line in lines}
+        entries = list(db.session.scalars(db.select(OperatorAction)))
+    assert len(entries) == 8
+    following = {entry.before: entry.after for entry in entries}
     assert len(following) == 8
     (first,) = set(following) - set(following.values())
     state, steps = first, 0
@@ -197,9 +197,9 @@ def test_a_granted_role_is_granted_once_however_often_at_once(app: Flask, people
 
 
 @transactional
-def write(count: int, **line: Any) -> None:
+def write(count: int, **entry: Any) -> None:
     for number in range(count):
-        record(line.get("uid"), line.get("action", Action.BAN), line.get("target", f"192.0.2.{number}"), None, {})
+        record(entry.get("uid"), entry.get("action", Action.BAN), entry.get("target", f"192.0.2.{number}"), None, {})
 
 
 def targets(page: str) -> list[str]:
@@ -247,7 +247,7 @@ def test_the_log_outlives_the_account_of_its_operator(
     assert name in page
 
 
-def test_nothing_on_the_desk_takes_a_line_away(app: Flask) -> None:
+def test_nothing_on_the_desk_removes_an_entry(app: Flask) -> None:
     methods = {
         method
         for rule in app.url_map.iter_rules()

@@ -1,4 +1,4 @@
-"""The operator's commands, and their lines in the log."""
+"""The operator's commands, and their entries in the log."""
 
 from datetime import timedelta
 
@@ -24,9 +24,9 @@ def operators(app: Flask) -> set[int]:
         return set(db.session.scalars(db.select(Operator.uid)))
 
 
-def lines(app: Flask) -> list[tuple[int | None, str, str]]:
+def entries(app: Flask) -> list[tuple[int | None, str, str]]:
     with app.app_context():
-        return [(line.uid, line.action, line.target) for line in reversed(list_actions(50))]
+        return [(entry.uid, entry.action, entry.target) for entry in reversed(list_actions(50))]
 
 
 def test_the_role_is_granted_listed_and_revoked(runner: FlaskCliRunner, app: Flask, people: People) -> None:
@@ -39,7 +39,7 @@ def test_the_role_is_granted_listed_and_revoked(runner: FlaskCliRunner, app: Fla
     assert "already" in run(runner, "grant-operator", "+8613800138000").output
     assert run(runner, "revoke-operator", "13800138000").output == "The role is revoked.\n"
     assert operators(app) == set()
-    assert lines(app) == [(None, "grant_role", str(person.id)), (None, "revoke_role", str(person.id))]
+    assert entries(app) == [(None, "grant_role", str(person.id)), (None, "revoke_role", str(person.id))]
 
 
 @pytest.mark.parametrize("command", ["grant-operator", "revoke-operator"])
@@ -55,7 +55,7 @@ def test_nobody_s_number_is_told_in_one_sentence(
     assert complaint in result.output
     assert "Traceback" not in result.output
     assert operators(app) == set()
-    assert lines(app) == []
+    assert entries(app) == []
 
 
 def test_taking_a_role_that_nobody_has_is_told(runner: FlaskCliRunner, people: People) -> None:
@@ -73,7 +73,7 @@ def test_the_older_commands_write_their_lines_too(runner: FlaskCliRunner, app: F
         ("add-sale", "sale", "--level", "1", "--price", "1", "--stock", "1"),
     ):
         assert run(runner, *command).exit_code == 0, command
-    found = lines(app)
+    found = entries(app)
     assert [(uid, action) for uid, action, _ in found] == [
         (None, "suspend"),
         (None, "resume"),

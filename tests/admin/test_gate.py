@@ -1,4 +1,4 @@
-"""Who gets in, and what proves that a change was meant; tests/security/test_access.py asks each route as each role."""
+"""Who may use the desk and how a form proves its change; test_access.py tries each route as each role."""
 
 from collections.abc import Callable
 from typing import Any
@@ -119,7 +119,7 @@ def test_without_redis_nobody_is_let_in(make_app: Callable[..., Flask], admin: A
     assert (answer.status_code, answer.json["code"]) == (503, 1011)
 
 
-def test_pages_are_kept_by_nobody_and_run_nothing_inline(admin: AdminClient) -> None:
+def test_pages_are_cached_by_nobody_and_run_nothing_inline(admin: AdminClient) -> None:
     answer = admin.get("/admin/people")
     assert answer.headers["Cache-Control"] == "no-store"
     assert "unsafe" not in answer.headers["Content-Security-Policy"]

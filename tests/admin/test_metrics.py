@@ -1,4 +1,4 @@
-"""What is counted, how it reaches the database, and what the charts are told."""
+"""What is counted, how it reaches the database, and what the charts get."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -32,7 +32,7 @@ NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
 
 @pytest.fixture
 def buffer(app: Flask) -> Iterator[MetricsBuffer]:
-    """What the application gathers, empty at first."""
+    """The buffer of the application, empty at first."""
     made: MetricsBuffer = app.extensions["metrics_buffer"]
     for part in made.batcher.content:
         part.clear()
@@ -112,7 +112,7 @@ def test_threads_that_count_at_once_lose_nothing(buffer: MetricsBuffer) -> None:
 # --- sending ---
 
 
-def test_what_was_gathered_is_added_to_the_day_in_one_round_trip(
+def test_what_was_counted_is_added_to_the_day_in_one_round_trip(
     app: Flask, buffer: MetricsBuffer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client: Redis = app.extensions["redis"]
@@ -141,8 +141,8 @@ def test_what_was_gathered_is_added_to_the_day_in_one_round_trip(
             assert 0 < int(redis.client.ttl(key(today()))) <= 8 * 86_400
 
 
-def test_nothing_gathered_costs_nothing(app: Flask, buffer: MetricsBuffer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics_buffer, "_send", lambda *_: pytest.fail("nothing was gathered"))
+def test_an_empty_buffer_sends_nothing(app: Flask, buffer: MetricsBuffer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics_buffer, "_send", lambda *_: pytest.fail("an empty buffer was sent"))
     buffer.flush()
 
 
@@ -161,7 +161,7 @@ def test_one_timer_sends_for_all_that_comes_meanwhile(
     timers: list[tuple[float, Callable[[], None]]] = []
 
     class Timer:
-        """Stands in for a thread that waits."""
+        """A timer that never fires."""
 
         daemon = False
 
@@ -259,7 +259,7 @@ def test_an_answer_lies_in_the_bucket_whose_bound_it_does_not_exceed(buffer: Met
 # --- days ---
 
 
-def test_the_beat_keeps_the_days_and_a_figure_never_falls(
+def test_the_beat_stores_the_days_and_a_value_never_falls(
     app: Flask, buffer: MetricsBuffer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(monkeypatch, NOON)
@@ -384,7 +384,7 @@ def test_the_page_shows_the_same_numbers_as_tables(app: Flask, buffer: MetricsBu
     assert "<code>GET /admin</code>" in admin.read("/admin")
 
 
-def test_the_task_samples_the_queue_and_keeps_the_figures(app: Flask) -> None:
+def test_the_task_samples_the_queue_and_stores_the_metrics(app: Flask) -> None:
     with app.app_context():
         store_metrics_task()
         assert stored()[today(), "queue_peak"] == 0

@@ -1,4 +1,4 @@
-"""The door of the desk: a second factor for each session, taken once, and set up by whoever holds the phone."""
+"""A second factor unlocks the desk in one session; it works once, and only the owner of the phone can set it up."""
 
 import re
 import time
@@ -23,8 +23,8 @@ AddOperator = Callable[..., AdminClient]
 
 @pytest.fixture
 def locked(add_operator: AddOperator) -> AdminClient:
-    """An operator whose session has not opened the desk."""
-    return add_operator(is_open=False)
+    """An operator whose session has not unlocked the desk."""
+    return add_operator(is_unlocked=False)
 
 
 def token_of_unlock_page(admin: AdminClient) -> str:
@@ -49,7 +49,7 @@ def shown(app: Flask, admin: AdminClient, steps: int = 0) -> str:
         return code_of(admin.id, steps)
 
 
-def test_an_operator_is_led_to_the_door_and_back(app: Flask, locked: AdminClient) -> None:
+def test_an_operator_is_redirected_to_unlock_and_back(app: Flask, locked: AdminClient) -> None:
     set_up_for(app, locked)
     answer = locked.get("/admin/people")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/unlock?next=/admin/people")
@@ -62,13 +62,13 @@ def test_an_operator_is_led_to_the_door_and_back(app: Flask, locked: AdminClient
 @pytest.mark.parametrize(
     "path", ["https://evil.example/", "//evil.example", "/admin//evil.example", "/\\evil", "x", ""]
 )
-def test_the_door_leads_to_pages_of_the_desk_alone(app: Flask, locked: AdminClient, path: str) -> None:
+def test_unlocking_redirects_to_pages_of_the_desk_alone(app: Flask, locked: AdminClient, path: str) -> None:
     set_up_for(app, locked)
     answer = post_while_locked(locked, code=shown(app, locked, 1), next=path)
     assert answer.headers["Location"] == "/admin"
 
 
-def test_a_change_before_the_door_is_told_that_it_needs_a_code(locked: AdminClient) -> None:
+def test_a_change_while_locked_is_told_that_it_needs_a_code(locked: AdminClient) -> None:
     answer = locked.client.post("/admin/bans", data={"network": "203.0.113.9"})
     assert answer.status_code == 403
     assert "fresh code" in answer.text
@@ -187,7 +187,7 @@ def test_a_stolen_session_sets_nothing_up(app: Flask, locked: AdminClient, monke
         assert db.session.get(SecondFactor, locked.id) is None
 
 
-def test_an_authenticator_in_use_is_not_replaced_at_the_door(app: Flask, people: People, locked: AdminClient) -> None:
+def test_an_authenticator_in_use_is_not_replaced_while_locked(app: Flask, people: People, locked: AdminClient) -> None:
     set_up_for(app, locked)
     for path in ("/admin/unlock/send", "/admin/unlock/begin", "/admin/unlock/confirm"):
         assert post_while_locked(locked, path, code="000000").status_code == 404, path
@@ -201,7 +201,7 @@ def test_the_role_takes_the_authenticator_with_it(app: Flask, people: People, ad
         assert db.session.scalars(select(RecoveryCode)).all() == []
 
 
-def test_a_lost_authenticator_is_forgotten_by_the_command(app: Flask, locked: AdminClient) -> None:
+def test_a_lost_authenticator_is_deleted_by_the_command(app: Flask, locked: AdminClient) -> None:
     assert "Next step" in locked.read("/admin/unlock")
     set_up_for(app, locked)
     runner = app.test_cli_runner()
@@ -246,15 +246,15 @@ def test_another_secret_key_opens_nothing_and_breaks_nothing(
             second_factor.check(locked.id, code)
 
 
-def test_opening_a_person_leaves_a_line_with_the_operator_s_name_of_that_time(
+def test_opening_a_person_leaves_an_entry_with_the_operator_s_name_of_that_time(
     app: Flask, people: People, add_operator: AddOperator
 ) -> None:
     admin, person = add_operator(nickname="first name"), people.add()
     admin.read(f"/admin/people/{person.id}")
     admin.person.client.post("/api/user/profile/modify", json={"nickname": "second name"})
     with app.app_context():
-        [line] = db.session.scalars(select(OperatorAction).where(OperatorAction.action == "open_person"))
-        assert (line.actor, line.target) == ("first name", str(person.id))
+        [entry] = db.session.scalars(select(OperatorAction).where(OperatorAction.action == "open_person"))
+        assert (entry.actor, entry.target) == ("first name", str(person.id))
     assert "first name" in admin.read("/admin/actions")
 
 

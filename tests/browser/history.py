@@ -1,4 +1,4 @@
-"""A month of the desk's figures, made up for the pictures: a copy that has just started has none."""
+"""Made-up metrics of a month, for the screenshots: a copy that has just started has none."""
 
 import random
 import sqlite3
@@ -18,7 +18,7 @@ LEVEL_CENTS = 1500
 
 
 def tell_history(site: Site) -> None:
-    """Write the figures of the last days, and of today so far."""
+    """Store metrics of the last days, and of today so far."""
     chance = random.Random(SEED)
     last = datetime.now(ZoneInfo(ZONE)).date()
     rows = [

@@ -11,7 +11,7 @@ from config.settings import ROOT
 MESSAGES = ROOT / "swiper/web/static/messages"
 DEVICES: dict[str, dict[str, Any]] = {
     "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
-    "desk": {"viewport": {"width": 1280, "height": 800}},
+    "desktop": {"viewport": {"width": 1280, "height": 800}},
 }
 LOCALES = {"zh": "zh-CN", "en": "en-US"}
 
@@ -39,14 +39,14 @@ class Look:
 
 
 EVERY_DEVICE_AND_LANGUAGE = [Look(device, language) for device, language in itertools.product(DEVICES, LOCALES)]
-BOTH = [Look("phone", "zh"), Look("desk", "en")]
+BOTH = [Look("phone", "zh"), Look("desktop", "en")]
 EVERY_THEME = [Look(device, "zh", theme) for device, theme in itertools.product(DEVICES, ("light", "dark"))]
 # Each device, language and theme together with each of the others, in four looks instead of eight; nothing moves.
 EVERY_PAIR = [
     Look("phone", "zh", "light", calm=True),
     Look("phone", "en", "dark", calm=True),
-    Look("desk", "zh", "dark", calm=True),
-    Look("desk", "en", "light", calm=True),
+    Look("desktop", "zh", "dark", calm=True),
+    Look("desktop", "en", "light", calm=True),
 ]
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from config.settings import ROOT
+from tests.browser.admin import AdminPages
 from tests.browser.conftest import launch
 from tests.browser.deck import Deck
-from tests.browser.desk import Desk
 from tests.browser.guests import Guest
 from tests.browser.history import tell_history
 from tests.browser.looks import Look
@@ -24,7 +24,7 @@ NAMES = {"zh": "林小满", "en": "Robin Lin"}
 
 
 @dataclass(frozen=True)
-class Shot:
+class Screenshot:
     """One picture: of which page, seen how, and by whom."""
 
     name: str
@@ -64,7 +64,7 @@ def match(guest: Guest) -> None:
 
 def overview(guest: Guest) -> None:
     """The operator's desk."""
-    Desk(guest).open()
+    AdminPages(guest).open()
     expect(guest.page.locator(".plot canvas").first).to_be_visible()
 
 
@@ -78,20 +78,20 @@ def screen(name: str) -> Callable[[Guest], None]:
 
 
 SHOTS = (
-    Shot("login", Look("phone", "zh"), login, is_stranger=True),
-    Shot("deck", Look("phone", "zh"), deck),
-    Shot("deck-drawn", Look("phone", "en", "dark"), drawn, level=1),
-    Shot("deck-desk", Look("desk", "en"), deck, level=3),
-    Shot("match", Look("phone", "zh", calm=True), match, level=2),
-    Shot("friends", Look("desk", "zh", "dark"), screen("friends"), level=2),
-    Shot("likes-hidden", Look("phone", "en"), screen("likes")),
-    Shot("likes", Look("phone", "zh", "dark"), screen("likes"), level=3),
-    Shot("hot", Look("phone", "en"), screen("hot")),
-    Shot("vip", Look("phone", "zh"), screen("vip"), level=1),
-    Shot("vip-desk", Look("desk", "en", "dark"), screen("vip"), level=2),
-    Shot("profile", Look("desk", "zh"), screen("me"), level=3),
-    Shot("desk", Look("desk", "en"), overview, is_operator=True),
-    Shot("desk-phone", Look("phone", "zh", "dark"), overview, is_operator=True),
+    Screenshot("login", Look("phone", "zh"), login, is_stranger=True),
+    Screenshot("deck", Look("phone", "zh"), deck),
+    Screenshot("deck-drawn", Look("phone", "en", "dark"), drawn, level=1),
+    Screenshot("deck-desktop", Look("desktop", "en"), deck, level=3),
+    Screenshot("match", Look("phone", "zh", calm=True), match, level=2),
+    Screenshot("friends", Look("desktop", "zh", "dark"), screen("friends"), level=2),
+    Screenshot("likes-hidden", Look("phone", "en"), screen("likes")),
+    Screenshot("likes", Look("phone", "zh", "dark"), screen("likes"), level=3),
+    Screenshot("hot", Look("phone", "en"), screen("hot")),
+    Screenshot("vip", Look("phone", "zh"), screen("vip"), level=1),
+    Screenshot("vip-desktop", Look("desktop", "en", "dark"), screen("vip"), level=2),
+    Screenshot("profile", Look("desktop", "zh"), screen("me"), level=3),
+    Screenshot("admin", Look("desktop", "en"), overview, is_operator=True),
+    Screenshot("admin-phone", Look("phone", "zh", "dark"), overview, is_operator=True),
 )
 
 
@@ -110,7 +110,7 @@ def main() -> None:
             browser.close()
 
 
-def _visitor(site: Site, browser: Browser, shot: Shot, people: dict[tuple[str, int], Person]) -> Person | None:
+def _visitor(site: Site, browser: Browser, shot: Screenshot, people: dict[tuple[str, int], Person]) -> Person | None:
     """Who looks at the page; `people` keeps those who were made for the pictures before."""
     if shot.is_stranger:
         return None
@@ -123,7 +123,7 @@ def _visitor(site: Site, browser: Browser, shot: Shot, people: dict[tuple[str, i
     return people[key]
 
 
-def _resident(site: Site, browser: Browser, shot: Shot) -> Person:
+def _resident(site: Site, browser: Browser, shot: Screenshot) -> Person:
     """Somebody with a face, friends and admirers."""
     name = f"{NAMES[shot.look.language]}{shot.level or ''}"
     person = site.person(nickname=name, location="北京", bio="周末爬山，平日写代码。", level=shot.level)
@@ -140,7 +140,7 @@ def _resident(site: Site, browser: Browser, shot: Shot) -> Person:
     return person
 
 
-def _take(site: Site, browser: Browser, shot: Shot, person: Person | None) -> None:
+def _take(site: Site, browser: Browser, shot: Screenshot, person: Person | None) -> None:
     guest = Guest(browser, site, shot.look, person)
     shot.stage(guest)
     guest.page.wait_for_load_state("networkidle")

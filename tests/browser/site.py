@@ -118,11 +118,11 @@ class Site(Copy):
         """The person who may use the operator's desk."""
         person = self.person(nickname="运营小李", bio="long" * 40)
         self.command("grant-operator", person.phone)
-        self.open_desk(person)
+        self.unlock_admin(person)
         return person
 
-    def open_desk(self, person: Person) -> None:
-        """Set up the operator's authenticator in their session, which opens the desk in it."""
+    def unlock_admin(self, person: Person) -> None:
+        """Set up the operator's authenticator in their session, which unlocks the desk in it."""
         with self.visit() as visitor:
             visitor.cookies.set(SESSION_COOKIE, person.sid)
             page = visitor.post("/admin/unlock/begin", data=_form(visitor)).text
@@ -174,6 +174,6 @@ def _done(answer: Any) -> Any:
 
 
 def _form(visitor: Visitor, **fields: str) -> dict[str, str]:
-    """A form of the desk's door, with its token."""
+    """A form of the page that unlocks the desk, with its token."""
     [token] = set(TOKEN.findall(visitor.get("/admin/unlock").text))
     return fields | {"form_token": token}

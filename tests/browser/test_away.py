@@ -56,7 +56,7 @@ def test_a_swipe_while_the_server_is_down_is_sent_when_it_is_back(
     own_site: Site, open_guest: Callable[..., Guest]
 ) -> None:
     man, woman = own_site.couple()
-    guest = open_guest(own_site, Look("desk"), man)
+    guest = open_guest(own_site, Look("desktop"), man)
     guest.expect_fault(UNANSWERED)
     deck = Deck(guest)
     deck.open()

@@ -68,7 +68,7 @@ def test_a_card_that_is_hardly_moved_comes_back(site: Site, open_guest: Callable
 
 
 def test_the_last_swipe_is_taken_back_by_toast_button_and_key(site: Site, open_guest: Callable[..., Guest]) -> None:
-    guest = open_guest(site, Look("desk"), site.person(**LIVELY))
+    guest = open_guest(site, Look("desktop"), site.person(**LIVELY))
     deck = Deck(guest)
     deck.open()
     first = deck.name()

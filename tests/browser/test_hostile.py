@@ -37,7 +37,7 @@ def test_a_hostile_profile_is_text_wherever_it_is_shown(
     hostile = NICKNAMES[number]
     site.post_as(woman, "/api/user/profile/modify", nickname=hostile, bio=BIO)
     site.post_as(woman, "/api/social/like", sid=man.id)
-    guest = open_guest(site, Look("desk"), man)
+    guest = open_guest(site, Look("desktop"), man)
     guest.context.add_init_script(TRAP)
     deck = Deck(guest)
     deck.open()

@@ -16,7 +16,7 @@ ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
 @pytest.mark.parametrize("pasted", ["\u202d+86 {}\u202c", "tel:+86-{}", "(+86){}", "0086 {}", "（+86）\u200e{}", "{}"])
 def test_a_pasted_number_and_code_log_in(site: Site, open_guest: Callable[..., Guest], pasted: str) -> None:
-    guest, phone = open_guest(site, Look("desk", "en")), new_phone()
+    guest, phone = open_guest(site, Look("desktop", "en")), new_phone()
     guest.open()
     guest.field("login.phone").fill(pasted.format(f"{phone[:3]}\u2013{phone[3:7]} {phone[7:]}"))
     guest.button("login.send_code").click()
@@ -40,7 +40,7 @@ def test_a_proof_of_work_is_solved_unseen(hot_site: Site, open_guest: Callable[.
     with hot_site.visit() as visitor:
         assert visitor.post("/api/user/verify", json={"phonenum": new_phone()}).status_code == 200
         assert visitor.post("/api/user/verify", json={"phonenum": new_phone()}).json()["code"] == 1016
-    guest, phone = open_guest(hot_site, Look("desk", "en")), new_phone()
+    guest, phone = open_guest(hot_site, Look("desktop", "en")), new_phone()
     # The browser itself tells of the 403 that asks for the proof.
     guest.expect_fault("403")
     guest.open()

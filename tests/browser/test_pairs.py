@@ -15,7 +15,8 @@ pytestmark = pytest.mark.browser
 
 def test_two_who_like_each_other_see_the_match(site: Site, open_guest: Callable[..., Guest]) -> None:
     his, hers = (
-        open_guest(site, Look(device), person) for device, person in zip(("phone", "desk"), site.couple(), strict=True)
+        open_guest(site, Look(device), person)
+        for device, person in zip(("phone", "desktop"), site.couple(), strict=True)
     )
     for guest, other in ((his, hers), (hers, his)):
         deck = Deck(guest)
@@ -63,7 +64,7 @@ def test_who_may_not_see_likers_is_sent_nothing_about_them(site: Site, open_gues
 def test_a_member_sees_who_likes_them_and_likes_back(site: Site, open_guest: Callable[..., Guest]) -> None:
     man, woman = site.couple(level=3)
     site.post_as(woman, "/api/social/like", sid=man.id)
-    guest = open_guest(site, Look("desk"), man)
+    guest = open_guest(site, Look("desktop"), man)
     guest.show("likes")
     guest.page.get_by_role("button", name=guest.text("likes.like_back", name=woman.nickname)).click()
     expect(guest.page.get_by_role("dialog", name=guest.text("match.title"))).to_be_visible()

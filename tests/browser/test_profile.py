@@ -149,7 +149,7 @@ def test_a_file_that_is_no_picture_is_refused_before_it_is_sent(site: Site, open
 
 def test_a_photo_is_added_to_the_album_and_deleted(site: Site, open_guest: Callable[..., Guest]) -> None:
     person = site.person()
-    guest = open_guest(site, Look("desk"), person)
+    guest = open_guest(site, Look("desktop"), person)
     guest.show("me")
     guest.page.get_by_label(guest.text("photo.add")).set_input_files(picture((300, 400)))
     guest.page.get_by_role("dialog").get_by_role("button", name=guest.text("crop.use")).click()
@@ -222,7 +222,7 @@ def test_an_account_is_deleted_once_its_name_is_typed(
 
 def test_a_logout_everywhere_ends_the_other_browser_too(site: Site, open_guest: Callable[..., Guest]) -> None:
     person = site.person()
-    here, there = open_guest(site, Look("desk"), person), open_guest(site, Look(), person)
+    here, there = open_guest(site, Look("desktop"), person), open_guest(site, Look(), person)
     there.expect_fault("status of 401")
     there.show("deck")
     open_settings(here)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.browser.desk import Desk
+from tests.browser.admin import AdminPages
 from tests.browser.guests import Guest
 from tests.browser.looks import BOTH, Look
 from tests.browser.site import Site, new_phone
@@ -33,10 +33,10 @@ def test_a_sale_leads_from_the_desk_over_the_queue_to_the_level(
     look: Look, site: Site, open_guest: Callable[..., Guest]
 ) -> None:
     name = f"限时 {new_phone()}"
-    desk = Desk(open_guest(site, Look("desk", look.language), site.operator))
-    desk.open()
-    desk.set_up_sale(name, price="6.60", stock=2)
-    desk.expect_notice("The sale is set up.")
+    admin = AdminPages(open_guest(site, Look("desktop", look.language), site.operator))
+    admin.open()
+    admin.set_up_sale(name, price="6.60", stock=2)
+    admin.expect_notice("The sale is set up.")
     guest = open_guest(site, look, site.person())
     guest.show("vip")
     sale = offer(guest, name)
@@ -54,19 +54,19 @@ def test_a_sale_leads_from_the_desk_over_the_queue_to_the_level(
     pay(guest, sale)
     expect(sale).to_contain_text(guest.text("sale.settled"))
     expect(sale.get_by_role("button")).to_have_count(0)
-    desk.turn_to("Sales")
-    expect(desk.row(name)).to_contain_text("1 / 2")
+    admin.turn_to("Sales")
+    expect(admin.row(name)).to_contain_text("1 / 2")
     assert guest.person
-    desk.open(f"/orders?uid={guest.person.id}")
-    expect(desk.row("6.60")).to_contain_text(desk.word("paid"))
+    admin.open(f"/orders?uid={guest.person.id}")
+    expect(admin.row("6.60")).to_contain_text(admin.word("paid"))
 
 
 def test_the_last_place_is_given_once_and_paid_after_the_sale(site: Site, open_guest: Callable[..., Guest]) -> None:
     name = f"last {new_phone()}"
-    desk = Desk(open_guest(site, Look("desk"), site.operator))
-    desk.open()
-    desk.set_up_sale(name, price="1", stock=1)
-    buyers = [open_guest(site, Look(device), site.person()) for device in ("phone", "desk")]
+    admin = AdminPages(open_guest(site, Look("desktop"), site.operator))
+    admin.open()
+    admin.set_up_sale(name, price="1", stock=1)
+    buyers = [open_guest(site, Look(device), site.person()) for device in ("phone", "desktop")]
     with site.idle_worker():
         for guest in buyers:
             guest.show("vip")
@@ -79,9 +79,9 @@ def test_the_last_place_is_given_once_and_paid_after_the_sale(site: Site, open_g
         told[status.inner_text()] = guest
     winner = told[buyers[0].text("sale.ordered")]
     assert set(told) == {winner.text("sale.ordered"), winner.text("sale.sold_out")}
-    desk.button("Close the sale {name}", name=name).click()
-    desk.expect_notice("The sale is closed.")
-    expect(desk.row(name)).to_contain_text(desk.word("over"))
+    admin.button("Close the sale {name}", name=name).click()
+    admin.expect_notice("The sale is closed.")
+    expect(admin.row(name)).to_contain_text(admin.word("over"))
     late = open_guest(site, Look(), site.person())
     late.show("vip")
     expect(late.page.get_by_role("heading", name=late.text("sale.title"))).to_be_visible()
@@ -90,6 +90,6 @@ def test_the_last_place_is_given_once_and_paid_after_the_sale(site: Site, open_g
     winner.page.reload()
     expect(offer(winner, name)).to_contain_text(winner.text("sale.over"))
     pay(winner, offer(winner, name))
-    desk.turn_to("Log")
+    admin.turn_to("Log")
     for action in ("add_sale", "close_sale"):
-        expect(desk.row(desk.word(action)).filter(has_text=site.operator.nickname).first).to_be_visible()
+        expect(admin.row(admin.word(action)).filter(has_text=site.operator.nickname).first).to_be_visible()

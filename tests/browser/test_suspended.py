@@ -69,7 +69,7 @@ def test_a_page_that_is_opened_anew_tells_the_end_and_asks_for_the_number(
 ) -> None:
     person = site.person()
     suspend_until(site, person, f"{YEAR}-06-15T12:00")
-    guest = open_guest(site, Look("desk", language))
+    guest = open_guest(site, Look("desktop", language))
     log_in(person, guest)
     guest.page.reload()
     expect_suspension(guest)

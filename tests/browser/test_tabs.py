@@ -20,7 +20,7 @@ def test_a_tab_begins_anew_when_another_one_has_logged_somebody_else_in(
 ) -> None:
     man, woman = site.couple()
     other = site.person(location=f"拉萨{woman.phone}")
-    guest = open_guest(site, Look("desk"), man)
+    guest = open_guest(site, Look("desktop"), man)
     guest.expect_fault(UNANSWERED)
     guest.page.route("**/api/social/like", lambda route: route.abort())
     deck = Deck(guest)
@@ -43,7 +43,7 @@ def test_a_swipe_whose_answer_was_lost_is_not_taken_back_for_nothing(
     site: Site, open_guest: Callable[..., Guest]
 ) -> None:
     man, woman = site.couple()
-    guest = open_guest(site, Look("desk"), man)
+    guest = open_guest(site, Look("desktop"), man)
     guest.expect_fault(UNANSWERED)
 
     stored: list[int] = []
@@ -69,7 +69,7 @@ def test_a_swipe_whose_answer_was_lost_is_not_taken_back_for_nothing(
 def test_a_swipe_that_never_left_is_taken_back_for_nothing(site: Site, open_guest: Callable[..., Guest]) -> None:
     """The first swipe may have arrived; the second one waits behind it."""
     man, *_ = [site.person(location="那曲", sex=sex) for sex in ("male", "female", "female")]
-    guest = open_guest(site, Look("desk"), man)
+    guest = open_guest(site, Look("desktop"), man)
     guest.expect_fault(UNANSWERED)
     deck = Deck(guest)
     deck.open()

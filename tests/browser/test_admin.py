@@ -6,8 +6,8 @@ import pyotp
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.admin import AdminPages
 from tests.browser.deck import Deck
-from tests.browser.desk import Desk
 from tests.browser.guests import Guest
 from tests.browser.looks import BOTH, LOCALES, Look
 from tests.browser.site import Site, new_phone
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 # What Chromium writes into the console when a page is refused.
 REFUSED = "status of {}"
 FIRST_LEVEL = 1
-# Those whose figures this test has made; the others may have nothing to draw yet.
+# The charts whose metrics this test has made; the others may have nothing to draw yet.
 CHARTED = ("Sign-ups", "Swipes", "Matches", "Match rate", "SMS", "Revenue, yuan")
 MARK_CHARTS = "() => document.querySelectorAll('.plot canvas').forEach((chart) => chart.classList.add('before'))"
 PAGES = ("", "/people", "/bans", "/levels", "/sales", "/orders", "/actions")
@@ -29,7 +29,7 @@ def test_the_first_operator_comes_in_by_the_login_once_the_role_is_granted(
     look: Look, site: Site, open_guest: Callable[..., Guest]
 ) -> None:
     guest, phone = open_guest(site, look), new_phone()
-    desk = Desk(guest)
+    admin = AdminPages(guest)
     guest.expect_fault(REFUSED.format(404))
     guest.page.goto("/admin")
     guest.field("login.phone").fill(phone)
@@ -40,14 +40,14 @@ def test_the_first_operator_comes_in_by_the_login_once_the_role_is_granted(
     assert answer.value.status == 404
     site.command("grant-operator", phone)
     guest.page.reload()
-    desk.expect_title(desk.word("Set up your authenticator"))
-    desk.button("Next step").click()
+    admin.expect_title(admin.word("Set up your authenticator"))
+    admin.button("Next step").click()
     secret = guest.page.locator("main > section > p > code").inner_text()
-    desk.field("Code of your authenticator").fill(pyotp.TOTP(secret).now())
-    desk.button("Finish").click()
+    admin.field("Code of your authenticator").fill(pyotp.TOTP(secret).now())
+    admin.button("Finish").click()
     expect(guest.page.locator(".codes li")).to_have_count(10)
-    guest.page.get_by_role("link", name=desk.word("To the desk")).click()
-    desk.expect_title(desk.word("Overview"))
+    guest.page.get_by_role("link", name=admin.word("To the desk")).click()
+    admin.expect_title(admin.word("Overview"))
 
 
 def test_the_overview_draws_what_happened_in_the_colours_of_the_theme(
@@ -59,20 +59,20 @@ def test_the_overview_draws_what_happened_in_the_colours_of_the_theme(
     site.program.wait_for(
         lambda: site.get_as(site.operator, "/admin/figures.json")["matches"][-1], "the match was not counted"
     )
-    guest = open_guest(site, Look("desk"), site.operator)
-    desk = Desk(guest)
-    desk.open()
+    guest = open_guest(site, Look("desktop"), site.operator)
+    admin = AdminPages(guest)
+    admin.open()
     expect(guest.page.locator(".plot canvas")).to_have_count(9)
-    light = desk.painted("--accent")
+    light = admin.painted("--accent")
     assert all(light[title] for title in CHARTED), light
     guest.page.evaluate(MARK_CHARTS)
     guest.page.emulate_media(color_scheme="dark")
     expect(guest.page.locator("canvas.before")).to_have_count(0)
-    dark = desk.painted("--accent")
+    dark = admin.painted("--accent")
     assert all(dark[title] for title in CHARTED), dark
-    guest.page.get_by_role("link", name=desk.word("{n} days", n=7)).click()
-    table = guest.page.get_by_role("region", name=desk.word("Matches"), exact=True)
-    guest.page.locator("summary").filter(has_text=desk.word("Matches")).click()
+    guest.page.get_by_role("link", name=admin.word("{n} days", n=7)).click()
+    table = guest.page.get_by_role("region", name=admin.word("Matches"), exact=True)
+    guest.page.locator("summary").filter(has_text=admin.word("Matches")).click()
     expect(table.get_by_role("row")).to_have_count(8)
     assert int(table.get_by_role("cell").first.inner_text()) >= 1
 
@@ -84,78 +84,78 @@ def test_a_suspended_person_is_refused_at_once(language: str, site: Site, open_g
     victim.expect_fault(REFUSED.format(401))
     deck = Deck(victim)
     deck.open()
-    desk = Desk(open_guest(site, Look("desk", language), site.operator))
-    desk.open()
-    desk.find(man.nickname)
-    desk.page.get_by_role("link", name=man.nickname, exact=True).click()
-    desk.expect_title(man.nickname)
-    desk.field("Reason").fill("rude")
-    desk.button("Suspend").click()
-    desk.expect_notice("The account is suspended.")
+    admin = AdminPages(open_guest(site, Look("desktop", language), site.operator))
+    admin.open()
+    admin.find(man.nickname)
+    admin.page.get_by_role("link", name=man.nickname, exact=True).click()
+    admin.expect_title(man.nickname)
+    admin.field("Reason").fill("rude")
+    admin.button("Suspend").click()
+    admin.expect_notice("The account is suspended.")
     deck.page.keyboard.press("ArrowRight")
     expect(victim.page.get_by_text(victim.text("login.session_ended"))).to_be_visible()
     expect(victim.button("login.send_code")).to_be_visible()
     assert site.get_as(woman, "/api/social/users")["users"] == []
-    desk.button("Admit again").click()
-    desk.expect_notice("The account is active.")
+    admin.button("Admit again").click()
+    admin.expect_notice("The account is active.")
     assert [user["id"] for user in site.get_as(woman, "/api/social/users")["users"]] == [man.id]
 
 
 def test_a_person_is_found_by_phone_and_the_log_tells_it(site: Site, open_guest: Callable[..., Guest]) -> None:
     wanted = site.person()
-    desk = Desk(open_guest(site, Look("desk"), site.operator))
-    desk.open()
-    desk.find(wanted.phone)
-    desk.expect_title(wanted.nickname)
-    assert wanted.phone not in desk.page.content()
-    desk.button("Show phone").click()
-    expect(desk.page.get_by_text(wanted.phone)).to_be_visible()
-    desk.page.get_by_role("link", name=desk.word("Log about this person")).click()
+    admin = AdminPages(open_guest(site, Look("desktop"), site.operator))
+    admin.open()
+    admin.find(wanted.phone)
+    admin.expect_title(wanted.nickname)
+    assert wanted.phone not in admin.page.content()
+    admin.button("Show phone").click()
+    expect(admin.page.get_by_text(wanted.phone)).to_be_visible()
+    admin.page.get_by_role("link", name=admin.word("Log about this person")).click()
     for action in ("show_phone", "find_by_phone"):
-        line = desk.row(desk.word(action)).filter(has_text=wanted.id)
+        line = admin.row(admin.word(action)).filter(has_text=wanted.id)
         expect(line).to_contain_text(site.operator.nickname)
-    assert wanted.phone not in desk.page.content()
+    assert wanted.phone not in admin.page.content()
 
 
 def test_a_network_is_banned_and_freed_again(site: Site, open_guest: Callable[..., Guest]) -> None:
     guest = open_guest(site, Look("phone"), site.operator)
-    desk = Desk(guest)
-    desk.open("/bans")
-    desk.field("Address or network").fill("203.0.113.7/24")
-    desk.field("Reason").fill("spam")
-    desk.button("Ban").click()
-    desk.expect_notice("The ban is in force.")
-    expect(desk.row("203.0.113.0/24")).to_contain_text("spam")
+    admin = AdminPages(guest)
+    admin.open("/bans")
+    admin.field("Address or network").fill("203.0.113.7/24")
+    admin.field("Reason").fill("spam")
+    admin.button("Ban").click()
+    admin.expect_notice("The ban is in force.")
+    expect(admin.row("203.0.113.0/24")).to_contain_text("spam")
     assert "203.0.113.0/24" in site.command("list-bans")
-    desk.button("Lift the ban of {network}", network="203.0.113.0/24").click()
-    desk.expect_notice("The ban is lifted.")
-    expect(desk.row("203.0.113.0/24")).to_have_count(0)
+    admin.button("Lift the ban of {network}", network="203.0.113.0/24").click()
+    admin.expect_notice("The ban is lifted.")
+    expect(admin.row("203.0.113.0/24")).to_have_count(0)
     # Nobody locks themselves out.
     guest.expect_fault(REFUSED.format(422))
-    desk.field("Address or network").fill("127.0.0.0/8")
-    desk.button("Ban").click()
-    desk.expect_title("Not done")
-    expect(desk.page.get_by_text("This ban would lock you out.")).to_be_visible()
+    admin.field("Address or network").fill("127.0.0.0/8")
+    admin.button("Ban").click()
+    admin.expect_title("Not done")
+    expect(admin.page.get_by_text("This ban would lock you out.")).to_be_visible()
 
 
 def test_a_price_that_was_changed_is_what_the_client_shows(site: Site, open_guest: Callable[..., Guest]) -> None:
-    desk = Desk(open_guest(site, Look("desk"), site.operator))
-    desk.open("/levels")
-    level = desk.page.get_by_role("form", name=desk.word("Level {n}", n=FIRST_LEVEL))
-    price = level.get_by_label(desk.word("Yuan a month"))
+    admin = AdminPages(open_guest(site, Look("desktop"), site.operator))
+    admin.open("/levels")
+    level = admin.page.get_by_role("form", name=admin.word("Level {n}", n=FIRST_LEVEL))
+    price = level.get_by_label(admin.word("Yuan a month"))
     usual = price.input_value()
     price.fill("12.34")
-    level.get_by_role("button", name=desk.word("Save")).click()
-    desk.expect_notice("The level is changed.")
+    level.get_by_role("button", name=admin.word("Save")).click()
+    admin.expect_notice("The level is changed.")
     guest = open_guest(site, Look("phone", "zh"), site.person())
     guest.show("vip")
     expect(guest.page.get_by_role("columnheader").nth(1 + FIRST_LEVEL)).to_contain_text("12.34")
     price.fill(usual)
-    level.get_by_role("button", name=desk.word("Save")).click()
-    desk.expect_notice("The level is changed.")
-    desk.turn_to("Log")
+    level.get_by_role("button", name=admin.word("Save")).click()
+    admin.expect_notice("The level is changed.")
+    admin.turn_to("Log")
     # The log keeps amounts in cents.
-    expect(desk.row(desk.word("change_level")).filter(has_text="1234").first).to_be_visible()
+    expect(admin.row(admin.word("change_level")).filter(has_text="1234").first).to_be_visible()
 
 
 def test_a_stranger_to_the_desk_finds_nothing_there(site: Site, open_guest: Callable[..., Guest]) -> None:
@@ -171,9 +171,9 @@ def test_a_stranger_to_the_desk_finds_nothing_there(site: Site, open_guest: Call
 @pytest.mark.parametrize("language", LOCALES)
 def test_no_page_of_the_desk_is_wider_than_a_phone(language: str, site: Site, open_guest: Callable[..., Guest]) -> None:
     guest = open_guest(site, Look("phone", language), site.operator)
-    desk = Desk(guest)
+    admin = AdminPages(guest)
     for width in (320, 390):
         guest.page.set_viewport_size({"width": width, "height": 700})
         for page in (*PAGES, f"/people/{site.operator.id}"):
-            desk.open(page)
+            admin.open(page)
             assert guest.page.evaluate(OVERHANG) <= 0, page

@@ -1,4 +1,4 @@
-"""The operator's desk as an operator at the browser handles it."""
+"""The pages of the operator's desk in a browser."""
 
 import re
 from typing import Any
@@ -27,7 +27,7 @@ PAINTED = """(name) => {
 }"""
 
 
-class Desk:
+class AdminPages:
     """The pages at /admin, in the language of the guest's browser."""
 
     def __init__(self, guest: Guest) -> None:
@@ -49,7 +49,7 @@ class Desk:
         expect(self.page.get_by_role("heading", level=1, name=title, exact=True)).to_be_visible()
 
     def word(self, english: str, **values: Any) -> str:
-        """What the desk says for this sentence."""
+        """This sentence in the language of the browser."""
         return say(english, self.guest.look.language).format(**values)
 
     def field(self, english: str) -> Locator:
