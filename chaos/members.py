@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import delete, insert
 
 from chaos.burst import RequestSpec
-from swiper.auth.sessions import key_of, new_session, new_sid
+from swiper.auth.sessions import key_of, new_session, new_session_id
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.extensions import db
@@ -46,7 +46,7 @@ def open_sessions(app: Flask, uids: list[int]) -> list[Member]:
     pipe = app.extensions["redis"].pipeline(transaction=False)
     members = []
     for uid in uids:
-        session_id = new_sid(uid)
+        session_id = new_session_id(uid)
         pipe.set(key_of(session_id), interface.serializer.encode(new_session(uid)), ex=86_400)
         pipe.zadd(f"{{u:{uid}}}:sessions", {session_id: FAR_FUTURE})
         members.append(Member(uid, session_id))

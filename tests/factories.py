@@ -15,9 +15,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import delete
 
-from swiper.auth.codes import deliver_code, restore_code, unsent_codes
-from swiper.auth.login import find_or_create
-from swiper.auth.sessions import key_of, new_session, new_sid
+from swiper.auth.codes import deliver_code, unsent_codes
+from swiper.auth.login import find_or_create, restore_code
+from swiper.auth.sessions import key_of, new_session, new_session_id
 from swiper.cache.models import Invalidation
 from swiper.cache.values import invalidate
 from swiper.extensions import db
@@ -113,7 +113,7 @@ class People:
         """A client with a stored session of `uid`."""
         interface: Any = self.app.session_interface
         client = self.app.test_client()
-        sid = new_sid(uid)
+        sid = new_session_id(uid)
         with self.app.app_context():
             interface.client.set(key_of(sid), interface.serializer.encode(new_session(uid)), ex=3600)
             interface.client.zadd(f"{{u:{uid}}}:sessions", {sid: time.time() + 3600})
@@ -186,7 +186,7 @@ class Clock:
         self.moment += timedelta(**delta)
 
 
-def sid_of(client: FlaskClient) -> str:
+def session_id_of(client: FlaskClient) -> str:
     """The session id that a client holds."""
     cookie = client.get_cookie(SESSION_COOKIE)
     assert cookie is not None

@@ -118,8 +118,6 @@ SESSION_METHODS = {
 }
 # Modules that still hold SQL. The list only gets shorter: move the SQL to `queries`, then remove the module here.
 NOT_CONVERTED = {
-    "auth.codes",
-    "auth.login",
     "profiles.accounts",
     "profiles.cards",
     "profiles.change_limits",

@@ -25,7 +25,7 @@ from swiper.extensions import db
 from swiper.profiles.models import FileRemoval, Upload
 from swiper.storage.files import save_file
 from swiper.vip.levels import seed_levels
-from tests.factories import People, Person, sid_of
+from tests.factories import People, Person, session_id_of
 from tests.processes import BIN, Program, Visitor, answers_at, environment, free_port
 from tests.storage.samples import encode, gradient
 
@@ -241,7 +241,7 @@ def seed(make_app: Callable[..., Flask], folder: Path) -> tuple[Flask, str]:
     with app.app_context():
         flask_migrate.upgrade(str(ROOT / "migrations"))
         seed_levels()
-    return app, sid_of(People(app).add().client)
+    return app, session_id_of(People(app).add().client)
 
 
 FINE, REFUSED = {(200, 0), (201, 0)}, {(503, 1011)}

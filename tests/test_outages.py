@@ -20,7 +20,7 @@ from swiper.db.servers import SharedTlsConnection
 from swiper.extensions import db
 from swiper.social.models import MATCHED, Friend, LikeIn, Pair, Swipe
 from swiper.vip.quotas import Quota
-from tests.factories import People, Person, sid_of
+from tests.factories import People, Person, session_id_of
 from tests.processes import Program, Visitor, answers_at, environment_of, free_port, gunicorn, patched_program
 from tests.proxy import FreezableProxy
 
@@ -74,7 +74,7 @@ def freeze_and_thaw(
 
     `ask` is answered before and, after a while, again afterwards.
     """
-    with Visitor(base, sid_of(person.client)) as visitor:
+    with Visitor(base, session_id_of(person.client)) as visitor:
         assert ask(visitor).json()["code"] == 0
         proxy.freeze()
         started = time.monotonic()
@@ -154,7 +154,7 @@ def test_a_swipe_whose_commit_meets_silence_is_told_in_time_and_stored_wholly_or
     with (
         proxied_database(settings) as (proxy, through),
         serving(settings, tmp_path, DATABASE_URL=through) as (base, _),
-        Visitor(base, sid_of(person.client)) as visitor,
+        Visitor(base, session_id_of(person.client)) as visitor,
     ):
         assert ask_for_profile(visitor).json()["code"] == 0
         proxy.freeze_at(COMMIT, is_sent=is_sent)
@@ -201,7 +201,7 @@ def test_a_busy_process_does_not_take_its_own_lateness_for_the_servers(
     """The worker is stopped while it waits, connecting or for an answer, and goes on when its limit has long passed."""
     limit = 3.0
     target = people.woman()
-    likes = [RequestSpec("POST", LIKE, {"sid": str(target.id)}, sid_of(people.add().client)) for _ in range(6)]
+    likes = [RequestSpec("POST", LIKE, {"sid": str(target.id)}, session_id_of(people.add().client)) for _ in range(6)]
     with (
         proxied_database(settings) as (proxy, through),
         serving(settings, tmp_path, DATABASE_URL=through, DATABASE_STATEMENT_SECONDS=limit) as (base, server),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from swiper.admin.queries import people as queries
-from swiper.auth.sessions import count_sessions
+from swiper.auth.session_list import count_sessions
 from swiper.errors import NotFoundError
 from swiper.logs import mask
 from swiper.profiles.models import Suspension, Upload, User

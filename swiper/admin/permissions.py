@@ -11,7 +11,7 @@ from swiper.admin.unlocks import is_unlocked
 from swiper.auth.sessions import UnreachableSession
 from swiper.errors import BannedError, ConfirmError, CrossSiteError, NotFoundError, UnavailableError
 from swiper.http.bodies import FORM, MULTIPART, check_kind
-from swiper.http.security_log import SecurityEvent, record_event
+from swiper.logs import SecurityEvent, record_event
 from swiper.profiles.models import Status
 from swiper.profiles.operators import find_caller
 

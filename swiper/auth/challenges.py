@@ -77,7 +77,7 @@ def keys_of(phone: str) -> list[str]:
     return [f"{{p:{tag}}}:{part}" for part in ("codes", "lock", "hour", "day", "own")]
 
 
-def digest_of(phone: str, code: str, purpose: str) -> str:
+def code_digest(phone: str, code: str, purpose: str) -> str:
     """What is stored of a code; one for another purpose than `login` opens nothing else."""
     return keyed_digest("code", f"{phone}:{code}" if purpose == "login" else f"{purpose}:{phone}:{code}")
 

@@ -8,8 +8,6 @@ import secrets
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
-
 from swiper import sms
 from swiper.auth import code_budgets, queries
 from swiper.auth.challenges import (
@@ -19,25 +17,22 @@ from swiper.auth.challenges import (
     Delivery,
     Issue,
     IssuedCode,
-    digest_of,
+    code_digest,
     is_open,
     live_codes,
     new_challenge,
     store_code,
-    unuse_code,
-    use_code,
     withdraw_code,
 )
 from swiper.auth.code_budgets import Spending
 from swiper.auth.destinations import find_country
-from swiper.auth.known_devices import is_known_device
-from swiper.auth.models import Phone, SmsOutbox
+from swiper.auth.devices import is_known_device
 from swiper.clock import now
-from swiper.db.statements import write
+from swiper.db.statements import read, write
 from swiper.db.transactions import transactional
 from swiper.encryption import seal, unseal
 from swiper.errors import ParamError
-from swiper.extensions import db, this_app
+from swiper.extensions import this_app
 from swiper.ids import new_id
 from swiper.signals import code_issued
 from swiper.sms.phone_numbers import parse_phone
@@ -46,6 +41,8 @@ log = logging.getLogger(__name__)
 
 # What a claim allows beside the waiting for the providers.
 CLAIM_MARGIN_SECONDS = 4.0
+# One sweep takes at most this number of codes.
+SWEEP_ROWS = 500
 # For `seal`.
 OUTBOX = "sms outbox"
 
@@ -79,7 +76,7 @@ def issue_code(
     try:
         is_for_nobody = spending.is_accounts_only and not _settle_reserve(spending, phone)
         code, fresh = f"{secrets.randbelow(1_000_000):06d}", new_challenge()
-        issue = store_code(phone, digest_of(phone, code, purpose), fresh, asker)
+        issue = store_code(phone, code_digest(phone, code, purpose), fresh, asker)
         if issue.kind == REFUSED:
             code_budgets.require_no_wait(issue.wait_ms)
         outbox_id = _put_into_outbox(phone, code, purpose, is_for_nobody) if issue.kind == NEW else None
@@ -90,7 +87,8 @@ def issue_code(
 
 
 def _settle_reserve(spending: Spending, phone: str) -> bool:
-    has_account = db.session.scalar(select(Phone.uid).where(Phone.phone == phone)) is not None
+    (rows,) = read((queries.UID_OF_PHONE, {"phone": phone}))
+    has_account = bool(rows)
     code_budgets.settle_reserve(spending, has_account)
     return has_account
 
@@ -113,25 +111,6 @@ def _announce(issue: Issue, spending: Spending, challenge: str, outbox_id: int |
     else:
         code_issued.send(None, outbox_id=outbox_id)
     return IssuedCode(outbox_id, challenge, -(-issue.lives_ms // 1000), -(-issue.wait_ms // 1000), delivery)
-
-
-def redeem_code(phone: str, code: str, challenge: str = "", *, purpose: str = "login") -> int:
-    """Consume a code of a number: the milliseconds it still had when `code` is right, otherwise 0.
-
-    Each call counts as a guess of `challenge`, or of the number where no such challenge is known; after
-    `CODE_MAX_GUESSES` this way to the code is closed. One script compares, counts and consumes, so a code logs in once,
-    however many ask at the same moment.
-    """
-    rest_ms = use_code(phone, digest_of(phone, code, purpose), challenge)
-    if rest_ms:
-        code_budgets.count_used()
-    return rest_ms
-
-
-def restore_code(phone: str, code: str, rest_ms: int, *, purpose: str = "login") -> None:
-    """Make a redeemed code valid again for the time it had left, since its login could not be completed."""
-    unuse_code(phone, digest_of(phone, code, purpose), rest_ms)
-    code_budgets.uncount_used()
 
 
 def _put_into_outbox(phone: str, code: str, purpose: str, is_for_nobody: bool) -> int:
@@ -169,13 +148,13 @@ def deliver_code(outbox_id: int) -> bool:
     except Exception:
         _unclaim(outbox_id)
         raise
-    _drop(outbox_id)
+    _delete_waiting_code(outbox_id)
     return True
 
 
 def _is_current(phone: str, code: str, purpose: str) -> bool:
     """False once the code was used, has died, or was replaced by a newer one: nobody should get it any more."""
-    digest = digest_of(phone, code, purpose)
+    digest = code_digest(phone, code, purpose)
     return any(known["digest"] == digest and is_open(known) for known in live_codes(phone))
 
 
@@ -193,7 +172,7 @@ def _claim(outbox_id: int) -> tuple[str, str | None] | None:
     No code where it cannot be read.
     """
     moment = now()
-    row = db.session.get(SmsOutbox, outbox_id, with_for_update=True, populate_existing=True)
+    row = queries.lock_waiting_code(outbox_id)
     if row is None or row.claimed_until > moment or row.expires_at <= moment:
         return None
     row.claimed_until = moment + timedelta(seconds=claim_seconds())
@@ -210,24 +189,18 @@ def _unseal(sealed_code: str) -> str | None:
 
 @transactional
 def _unclaim(outbox_id: int) -> None:
-    db.session.execute(update(SmsOutbox).where(SmsOutbox.id == outbox_id).values(claimed_until=now()))
+    queries.release_waiting_code(outbox_id, now())
 
 
-@transactional
-def _drop(outbox_id: int) -> None:
-    db.session.execute(delete(SmsOutbox).where(SmsOutbox.id == outbox_id))
+_delete_waiting_code = transactional(queries.delete_waiting_code)
 
 
 def unsent_codes() -> list[int]:
-    """Outbox ids that nobody is sending at this moment."""
-    moment = now()
-    query = select(SmsOutbox.id).where(SmsOutbox.claimed_until <= moment, SmsOutbox.expires_at > moment)
-    query = query.order_by(SmsOutbox.claimed_until).limit(500)
-    return list(db.session.scalars(query.execution_options(everywhere="The sweep looks for codes of any id.")))
+    """Return the ids of at most `SWEEP_ROWS` codes that wait and that nobody is sending at this moment."""
+    return queries.unclaimed_code_ids(now(), SWEEP_ROWS)
 
 
 @transactional
 def purge_outbox() -> None:
-    """Delete the codes that have run out unsent."""
-    over = delete(SmsOutbox).where(SmsOutbox.expires_at <= now())
-    db.session.execute(over.execution_options(everywhere="The purge looks for codes of any id."))
+    """Delete the codes that have expired unsent."""
+    queries.delete_expired_codes(now())

@@ -1,9 +1,16 @@
-"""Short descriptions of a login for its owner: the device by its User-Agent, the place by a shortened address."""
+"""Devices: how a login is described to its owner, and the cookie of a browser that has logged in to a number before.
 
+With that cookie a browser may ask for codes of its number when strangers may not. The cookie contains no number, and
+gives no access by itself.
+"""
+
+import hmac
 import ipaddress
 import re
+import time
 
 from swiper.bans.addresses import parse_address
+from swiper.encryption import keyed_digest
 
 # A User-Agent has any length and content; only its beginning is read.
 MAX_USER_AGENT = 400
@@ -44,6 +51,12 @@ APP = re.compile(rf"\b({'|'.join(APPS)})/")
 SYSTEM = re.compile(rf"\b({'|'.join(SYSTEMS)})\b")
 # The name that a program which is no browser gives itself first, such as `okhttp/4.12.0`.
 PROGRAM = re.compile(r"([A-Za-z][A-Za-z0-9._-]{0,29})/")
+VALID_SECONDS = 180 * 86_400
+# A mark younger than this is kept at a login.
+FRESH_SECONDS = 30 * 86_400
+# The cookie remembers this many numbers of one browser.
+MOST_NUMBERS = 3
+MARK = re.compile(r"([0-9]{1,12})\.([0-9a-f]{32})", re.ASCII)
 
 
 def describe_device(user_agent: str) -> str:
@@ -72,3 +85,35 @@ def shorten_address(remote_addr: str) -> str:
     if isinstance(address, ipaddress.IPv4Address):
         return str(ipaddress.IPv4Network((int(address), 24), strict=False))
     return str(ipaddress.IPv6Network((int(address), 48), strict=False))
+
+
+def is_known_device(devices: str, phone: str) -> bool:
+    """True when the cookie `devices` shows that its browser has logged in to `phone`."""
+    return _age_of(devices, phone) < VALID_SECONDS
+
+
+def remember_device(devices: str, phone: str) -> str | None:
+    """The cookie after a login to `phone`; None where it can stay as it is."""
+    if _age_of(devices, phone) < FRESH_SECONDS:
+        return None
+    moment = int(time.time())
+    others = [mark for mark in devices.split("~") if MARK.fullmatch(mark) and not _is_of(mark, phone)]
+    return "~".join([f"{moment}.{_sign(phone, moment)}", *others[: MOST_NUMBERS - 1]])
+
+
+def _age_of(devices: str, phone: str) -> float:
+    ages = [time.time() - int(mark.partition(".")[0]) for mark in _marks(devices) if _is_of(mark, phone)]
+    return min(ages, default=float("inf"))
+
+
+def _marks(devices: str) -> list[str]:
+    return [mark for mark in devices.split("~", MOST_NUMBERS)[:MOST_NUMBERS] if MARK.fullmatch(mark)]
+
+
+def _is_of(mark: str, phone: str) -> bool:
+    moment, _, signature = mark.partition(".")
+    return hmac.compare_digest(signature, _sign(phone, int(moment)))
+
+
+def _sign(phone: str, moment: int) -> str:
+    return keyed_digest("device", f"{phone}:{moment}")[:32]

@@ -5,18 +5,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
-from sqlalchemy import delete, select
 
 from swiper.auth import queries
-from swiper.auth.challenges import parse_code
-from swiper.auth.codes import redeem_code, restore_code
-from swiper.auth.models import Phone, SmsOutbox
+from swiper.auth.challenges import code_digest, parse_code, unuse_code, use_code
+from swiper.auth.code_budgets import count_used, uncount_used
 from swiper.clock import now
 from swiper.db.statements import on_single_node, read, together
 from swiper.db.transactions import again_on_conflict, transactional
-from swiper.db.upsert import insert_if_absent
 from swiper.errors import BannedError, CodeError, ConfirmError, NotFoundError, UnavailableError
-from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.outages import is_redis_away
 from swiper.profiles.accounts import create_account, suspension_error
@@ -91,6 +87,25 @@ def _restore(phone: str, code: str, rest_ms: int) -> None:
         raise UnavailableError(CODE_IN_DOUBT) from error
 
 
+def redeem_code(phone: str, code: str, challenge: str = "", *, purpose: str = "login") -> int:
+    """Consume a code of a number: the milliseconds it still had when `code` is right, otherwise 0.
+
+    Each call counts as a guess of `challenge`, or of the number where no such challenge is known; after
+    `CODE_MAX_GUESSES` this way to the code is closed. One script compares, counts and consumes, so a code logs in once,
+    however many ask at the same moment.
+    """
+    rest_ms = use_code(phone, code_digest(phone, code, purpose), challenge)
+    if rest_ms:
+        count_used()
+    return rest_ms
+
+
+def restore_code(phone: str, code: str, rest_ms: int, *, purpose: str = "login") -> None:
+    """Make a redeemed code valid again for the time it had left, since its login could not be completed."""
+    unuse_code(phone, code_digest(phone, code, purpose), rest_ms)
+    uncount_used()
+
+
 def confirm(phone: str, code: str, act: Callable[[], R], challenge: str = "") -> R:
     """What `act` answers, once `code` is a fresh one of the caller's own number: a session alone is not enough for it.
 
@@ -131,19 +146,25 @@ def find_or_create(phone: str) -> Account:
 
 @transactional
 def _find_or_create(phone: str) -> int:
-    uid = db.session.scalar(select(Phone.uid).where(Phone.phone == phone))
+    uid = _uid_of(phone)
     if uid is None:
         fresh = new_id()
-        insert_if_absent(Phone, [{"phone": phone, "uid": fresh}], ["phone"])
-        uid = db.session.scalars(select(Phone.uid).where(Phone.phone == phone)).one()
+        queries.insert_phone(phone, fresh)
+        uid = _uid_of(phone)
+        assert uid is not None
         if uid == fresh:
             create_account(uid, phone)
     return uid
 
 
+def _uid_of(phone: str) -> int | None:
+    (rows,) = read((queries.UID_OF_PHONE, {"phone": phone}))
+    return rows[0][0] if rows else None
+
+
 def find_by_phone(phone: str) -> int:
-    """The account of a number as stored (E.164, or a robot's). Raises NotFoundError."""
-    uid = db.session.scalar(select(Phone.uid).where(Phone.phone == phone))
+    """Return the user id of a number as stored (E.164, or a robot's). Raises NotFoundError."""
+    uid = _uid_of(phone)
     if uid is None:
         raise NotFoundError()
     return uid
@@ -151,9 +172,5 @@ def find_by_phone(phone: str) -> int:
 
 @account_deleting.connect
 def free_number(_sender: Any, *, phone: str, **_: Any) -> None:
-    """Let the number of an account that is being deleted open a new one, and drop the codes that wait for it."""
-    waiting = delete(SmsOutbox).where(SmsOutbox.phone == phone)
-    db.session.execute(
-        waiting.execution_options(everywhere="The outbox is distributed by the id that its task is given.")
-    )
-    db.session.execute(delete(Phone).where(Phone.phone == phone))
+    """Free the number of an account that is being deleted, so that it can open a new account."""
+    queries.delete_phone(phone)

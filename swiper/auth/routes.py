@@ -9,15 +9,14 @@ from flask import Response, after_this_request, current_app, g, jsonify, request
 
 from swiper.auth import codes, schemas, session_list, sessions, tasks
 from swiper.auth.code_budgets import count_guess
-from swiper.auth.devices import describe_device
-from swiper.auth.known_devices import VALID_SECONDS, remember_device
+from swiper.auth.devices import VALID_SECONDS, describe_device, remember_device
 from swiper.auth.login import confirm, log_in
 from swiper.errors import ApiError, BannedError, CodeError, NotFoundError, RateLimitedError
 from swiper.http.blueprints import Blueprint, ok
 from swiper.http.hooks import require_login
 from swiper.http.schemas import PageIn, page_of, page_schema
-from swiper.http.security_log import SecurityEvent, record_event, refusals_recorded
 from swiper.http.view_marks import changing_get, doc, link
+from swiper.logs import SecurityEvent, record_event, refusals_recorded
 from swiper.profiles import accounts, exports, profiles
 from swiper.profiles.export_schemas import ExportOut
 from swiper.sms.phone_numbers import describe_number
@@ -151,10 +150,10 @@ def login(given: dict[str, Any]) -> dict[str, Any]:
 def logout(wanted: dict[str, bool]) -> dict[str, Any]:
     """End this session, or with `all=true` every session of the caller."""
     if wanted["all"]:
-        sessions.end_all_sessions(g.uid, session)
+        session_list.end_all_sessions(g.uid, session)
         record_event(SecurityEvent.LOGGED_OUT_EVERYWHERE, uid=g.uid)
     else:
-        sessions.end_session(session, g.uid)
+        session_list.end_session(session, g.uid)
     return ok({})
 
 
@@ -177,9 +176,9 @@ def end_session(session_id: str) -> dict[str, Any]:
     """End one of the caller's own sessions at once."""
     found = session_list.find_session(g.uid, session_id)
     if found == session.sid:  # type: ignore[attr-defined]
-        sessions.end_session(session, g.uid)
+        session_list.end_session(session, g.uid)
     else:
-        sessions.end_session_by_id(g.uid, found)
+        session_list.end_session_by_id(g.uid, found)
     return ok({})
 
 

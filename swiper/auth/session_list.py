@@ -1,14 +1,22 @@
-"""The list of somebody's sessions, as its owner sees it: by handles that do not tell the ids."""
+"""Lists and ends the sessions of a user. The owner sees each by a handle, which does not reveal its id."""
 
+import logging
+import time
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from swiper.auth.sessions import key_of, listed_ids, unpack
+from redis.exceptions import RedisError
+
+from swiper.auth.sessions import delete_sessions, key_of, list_key, unpack
+from swiper.cache.invalidations import SESSIONS, remover
 from swiper.encryption import keyed_digest
 from swiper.errors import NotFoundError
 from swiper.extensions import redis
+from swiper.outages import is_redis_outage
 from swiper.profiles.exports import page_of_dicts
 from swiper.signals import account_exporting
+
+log = logging.getLogger(__name__)
 
 
 def list_sessions(uid: int, current_id: str = "") -> list[dict[str, Any]]:
@@ -47,6 +55,47 @@ def _handle_of(session_id: str) -> str:
 
 def _moment(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def end_session(session: Any, uid: int) -> None:
+    """Log out: the stored session is gone before the answer is sent. Raises RedisError, and then nothing is changed."""
+    delete_sessions(uid, [session.sid])
+    session.clear()
+
+
+def end_all_sessions(uid: int, current: Any = None) -> None:
+    """Log a user out everywhere, with the `current` session if there is one. Raises what `end_session` does."""
+    delete_sessions(uid, listed_ids(uid) + ([current.sid] if current is not None else []))
+    if current is not None:
+        current.clear()
+
+
+def end_session_by_id(uid: int, session_id: str) -> None:
+    """End one session of a user; a request under way in that session cannot bring it back."""
+    delete_sessions(uid, [session_id])
+
+
+def listed_ids(uid: int) -> list[str]:
+    """The ids of a user's sessions, the oldest first; one that has run out may be among them."""
+    return [session_id.decode() for session_id in cast(list[bytes], redis.client.zrange(list_key(uid), 0, -1))]
+
+
+@remover(SESSIONS)
+def try_to_end_all_sessions(uid: int) -> bool:
+    """End the sessions of somebody who is locked out or gone; False where Redis does not let us."""
+    try:
+        end_all_sessions(uid)
+    except RedisError as error:
+        if not is_redis_outage(error):
+            raise
+        log.warning("sessions wait for the sweep: %s", type(error).__name__)
+        return False
+    return True
+
+
+def count_sessions(uid: int) -> int:
+    """How many sessions a user has open."""
+    return int(redis.client.zcount(list_key(uid), time.time(), "+inf"))
 
 
 @account_exporting.connect

@@ -22,7 +22,6 @@ from redis.exceptions import RedisError
 from swiper.auth.devices import shorten_address
 from swiper.cache import values
 from swiper.cache.calls import leave_alone
-from swiper.cache.invalidations import SESSIONS, remover
 from swiper.extensions import redis, this_app, this_g
 from swiper.http.hooks import bearer_token
 from swiper.outages import is_redis_away, is_redis_outage
@@ -31,7 +30,7 @@ from swiper.profiles.profiles import account_key
 log = logging.getLogger(__name__)
 
 # The user's id and 256 random bits.
-SID = re.compile(r"([1-9][0-9]{0,18})\.([A-Za-z0-9_-]{43})")
+SESSION_ID = re.compile(r"([1-9][0-9]{0,18})\.([A-Za-z0-9_-]{43})")
 # Below these a session is looked up, and answers are kept by nobody; nothing else knows its caller.
 BEARER_PATHS = ("/api/",)
 PERSONAL_PATHS = (*BEARER_PATHS, "/admin")
@@ -97,7 +96,7 @@ class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
         return sent[1] if sent and request.path.startswith(PERSONAL_PATHS) else ""
 
     def _find(self, sent: str, request: Request) -> Session:
-        known = SID.fullmatch(sent)
+        known = SESSION_ID.fullmatch(sent)
         if not known:
             return self._stranger()
         try:
@@ -123,11 +122,11 @@ class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
         # `start_session` gives an id to those that will be stored.
         return Session(sid="", permanent=self.permanent)
 
-    def _read(self, uid: int, sid: str, also: Callable[[int], str] | None) -> bytes | None:
+    def _read(self, uid: int, session_id: str, also: Callable[[int], str] | None) -> bytes | None:
         """The stored session; the Account goes to `values.prefetch`, and what `also` names to `taken_along`."""
         name = account_key(uid)
         account = values.shared_key(name)
-        keys = [key_of(sid), *([account] if account else []), *([also(uid)] if also else [])]
+        keys = [key_of(session_id), *([account] if account else []), *([also(uid)] if also else [])]
         stored, *rest = self.client.execute_command("MGET", *keys)
         if account and (found := rest.pop(0)):
             values.prefetch(name, found)
@@ -135,8 +134,8 @@ class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
             this_g().taken_along = rest
         return cast(bytes | None, stored)
 
-    def _get_store_id(self, sid: str) -> str:
-        return key_of(sid)
+    def _get_store_id(self, session_id: str) -> str:
+        return key_of(session_id)
 
     def _delete_session(self, store_id: str) -> None:
         """Nothing: `end_session` has removed it, and an answer that says so must not fail after that."""
@@ -169,14 +168,14 @@ def init_app(app: Flask) -> None:
     app.session_interface = SessionInterface(app, client=app.extensions["redis"], key_prefix="", permanent=True)
 
 
-def new_sid(uid: int) -> str:
+def new_session_id(uid: int) -> str:
     """An id that nobody can guess for a session of `uid`."""
     return f"{uid}.{secrets.token_urlsafe(32)}"
 
 
-def key_of(sid: str) -> str:
-    """Where Redis keeps the session `sid`."""
-    uid, _, token = sid.partition(".")
+def key_of(session_id: str) -> str:
+    """Where Redis keeps the session `session_id`."""
+    uid, _, token = session_id.partition(".")
     return f"{{u:{uid}}}:session:{token}"
 
 
@@ -186,7 +185,8 @@ def taken_along() -> list[bytes | None] | None:
     return found
 
 
-def _index(uid: int) -> str:
+def list_key(uid: int) -> str:
+    """Return the Redis key of the list of a user's session ids."""
     return f"{{u:{uid}}}:sessions"
 
 
@@ -203,68 +203,32 @@ def start_session(session: Any, uid: int, device: str = "", remote_addr: str = "
     Stored and listed among the user's own in one step, so no logout everywhere comes in between. Where that fails it
     raises, and the answer brings no cookie, since `session` has not changed.
     """
-    former, former_uid, fresh = session.sid, session.get("uid"), new_sid(uid)
+    former, former_uid, fresh = session.sid, session.get("uid"), new_session_id(uid)
     content = new_session(uid, device, remote_addr)
     _store(content, fresh)
     if former_uid:
-        _drop(former_uid, [former])
+        delete_sessions(former_uid, [former])
     session.clear()
     session.update(content)
     session.sid = fresh
 
 
-def _store(content: dict[str, Any], sid: str) -> None:
+def _store(content: dict[str, Any], session_id: str) -> None:
     config, uid = this_app().config, content["uid"]
     seconds = int(this_app().permanent_session_lifetime.total_seconds())
-    values = (_encode(content), seconds, sid, time.time(), config["SESSIONS_PER_USER"])
-    oldest = redis.client.eval(STORE, 2, key_of(sid), _index(uid), *values)
+    values = (_encode(content), seconds, session_id, time.time(), config["SESSIONS_PER_USER"])
+    oldest = redis.client.eval(STORE, 2, key_of(session_id), list_key(uid), *values)
     # After a change of SESSION_DAYS the newest need not be the last.
-    _drop(uid, [one for one in map(bytes.decode, oldest) if one != sid])
+    delete_sessions(uid, [one for one in map(bytes.decode, oldest) if one != session_id])
 
 
-def end_session(session: Any, uid: int) -> None:
-    """Log out: the stored session is gone before the answer is sent. Raises RedisError, and then nothing is changed."""
-    _drop(uid, [session.sid])
-    session.clear()
-
-
-def end_all_sessions(uid: int, current: Any = None) -> None:
-    """Log a user out everywhere, with the `current` session if there is one. Raises what `end_session` does."""
-    _drop(uid, listed_ids(uid) + ([current.sid] if current is not None else []))
-    if current is not None:
-        current.clear()
-
-
-def end_session_by_id(uid: int, session_id: str) -> None:
-    """End one session of a user; a request under way in that session cannot bring it back."""
-    _drop(uid, [session_id])
-
-
-def listed_ids(uid: int) -> list[str]:
-    """The ids of a user's sessions, the oldest first; one that has run out may be among them."""
-    return [sid.decode() for sid in cast(list[bytes], redis.client.zrange(_index(uid), 0, -1))]
-
-
-def _drop(uid: int, sids: list[str]) -> None:
+def delete_sessions(uid: int, session_ids: list[str]) -> None:
     """Remove all of these sessions or none."""
-    if sids:
+    if session_ids:
         with redis.client.pipeline(transaction=True) as pipe:
-            pipe.delete(*[key_of(sid) for sid in sids])
-            pipe.zrem(_index(uid), *sids)
+            pipe.delete(*[key_of(session_id) for session_id in session_ids])
+            pipe.zrem(list_key(uid), *session_ids)
             pipe.execute()
-
-
-@remover(SESSIONS)
-def try_to_end_all_sessions(uid: int) -> bool:
-    """End the sessions of somebody who is locked out or gone; False where Redis does not let us."""
-    try:
-        end_all_sessions(uid)
-    except RedisError as error:
-        if not is_redis_outage(error):
-            raise
-        log.warning("sessions wait for the sweep: %s", type(error).__name__)
-        return False
-    return True
 
 
 def unpack(stored: bytes | None) -> dict[str, Any] | None:
@@ -284,8 +248,3 @@ def _replace(key: str, stored: bytes, found: dict[str, Any]) -> None:
         if not is_redis_outage(error):
             raise
         log.warning("the use of a session is not noted: %s", type(error).__name__)
-
-
-def count_sessions(uid: int) -> int:
-    """How many sessions a user has open."""
-    return int(redis.client.zcount(_index(uid), time.time(), "+inf"))

@@ -14,8 +14,7 @@ from swiper.extensions import this_app, this_g, this_request
 from swiper.http.blueprints import SameOriginBlueprint
 from swiper.http.bodies import check_count, has_body
 from swiper.http.schemas import refuse_fields
-from swiper.http.security_log import SecurityEvent, record_event
-from swiper.logs import address_var, request_id_var
+from swiper.logs import SecurityEvent, address_var, record_event, request_id_var
 
 SMALL_BODY_BYTES = 64 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

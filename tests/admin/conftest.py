@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from swiper.admin.unlocks import unlock
 from swiper.extensions import db
 from swiper.profiles.operators import grant_role
-from tests.factories import People, Person, sid_of
+from tests.factories import People, Person, session_id_of
 
 TOKEN = re.compile('name="form_token" value="([^"]+)"')
 
@@ -58,7 +58,7 @@ def add_operator(app: Flask, people: People) -> Callable[..., AdminClient]:
         with app.app_context():
             grant_role(person.id)
             if is_unlocked:
-                unlock(person.id, sid_of(person.client))
+                unlock(person.id, session_id_of(person.client))
             db.session.remove()
         return AdminClient(person)
 

@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from swiper.admin import permissions
 from swiper.admin.unlocks import unlock
-from swiper.auth.sessions import end_all_sessions
+from swiper.auth.session_list import end_all_sessions
 from swiper.bans.services import ban_network
 from swiper.errors import ParamError
 from swiper.extensions import db
@@ -19,7 +19,7 @@ from swiper.profiles.accounts import delete_account, set_status
 from swiper.profiles.models import Status
 from swiper.profiles.operators import grant_role, revoke_role
 from tests.admin.conftest import AdminClient
-from tests.factories import People, client_holding, sid_of
+from tests.factories import People, client_holding, session_id_of
 
 UID = "1" * 18
 
@@ -87,7 +87,7 @@ def test_the_role_counts_from_the_moment_it_is_granted_until_it_is_revoked(app: 
     person = people.add()
     assert person.get("/admin").status_code == 404
     in_app(app, grant_role, person.id)
-    in_app(app, unlock, person.id, sid_of(person.client))
+    in_app(app, unlock, person.id, session_id_of(person.client))
     assert person.get("/admin").status_code == 200
     in_app(app, revoke_role, person.id)
     assert person.get("/admin").status_code == 404
@@ -115,7 +115,7 @@ def test_the_owner_of_an_account_may_export_that_it_has_the_role(people: People,
 
 def test_without_redis_nobody_is_let_in(make_app: Callable[..., Flask], admin: AdminClient) -> None:
     away = make_app(redis_url="unix:///nowhere/redis.sock", cache_type="null")
-    answer = client_holding(away, sid_of(admin.client)).get("/admin")
+    answer = client_holding(away, session_id_of(admin.client)).get("/admin")
     assert (answer.status_code, answer.json["code"]) == (503, 1011)
 
 
@@ -128,7 +128,7 @@ def test_pages_are_cached_by_nobody_and_run_nothing_inline(admin: AdminClient) -
 
 def test_pages_of_configured_origins_may_not_read_the_desk(make_app: Callable[..., Flask], admin: AdminClient) -> None:
     other = make_app(cors_origins=["https://app.example"])
-    client = client_holding(other, sid_of(admin.client))
+    client = client_holding(other, session_id_of(admin.client))
     headers = {"Origin": "https://app.example"}
     assert "Access-Control-Allow-Origin" in client.get("/api/user/profile", headers=headers).headers
     answer = client.get("/admin/people", headers=headers)

@@ -14,7 +14,7 @@ from swiper.extensions import redis
 from swiper.tasks.celery import CODES_QUEUE, QUEUE
 from swiper.vip.quotas import today
 from tests.admin.conftest import AdminClient
-from tests.factories import client_holding, sid_of
+from tests.factories import client_holding, session_id_of
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_samples_of_a_day_are_kept_with_its_peak(app: Flask, celery: Celery, mon
 
 def test_a_broker_that_is_away_hides_nothing_else(make_app: Callable[..., Flask], admin: AdminClient) -> None:
     away = make_app(celery_broker_url="redis+socket:///nowhere/redis.sock?virtual_host=0")
-    client = client_holding(away, sid_of(admin.client))
+    client = client_holding(away, session_id_of(admin.client))
     answer = client.get("/admin")
     assert answer.status_code == 200
     assert "The broker does not answer." in answer.text

@@ -16,7 +16,7 @@ from swiper.extensions import db, redis
 from swiper.profiles.operators import grant_role
 from tests.admin.authenticators import code_of, set_up
 from tests.admin.conftest import TOKEN, AdminClient
-from tests.factories import People, at_once, sid_of
+from tests.factories import People, at_once, session_id_of
 
 AddOperator = Callable[..., AdminClient]
 
@@ -268,7 +268,7 @@ def test_steps_are_those_of_the_clock(app: Flask, locked: AdminClient) -> None:
 def test_closing_is_for_one_session(app: Flask, people: People, admin: AdminClient) -> None:
     other = people.client_of(admin.id)
     with app.app_context():
-        unlocks.unlock(admin.id, sid_of(other))
-        unlocks.lock(admin.id, sid_of(other))
-        assert not unlocks.is_unlocked(admin.id, sid_of(other))
+        unlocks.unlock(admin.id, session_id_of(other))
+        unlocks.lock(admin.id, session_id_of(other))
+        assert not unlocks.is_unlocked(admin.id, session_id_of(other))
     assert admin.get("/admin").status_code == 200

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from swiper.admin.unlocks import unlock
-from tests.factories import SESSION_COOKIE, People, Person, client_holding, sid_of
+from tests.factories import SESSION_COOKIE, People, Person, client_holding, session_id_of
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -43,7 +43,7 @@ def test_a_login_that_asks_for_it_answers_the_session_and_sets_no_cookie(app: Fl
 def test_an_ordinary_login_does_not_tell_the_session(people: People) -> None:
     person = people.log_in("13800138000")
     assert "session" not in person.get("/api/user/profile").json["data"]
-    assert sid_of(person.client)
+    assert session_id_of(person.client)
 
 
 def test_a_login_by_a_client_that_sends_the_header_sets_no_cookie_either(app: Flask, people: People) -> None:
@@ -61,7 +61,7 @@ def test_a_login_by_a_client_that_sends_the_header_sets_no_cookie_either(app: Fl
 
 
 def test_no_answer_to_a_bearer_sets_a_cookie(app: Flask, people: People) -> None:
-    token = sid_of(people.add(vip=3).client)
+    token = session_id_of(people.add(vip=3).client)
     for method, path in (
         ("GET", "/"),
         ("GET", "/api/user/profile"),
@@ -78,7 +78,7 @@ def test_no_answer_to_a_bearer_sets_a_cookie(app: Flask, people: People) -> None
 
 def test_logging_out_by_bearer_ends_the_session_in_every_form(app: Flask, people: People) -> None:
     person = people.add()
-    token = sid_of(person.client)
+    token = session_id_of(person.client)
     assert ask(app, "POST", "/api/user/logout", token).status_code == 200
     assert person.get("/api/user/profile").status_code == 401
 
@@ -99,8 +99,8 @@ def test_a_cookie_counts_for_nothing_beside_the_header(person: Person, authoriza
 
 def test_of_a_cookie_and_a_bearer_the_bearer_is_who_asks(app: Flask, people: People) -> None:
     one, other = people.add(), people.add()
-    answer = client_holding(app, sid_of(one.client)).get(
-        "/api/user/profile", headers={"Authorization": f"Bearer {sid_of(other.client)}"}
+    answer = client_holding(app, session_id_of(one.client)).get(
+        "/api/user/profile", headers={"Authorization": f"Bearer {session_id_of(other.client)}"}
     )
     assert answer.json["data"]["id"] == str(other.id)
 
@@ -108,18 +108,18 @@ def test_of_a_cookie_and_a_bearer_the_bearer_is_who_asks(app: Flask, people: Peo
 @pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "BEARER {}", "Bearer   {} "])
 def test_the_scheme_is_read_as_http_writes_it(app: Flask, person: Person, form: str) -> None:
     client = app.test_client(use_cookies=False)
-    headers = {"Authorization": form.format(sid_of(person.client))}
+    headers = {"Authorization": form.format(session_id_of(person.client))}
     assert client.get("/api/user/profile", headers=headers).status_code == 200
 
 
 def test_two_bearers_are_none(app: Flask, people: People) -> None:
     one, other = people.add(), people.add()
-    both = f"{sid_of(one.client)},Bearer {sid_of(other.client)}"
+    both = f"{session_id_of(one.client)},Bearer {session_id_of(other.client)}"
     assert ask(app, "GET", "/api/user/profile", both).status_code == 401
 
 
 def test_a_bearer_is_not_held_to_be_a_foreign_page(app: Flask, people: People, person: Person) -> None:
-    token = sid_of(person.client)
+    token = session_id_of(person.client)
     answer = ask(app, "POST", "/api/user/profile/modify", token, json={"bio": "from the app"}, headers=FOREIGN)
     assert answer.status_code == 200
     assert people.account(person).bio == "from the app"
@@ -146,9 +146,9 @@ def test_the_desk_takes_no_bearer(app: Flask, people: People) -> None:
     operator = people.add()
     assert from_flask.invoke(args=["grant-operator", operator.phone]).exit_code == 0
     with app.app_context():
-        unlock(operator.id, sid_of(operator.client))
+        unlock(operator.id, session_id_of(operator.client))
     assert operator.get("/admin").status_code == 200
-    token = sid_of(operator.client)
+    token = session_id_of(operator.client)
     for client in (app.test_client(use_cookies=False), operator.client):
         answer = client.get("/admin", headers={"Authorization": f"Bearer {token}"})
         assert (answer.status_code, answer.headers["Location"]) == (302, "/?next=/admin")

@@ -12,7 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from swiper.auth.challenges import keys_of, live_codes
-from swiper.auth.codes import issue_code, redeem_code, restore_code
+from swiper.auth.codes import issue_code
+from swiper.auth.login import redeem_code, restore_code
 from swiper.extensions import redis
 from tests.factories import People, at_once
 

@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from swiper.auth.code_budgets import count_used
-from swiper.auth.codes import deliver_code, purge_outbox, redeem_code, restore_code, unsent_codes
+from swiper.auth.codes import deliver_code, purge_outbox, unsent_codes
+from swiper.auth.login import redeem_code, restore_code
 from swiper.auth.models import SmsOutbox
 from swiper.clock import now
 from swiper.extensions import db, redis

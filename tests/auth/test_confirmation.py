@@ -9,9 +9,9 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from swiper.auth.challenges import is_open, live_codes
-from swiper.auth.codes import restore_code
+from swiper.auth.login import restore_code
 from swiper.profiles import accounts, exports
-from tests.factories import People, Person, at_once, client_holding, sid_of
+from tests.factories import People, Person, at_once, client_holding, session_id_of
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -104,7 +104,7 @@ def test_what_is_no_text_is_refused_as_a_parameter(person: Person) -> None:
 
 def test_a_stolen_session_guesses_as_seldom_as_anybody(app: Flask, person: Person) -> None:
     person.fresh_code()
-    thief = client_holding(app, sid_of(person.client))
+    thief = client_holding(app, session_id_of(person.client))
     for guess in range(app.config["CODE_MAX_GUESSES"]):
         thief.delete("/api/user/account", json={"vcode": f"00000{guess}"})
     answer = thief.delete("/api/user/account", json={"vcode": "123456"})
@@ -130,7 +130,7 @@ def test_the_code_of_somebody_else_s_number_counts_for_nothing(app: Flask, peopl
 
 def test_one_code_serves_one_of_many_requests_at_once(app: Flask, person: Person) -> None:
     code = person.fresh_code()
-    clients = [client_holding(app, sid_of(person.client)) for _ in range(8)]
+    clients = [client_holding(app, session_id_of(person.client)) for _ in range(8)]
     options = {"headers": {"X-Confirm-Code": code}, "buffered": True}
     answers = at_once([lambda client=client: client.get("/api/user/export", **options) for client in clients])
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
@@ -154,7 +154,7 @@ def test_a_code_is_not_spent_by_what_could_not_be_done(
 
 
 def test_a_bearer_needs_the_code_as_well(app: Flask, person: Person) -> None:
-    headers = {"Authorization": f"Bearer {sid_of(person.client)}"}
+    headers = {"Authorization": f"Bearer {session_id_of(person.client)}"}
     client = app.test_client(use_cookies=False)
     assert client.delete("/api/user/account", headers=headers).json["code"] == 1017
     headers["X-Confirm-Code"] = person.fresh_code()

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from swiper.auth.sessions import key_of, new_sid
+from swiper.auth.sessions import key_of, new_session_id
 from swiper.cache.values import shared_key
 from swiper.extensions import db, redis
 from swiper.profiles.accounts import set_status
@@ -21,7 +21,7 @@ from swiper.profiles.profiles import account_key
 from swiper.social.deck import pass_key
 from swiper.vip.levels import vip_status_of
 from swiper.vip.memberships import grant
-from tests.factories import People, Person, sid_of
+from tests.factories import People, Person, session_id_of
 
 COOKIE = "swiper_session"
 PATHS = ("/api/user/profile", "/api/social/users", "/api/social/users?group_num=2", "/api/vip/me")
@@ -55,7 +55,7 @@ def status_with(app: Flask, sid: str, path: str = PATHS[0]) -> int:
 
 def test_a_session_id_holds_for_its_own_user_alone(app: Flask, people: People) -> None:
     person, other = people.add(), people.add()
-    uid, _, token = sid_of(person.client).partition(".")
+    uid, _, token = session_id_of(person.client).partition(".")
     assert status_with(app, f"{uid}.{token}") == 200
     changed = [
         f"{other.id}.{token}",
@@ -90,10 +90,10 @@ def test_a_session_that_is_not_there_does_not_lend_its_user_an_account(app: Flas
     person, other = people.add(), people.add()
     assert person.get(PATHS[0]).status_code == 200
     for path in PATHS:
-        assert status_with(app, new_sid(person.id), path) == 401
+        assert status_with(app, new_session_id(person.id), path) == 401
     with app.app_context():
         # Whose a session is, its own content says.
-        sid, interface = new_sid(person.id), app.session_interface
+        sid, interface = new_session_id(person.id), app.session_interface
         redis.client.set(key_of(sid), interface.serializer.encode({"uid": other.id}))  # type: ignore[attr-defined]
     client = app.test_client()
     client.set_cookie(COOKIE, sid)
@@ -121,7 +121,7 @@ def port(app: Flask) -> Iterator[int]:
 
 
 def ask(connection: http.client.HTTPConnection, person: Person, path: str) -> Any:
-    connection.request("GET", path, headers={"Cookie": f"{COOKIE}={sid_of(person.client)}"})
+    connection.request("GET", path, headers={"Cookie": f"{COOKIE}={session_id_of(person.client)}"})
     answer = connection.getresponse()
     return answer.status, json.loads(answer.read())["data"]
 
@@ -205,7 +205,7 @@ def test_an_account_that_cannot_be_read_is_read_from_the_database(garbage: bytes
 def test_a_session_that_cannot_be_read_is_nobodys(garbage: bytes, app: Flask, people: People) -> None:
     man = people.add()
     with app.app_context():
-        redis.client.set(key_of(sid_of(man.client)), garbage)
+        redis.client.set(key_of(session_id_of(man.client)), garbage)
     for path in PATHS:
         answer = man.client.get(path)
         assert (answer.status_code, answer.json["code"]) == (401, 1001)

@@ -11,10 +11,11 @@ from redis.exceptions import ReadOnlyError
 
 from swiper.auth import sessions
 from swiper.auth.devices import describe_device, shorten_address
-from swiper.auth.sessions import SEEN_SECONDS, count_sessions, key_of, new_sid
+from swiper.auth.session_list import count_sessions
+from swiper.auth.sessions import SEEN_SECONDS, key_of, new_session_id
 from swiper.extensions import redis
 from swiper.profiles.profiles import load_account
-from tests.factories import People, Person, at_once, client_holding, sid_of
+from tests.factories import People, Person, at_once, client_holding, session_id_of
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -77,8 +78,8 @@ def test_the_current_session_comes_first_and_then_the_last_used(app: Flask, peop
     first = log_in(app, people, agent="okhttp/4.12.0")
     second = log_in(app, people)
     third = log_in(app, people, agent="")
-    facts = stored(app, sid_of(second.client))
-    store(app, sid_of(second.client), facts | {"seen_at": facts["seen_at"] - 60})
+    facts = stored(app, session_id_of(second.client))
+    store(app, session_id_of(second.client), facts | {"seen_at": facts["seen_at"] - 60})
     assert [one["device"] for one in listed(third)] == ["", "okhttp", "Chrome on Android"]
     assert [one["is_current"] for one in listed(third)] == [True, False, False]
     assert [one["device"] for one in listed(first)] == ["okhttp", "", "Chrome on Android"]
@@ -88,7 +89,7 @@ def test_the_list_tells_no_session_id(app: Flask, people: People, person: Person
     other = people.client_of(person.id)
     answer = person.get("/api/user/sessions")
     for client in (person.client, other):
-        sid = sid_of(client)
+        sid = session_id_of(client)
         assert sid not in answer.text
         assert sid.partition(".")[2] not in answer.text
     # And what it tells opens nothing.
@@ -117,7 +118,7 @@ def test_one_session_is_ended_and_the_others_go_on(app: Flask, people: People, p
 
 
 def test_ending_the_current_session_is_a_logout(app: Flask, person: Person) -> None:
-    sid = sid_of(person.client)
+    sid = session_id_of(person.client)
     answer = person.client.delete(f"/api/user/sessions/{listed(person)[0]['id']}")
     assert answer.status_code == 200
     assert person.client.get_cookie("swiper_session") is None
@@ -130,7 +131,7 @@ def test_nobody_ends_a_session_of_somebody_else(people: People, person: Person) 
     unknown = stranger.client.delete(f"/api/user/sessions/{'0' * 32}")
     answer = stranger.client.delete(f"/api/user/sessions/{theirs['id']}")
     assert (answer.status_code, answer.json["code"], answer.data) == (404, 1009, unknown.data)
-    for odd in ("%00", "..", "*", "5", "x" * 5000, sid_of(person.client)):
+    for odd in ("%00", "..", "*", "5", "x" * 5000, session_id_of(person.client)):
         assert stranger.client.delete(f"/api/user/sessions/{odd}").json["code"] == 1009
     assert person.get("/api/user/profile").status_code == 200
 
@@ -140,7 +141,7 @@ def test_a_request_under_way_does_not_bring_an_ended_session_back(
 ) -> None:
     app = make_app()
     other = people.client_of(person.id)
-    sid = sid_of(other)
+    sid = session_id_of(other)
     handle = next(one["id"] for one in listed(person) if not one["is_current"])
     # Old enough for its use to be noted.
     store(app, sid, stored(app, sid) | {"seen_at": 0})
@@ -159,7 +160,7 @@ def test_a_request_under_way_does_not_bring_an_ended_session_back(
 def test_the_use_of_a_session_is_noted_once_an_hour(
     app: Flask, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sid, noted = sid_of(person.client), []
+    sid, noted = session_id_of(person.client), []
     replace = sessions._replace
 
     def count(*args: Any) -> None:
@@ -187,7 +188,7 @@ def test_the_use_of_a_session_is_noted_once_an_hour(
 
 
 def test_noting_a_use_revives_no_session_that_ended_meanwhile(app: Flask, person: Person) -> None:
-    sid = sid_of(person.client)
+    sid = session_id_of(person.client)
     with app.app_context():
         before = redis.client.get(key_of(sid))
         redis.client.delete(key_of(sid))
@@ -201,7 +202,7 @@ def test_noting_a_use_revives_no_session_that_ended_meanwhile(app: Flask, person
 def test_a_use_that_cannot_be_noted_is_served_all_the_same(
     app: Flask, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sid = sid_of(person.client)
+    sid = session_id_of(person.client)
     store(app, sid, stored(app, sid) | {"seen_at": 0})
 
     def refuse(*_: Any) -> None:
@@ -212,7 +213,7 @@ def test_a_use_that_cannot_be_noted_is_served_all_the_same(
 
 
 def test_a_session_of_an_older_release_is_served_and_listed(app: Flask, people: People, person: Person) -> None:
-    sid = new_sid(person.id)
+    sid = new_session_id(person.id)
     with app.app_context():
         redis.client.set(key_of(sid), msgspec.msgpack.encode({"uid": person.id, "_permanent": True}), ex=3600)
         redis.client.zadd(f"{{u:{person.id}}}:sessions", {sid: 4_000_000_000})
@@ -229,8 +230,8 @@ def test_a_session_of_an_older_release_is_served_and_listed(app: Flask, people: 
 def test_what_is_gone_or_unreadable_is_not_listed(app: Flask, people: People, person: Person) -> None:
     gone, garbage = people.client_of(person.id), people.client_of(person.id)
     with app.app_context():
-        redis.client.delete(key_of(sid_of(gone)))
-        redis.client.set(key_of(sid_of(garbage)), b"\x80\x04K\x01.")
+        redis.client.delete(key_of(session_id_of(gone)))
+        redis.client.set(key_of(session_id_of(garbage)), b"\x80\x04K\x01.")
     assert len(listed(person)) == 1
 
 
@@ -252,7 +253,7 @@ def test_a_login_never_ends_itself(make_app: Callable[..., Flask]) -> None:
     people = People(app)
     first = log_in(app, people)
     with app.app_context():
-        redis.client.zadd(f"{{u:{first.id}}}:sessions", {sid_of(first.client): 4_000_000_000})
+        redis.client.zadd(f"{{u:{first.id}}}:sessions", {session_id_of(first.client): 4_000_000_000})
     second = log_in(app, people)
     assert second.get("/api/user/profile").status_code == 200
 
@@ -269,7 +270,7 @@ def test_sessions_that_are_ended_twice_at_once_are_ended_once(people: People, pe
     people.client_of(person.id)
     handle = listed(person)[1]["id"]
     path = f"/api/user/sessions/{handle}"
-    clients = [client_holding(people.app, sid_of(person.client)) for _ in range(6)]
+    clients = [client_holding(people.app, session_id_of(person.client)) for _ in range(6)]
     answers = at_once([lambda client=client: client.delete(path) for client in clients])
     assert {answer.json["code"] for answer in answers} <= {0, 1009}
     assert len(listed(person)) == 1
@@ -283,7 +284,7 @@ def test_the_export_tells_the_sessions_without_their_ids(app: Flask, people: Peo
     [told] = person.export().json["data"]["sessions"]
     assert (told["device"], told["network"]) == ("Chrome on Android", "203.0.113.0/24")
     assert datetime.fromisoformat(told["created_at"]).tzinfo is not None
-    assert sid_of(person.client) not in str(told)
+    assert session_id_of(person.client) not in str(told)
 
 
 @pytest.mark.parametrize(

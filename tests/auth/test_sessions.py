@@ -8,12 +8,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from config.settings import Environment
-from swiper.auth.sessions import count_sessions, key_of
+from swiper.auth.session_list import count_sessions
+from swiper.auth.sessions import key_of
 from swiper.extensions import redis
 from swiper.profiles.accounts import set_status
 from swiper.profiles.models import Status
 from tests.factories import SESSION_COOKIE as COOKIE
-from tests.factories import People, Person, client_holding, sid_of
+from tests.factories import People, Person, client_holding, session_id_of
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -33,7 +34,7 @@ def test_a_planted_session_id_is_not_taken_over(app: Flask, people: People) -> N
     planted = "1." + "A" * 43
     victim = client_holding(app, planted)
     log_in_with(victim, people, "13800138000")
-    assert sid_of(victim) != planted
+    assert session_id_of(victim) != planted
     assert not is_logged_in(client_holding(app, planted))
     assert is_logged_in(victim)
 
@@ -41,17 +42,17 @@ def test_a_planted_session_id_is_not_taken_over(app: Flask, people: People) -> N
 def test_a_login_on_a_live_session_gets_a_new_id_and_ends_the_old_one(app: Flask, people: People) -> None:
     client = app.test_client()
     log_in_with(client, people, "13800138000")
-    first = sid_of(client)
+    first = session_id_of(client)
     log_in_with(client, people, "13900139000")
-    assert sid_of(client) != first
+    assert session_id_of(client) != first
     assert not is_logged_in(client_holding(app, first))
     assert client.get("/api/user/profile").json["data"]["phone"] == "+8613900139000"
 
 
 def test_session_ids_have_256_random_bits(app: Flask, people: People) -> None:
     first, second = people.log_in("13800138000"), people.log_in("13900139000")
-    assert len(sid_of(first.client)) >= 43
-    assert sid_of(first.client) != sid_of(second.client)
+    assert len(session_id_of(first.client)) >= 43
+    assert session_id_of(first.client) != session_id_of(second.client)
 
 
 def test_the_cookie_is_http_only_lax_and_lives_30_days(client: FlaskClient, people: People) -> None:
@@ -64,7 +65,7 @@ def test_the_cookie_is_http_only_lax_and_lives_30_days(client: FlaskClient, peop
     assert cookie.path == "/"
     assert "Domain" not in header
     with client.application.app_context():
-        life = redis.client.ttl(key_of(sid_of(client)))
+        life = redis.client.ttl(key_of(session_id_of(client)))
     assert 30 * 86_400 - 60 < life <= 30 * 86_400
 
 
@@ -80,11 +81,11 @@ def test_the_cookie_is_secure_in_production(make_app: Callable[..., Flask]) -> N
 def test_a_session_is_not_prolonged_by_its_use(people: People) -> None:
     person = people.log_in("13800138000")
     with people.app.app_context():
-        redis.client.expire(key_of(sid_of(person.client)), 100)
+        redis.client.expire(key_of(session_id_of(person.client)), 100)
     answer = person.get("/api/user/profile")
     assert "Set-Cookie" not in answer.headers
     with people.app.app_context():
-        assert redis.client.ttl(key_of(sid_of(person.client))) <= 100
+        assert redis.client.ttl(key_of(session_id_of(person.client))) <= 100
 
 
 def test_a_stranger_gets_no_cookie_and_no_stored_session(app: Flask, client: FlaskClient) -> None:
@@ -96,7 +97,7 @@ def test_a_stranger_gets_no_cookie_and_no_stored_session(app: Flask, client: Fla
 
 def test_after_logout_the_old_cookie_is_dead(app: Flask, people: People) -> None:
     person = people.log_in("13800138000")
-    sid = sid_of(person.client)
+    sid = session_id_of(person.client)
     answer = person.post("/api/user/logout")
     assert answer.json == {"code": 0, "data": {}}
     assert not is_logged_in(client_holding(app, sid))
@@ -127,7 +128,7 @@ def test_logout_of_all_ends_every_session_of_the_user_alone(app: Flask, people: 
 def test_a_slow_request_in_flight_does_not_revive_a_session(make_app: Callable[..., Flask], people: People) -> None:
     app = make_app()
     person = people.add()
-    sid = sid_of(person.client)
+    sid = session_id_of(person.client)
 
     @app.get("/api/slow")
     def slow() -> dict[str, int]:
@@ -156,7 +157,7 @@ def test_an_invented_cookie_is_a_stranger(app: Flask, sid: str) -> None:
 def test_a_session_that_ran_out_is_dead(app: Flask, people: People) -> None:
     person = people.log_in("13800138000")
     with app.app_context():
-        redis.client.delete(key_of(sid_of(person.client)))
+        redis.client.delete(key_of(session_id_of(person.client)))
     assert not is_logged_in(person.client)
 
 
@@ -203,7 +204,7 @@ def test_an_account_is_admitted_again(app: Flask, people: People) -> None:
 
 def test_the_cookie_of_a_deleted_account_is_dead(app: Flask, people: People) -> None:
     person = people.log_in("13800138000")
-    sid, other = sid_of(person.client), people.client_of(person.id)
+    sid, other = session_id_of(person.client), people.client_of(person.id)
     assert person.delete_account().status_code == 200
     assert not is_logged_in(client_holding(app, sid))
     assert not is_logged_in(other)

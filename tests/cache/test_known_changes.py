@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from swiper.admin import changes
-from swiper.auth.sessions import count_sessions
+from swiper.auth.session_list import count_sessions
 from swiper.cache import invalidations, queries, values
 from swiper.cache.models import Invalidation
 from swiper.clock import now
@@ -23,7 +23,7 @@ from swiper.profiles.models import Tombstone, User
 from swiper.profiles.profiles import account_key
 from swiper.vip.levels import seed_levels
 from tests.cache.test_cache import Queries
-from tests.factories import People, Person, client_holding, sid_of
+from tests.factories import People, Person, client_holding, session_id_of
 from tests.test_redis_refusals import Refusal, private
 
 __all__ = ["private"]
@@ -49,7 +49,7 @@ def person(two: Two) -> Person:
 
 
 def profile_in(app: Flask, person: Person) -> Any:
-    return client_holding(app, sid_of(person.client)).get(PROFILE).json
+    return client_holding(app, session_id_of(person.client)).get(PROFILE).json
 
 
 def code_in(app: Flask, person: Person) -> int:
@@ -113,7 +113,7 @@ def test_an_account_that_was_deleted_is_gone_everywhere(
     two: Two, private: tuple[Redis, Path], person: Person, word: str
 ) -> None:
     """Redis begins to refuse between the code that confirms a deletion and its commit."""
-    refusal, sid = Refusal(*private, word), sid_of(person.client)
+    refusal, sid = Refusal(*private, word), session_id_of(person.client)
     refusal.begin()
     with two[0].app_context():
         delete_account(person.id)
@@ -132,7 +132,7 @@ def test_a_logout_that_is_refused_says_so_and_ends_nothing(
     two: Two, private: tuple[Redis, Path], person: Person, word: str, everywhere: bool
 ) -> None:
     """A Redis whose memory is full takes deletions, so there the logout is one."""
-    refusal, sid = Refusal(*private, word), sid_of(person.client)
+    refusal, sid = Refusal(*private, word), session_id_of(person.client)
     refusal.begin()
     code = person.post(LOGOUT, all=everywhere).json["code"]
     refusal.end()
@@ -196,7 +196,7 @@ def test_a_cache_that_cannot_drop_a_value_is_not_used_for_it(
         if kind != "memcached":
             for method in ("set", "delete"):
                 refusing.setattr(cache.cache, method, lambda *_, **__: _refuse())
-        client = client_holding(one, sid_of(person.client))
+        client = client_holding(one, session_id_of(person.client))
         assert client.post(MODIFY, json={"nickname": "after"}).json["code"] == 0
         assert nicknames((one, other), person) == ["after", "after"]
         assert finish_all(one) == ["account"]

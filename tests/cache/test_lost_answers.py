@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError
 
-from swiper.auth import codes, login, sessions
+from swiper.auth import login, sessions
 from swiper.auth.code_budgets import count_guess
-from swiper.auth.codes import redeem_code
+from swiper.auth.login import redeem_code
 from swiper.extensions import redis
 from swiper.redis_client import AppRedis, once
 from swiper.social import ranking
@@ -216,5 +216,5 @@ def test_a_restored_code_does_not_replace_one_that_was_issued_meanwhile(
     client.post("/api/user/verify", json={"phonenum": PHONE})
     code = people.sent_code()
     with app.app_context():
-        codes.restore_code(f"+86{PHONE}", "111111", 60_000)
+        login.restore_code(f"+86{PHONE}", "111111", 60_000)
     assert client.post("/api/user/login", json={"phonenum": PHONE, "vcode": code}).status_code == 200

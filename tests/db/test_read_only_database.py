@@ -15,7 +15,7 @@ from swiper.auth.tasks import sweep_codes
 from swiper.extensions import db
 from swiper.http.responses import is_outage
 from swiper.outages import NO_ANSWER, is_database_outage, is_server_moved
-from tests.factories import People, Person, client_holding, sid_of
+from tests.factories import People, Person, client_holding, session_id_of
 
 # Each is said by the server for the connection alone, and for as long as it lives.
 READ_ONLY = {
@@ -77,7 +77,7 @@ def test_a_change_is_refused_in_one_line_and_passes_on_a_new_connection(
     old: OldPrimary, people: People, person: Person, caplog: pytest.LogCaptureFixture, number: int
 ) -> None:
     change, other = CHANGES[number], people.woman()
-    client = client_holding(old.app, sid_of(person.client))
+    client = client_holding(old.app, session_id_of(person.client))
     old.begin()
     with caplog.at_level(logging.WARNING):
         answer = change(client, other)

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from swiper.admin.unlocks import unlock
 from swiper.http import hooks, responses
 from swiper.http.bodies import FORM, JSON, MULTIPART
-from tests.factories import People, Person, sid_of
+from tests.factories import People, Person, session_id_of
 from tests.http.test_bad_input import state_of
 
 _picture = io.BytesIO()
@@ -142,7 +142,7 @@ def test_the_desk_refuses_json(people: People, app: Flask) -> None:
     operator = people.add()
     app.test_cli_runner().invoke(args=["grant-operator", operator.phone])
     with app.app_context():
-        unlock(operator.id, sid_of(operator.client))
+        unlock(operator.id, session_id_of(operator.client))
     answer = operator.client.post("/admin/bans", json={"network": "10.0.0.0/8"})
     assert answer.status_code == 415
 

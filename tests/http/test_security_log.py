@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 from config.logging import logging_config
 from config.settings import ROOT
 from swiper.admin.unlocks import unlock
-from swiper.http.security_log import LOGGER, SecurityEvent
+from swiper.logs import LOGGER, SecurityEvent
 from swiper.profiles import operators
-from tests.factories import People, sid_of
+from tests.factories import People, session_id_of
 
 PHONE = "13800138000"
 
@@ -93,7 +93,7 @@ def test_the_desk_tells_whom_it_refused(app: Flask, people: People, lines: Lines
     assert lines.of(SecurityEvent.DESK_REFUSED)["uid"] == str(stranger.id)
     with app.app_context():
         operators.grant_role(operator.id)
-        unlock(operator.id, sid_of(operator.client))
+        unlock(operator.id, session_id_of(operator.client))
     operator.client.post("/admin/bans", data={"network": "203.0.113.9"})
     assert lines.of(SecurityEvent.CROSS_SITE_REFUSED)["uid"] == str(operator.id)
 

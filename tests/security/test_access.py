@@ -30,7 +30,7 @@ from swiper.vip.models import Membership, Order, Ticket
 from swiper.vip.quotas import Quota, QuotaKind, today
 from swiper.vip.sales import add_sale
 from tests.endpoints import BODIES, ROLES, ROWS, Row
-from tests.factories import People, Person, sid_of
+from tests.factories import People, Person, session_id_of
 from tests.security.state import difference, snapshot
 
 STATUSES = {
@@ -251,7 +251,7 @@ def take_role(world: World, role: str) -> Person | None:
     world.caller, world.person = world.people.client_of(person.id), person
     if role == "operator":
         with world.app.app_context():
-            unlock(person.id, sid_of(world.caller))
+            unlock(person.id, session_id_of(world.caller))
     return person
 
 

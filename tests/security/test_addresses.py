@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from werkzeug.datastructures import Headers
 
-from swiper.auth.codes import restore_code
+from swiper.auth.login import restore_code
 from swiper.auth.models import Phone, SmsOutbox
 from swiper.bans.addresses import client_network
 from swiper.bans.services import ban_network

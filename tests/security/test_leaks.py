@@ -22,7 +22,8 @@ from sqlalchemy import event
 from sqlalchemy.orm.attributes import flag_modified
 
 from config.logging import LINE
-from swiper.auth.codes import deliver_code, restore_code, unsent_codes
+from swiper.auth.codes import deliver_code, unsent_codes
+from swiper.auth.login import restore_code
 from swiper.cache.backends import PREFIX, PackedSerializer
 from swiper.clock import now
 from swiper.extensions import db, redis

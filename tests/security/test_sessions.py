@@ -10,14 +10,15 @@ from flask import Flask, Response, request
 from flask.testing import FlaskClient
 
 from config.logging import LINE
-from swiper.auth.codes import restore_code
-from swiper.auth.sessions import count_sessions, end_all_sessions, key_of
+from swiper.auth.login import restore_code
+from swiper.auth.session_list import count_sessions, end_all_sessions
+from swiper.auth.sessions import key_of
 from swiper.extensions import db, redis
 from swiper.logs import MaskingFormatter
 from swiper.profiles.accounts import set_status
 from swiper.profiles.models import Status
 from tests.factories import SESSION_COOKIE as COOKIE
-from tests.factories import People, Person, client_holding, sid_of
+from tests.factories import People, Person, client_holding, session_id_of
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -53,12 +54,12 @@ def test_of_a_hundred_planted_sessions_none_is_the_victim_s(app: Flask, people: 
     attacker, pick = people.add(), random.Random(5)
     made: set[str] = set()
     for number in range(100):
-        planted = sid_of(people.client_of(attacker.id)) if number % 2 else f"{pick.getrandbits(250):x}"
+        planted = session_id_of(people.client_of(attacker.id)) if number % 2 else f"{pick.getrandbits(250):x}"
         victim = client_holding(app, planted)
         answer = log_in(victim, f"+86{13_900_000_000 + number % 5}")
-        assert sid_of(victim) != planted
+        assert session_id_of(victim) != planted
         assert whose(client_holding(app, planted)) is None
-        made.add(sid_of(victim))
+        made.add(session_id_of(victim))
     assert whose(victim) == answer.json["data"]["id"]
     assert len(made) == 100
     # The one that the attacker keeps.
@@ -85,7 +86,7 @@ def test_a_login_as_somebody_else_leaves_nothing_of_the_former_session(app: Flas
     client, elsewhere = app.test_client(), app.test_client()
     former = int(log_in(client, "+8613800138000").json["data"]["id"])
     log_in(elsewhere, "+8613800138000")
-    stolen = sid_of(client)
+    stolen = session_id_of(client)
     later = int(log_in(client, "+8613900139000").json["data"]["id"])
     assert whose(client) == str(later)
     assert whose(client_holding(app, stolen)) is None
@@ -103,7 +104,7 @@ def test_what_was_stolen_before_a_logout_opens_nothing_after_it(
     app: Flask, people: People, body: dict[str, Any]
 ) -> None:
     victim = people.add()
-    stolen = sid_of(victim.client)
+    stolen = session_id_of(victim.client)
     assert victim.client.post("/api/user/logout", json=body).status_code == 200
     thief = client_holding(app, stolen)
     for rule in app.url_map.iter_rules():
@@ -144,7 +145,7 @@ def test_a_login_under_way_during_a_logout_everywhere_is_found_by_the_next_one(
 
 @pytest.mark.parametrize("name", [COOKIE, "session"])
 def test_an_id_counts_in_no_other_place(app: Flask, people: People, name: str) -> None:
-    sid, client = sid_of(people.add().client), app.test_client()
+    sid, client = session_id_of(people.add().client), app.test_client()
     for request_of in (
         {"query_string": {name: sid}},
         {"headers": {"Authorization": f"{name} {sid}"}},
@@ -199,7 +200,7 @@ def mangled(sid: str) -> Iterator[str]:
 
 def test_a_mangled_id_is_a_stranger_s(app: Flask, people: People) -> None:
     person = people.add()
-    sid = sid_of(person.client)
+    sid = session_id_of(person.client)
     for value in mangled(sid):
         answer = ask_with(app, f"{COOKIE}={value}".encode())
         assert (answer.status_code, answer.json["code"]) == (401, 1001), value
@@ -224,7 +225,7 @@ def test_odd_bytes_and_huge_cookies_are_a_stranger_s(app: Flask, people: People)
 def test_of_two_cookies_of_one_name_the_first_counts_and_none_is_mixed(app: Flask, people: People) -> None:
     """A page of a sister host can add a cookie; it must not break ours into a third session."""
     mine, theirs = people.add(), people.add()
-    first, second = sid_of(mine.client), sid_of(theirs.client)
+    first, second = session_id_of(mine.client), session_id_of(theirs.client)
     answer = ask_with(app, f"{COOKIE}={first}; {COOKIE}={second}".encode())
     assert answer.json["data"]["id"] == str(mine.id)
     assert ask_with(app, f"{COOKIE}=x; {COOKIE}={second}".encode()).status_code == 401
@@ -245,7 +246,7 @@ def test_an_id_is_shown_in_the_cookie_alone(app: Flask, people: People) -> None:
     try:
         client = app.test_client()
         answers = [log_in(client, "+8613800138000")]
-        sid = sid_of(client)
+        sid = session_id_of(client)
         for path in ("/api/user/profile", "/api/user/export", "/api/vip/me", "/no/such/route", "/"):
             answers.append(client.get(path))
         answers.append(client.post("/api/social/like", json={"sid": "nobody"}))
@@ -264,7 +265,7 @@ def test_an_id_is_shown_in_the_cookie_alone(app: Flask, people: People) -> None:
 def test_a_new_account_of_the_same_number_is_not_open_to_old_sessions(app: Flask, people: People) -> None:
     client = app.test_client()
     former = int(log_in(client, "+8613800138000").json["data"]["id"])
-    old, other = sid_of(client), people.client_of(former)
+    old, other = session_id_of(client), people.client_of(former)
     assert Person(former, "+8613800138000", client).delete_account().status_code == 200
     fresh = app.test_client()
     assert log_in(fresh, "+8613800138000").json["data"]["id"] != str(former)
@@ -282,7 +283,7 @@ def suspend(app: Flask, person: Person, status: Status) -> None:
 def test_suspending_ends_sessions_for_good(app: Flask, people: People) -> None:
     """Admitting the account again gives a stolen session no second life."""
     person = people.add()
-    stolen = sid_of(person.client)
+    stolen = session_id_of(person.client)
     suspend(app, person, Status.SUSPENDED)
     late = people.client_of(person.id)
     assert late.get("/api/user/profile").json["code"] == 1010

@@ -11,7 +11,7 @@ from swiper.admin import changes, schemas, second_factor, unlocks
 from swiper.admin.views.base import blueprint, redirect_to, render_page
 from swiper.auth import codes, login, tasks
 from swiper.errors import ApiError, CodeError, NotFoundError, RateLimitedError
-from swiper.http.security_log import SecurityEvent, record_event, refusals_recorded
+from swiper.logs import SecurityEvent, record_event, refusals_recorded
 from swiper.profiles.profiles import own_account
 from swiper.tasks.queue import enqueue_batched
 
