@@ -1,11 +1,12 @@
-"""What all commands of the operator share: an error becomes one sentence and an exit code of 1.
+"""The base of the operator's commands: an error becomes one sentence on stderr, and exit code 1.
 
-A fault of ours keeps its traceback.
+An error that is a fault of ours keeps its traceback.
 """
 
 import functools
 import math
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
 from config.settings import ROOT
-from swiper.errors import ApiError
+from swiper.errors import ApiError, ParamError
 from swiper.extensions import db
 from swiper.http.responses import is_outage
 
@@ -27,7 +28,7 @@ OUT_OF_RANGE = "An argument is out of range."
 
 
 class Number(click.FloatRange):
-    """A number within bounds, which nan never is."""
+    """A number within bounds. It refuses `nan`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See click.ParamType."""
@@ -38,8 +39,20 @@ class Number(click.FloatRange):
         return number
 
 
+# At most a hundred years. Python has no dates after the year 9999.
+HOURS = Number(min=0, max=876_000, min_open=True)
+
+
+def end_after(start: datetime, hours: float) -> datetime:
+    """Return the time `hours` after `start`. Raises ParamError for one that no date can express."""
+    try:
+        return start + timedelta(hours=hours)
+    except OverflowError as error:
+        raise ParamError("The end is too far ahead.") from error
+
+
 class OperatorCommand(click.Command):
-    """A command that tells what went wrong in one sentence."""
+    """A command that reports an error as one sentence."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """See click.Command."""
@@ -47,12 +60,12 @@ class OperatorCommand(click.Command):
 
 
 def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """As `click.command`, for a command of ours."""
+    """Return a decorator that does what `click.command` does, with OperatorCommand."""
     return click.command(name, cls=OperatorCommand)
 
 
 def guard_group(group: click.Group) -> None:
-    """Let the commands of somebody else's `group`, such as `flask db`, tell it in the same way."""
+    """Let the commands of a library's `group`, such as `flask db`, report errors in the same way."""
     for inner in group.commands.values():
         callback = inner.callback
         if callback is not None and not hasattr(callback, "tells_in_one_sentence"):
@@ -60,7 +73,7 @@ def guard_group(group: click.Group) -> None:
 
 
 def init_app(app: Flask) -> None:
-    """Guard the commands of Flask-Migrate."""
+    """Let the commands of Flask-Migrate report errors as ours do."""
     group = app.cli.commands["db"]
     if isinstance(group, click.Group):
         guard_group(group)
@@ -93,7 +106,7 @@ def _check_text(params: dict[str, Any]) -> None:
 
 
 def sentence_for(error: Exception) -> str | None:
-    """What an operator reads; None for a fault of ours."""
+    """Return the sentence that an operator reads, or None for a fault of ours."""
     if isinstance(error, ApiError):
         return _refusal(error)
     if isinstance(error, RedisError) and is_outage(error):
@@ -121,12 +134,12 @@ def _database_sentence(error: SQLAlchemyError) -> str | None:
 
 
 def _lacks_tables() -> bool:
-    """True where migrations are missing; False where it cannot be asked."""
+    """Return True if the database lacks migrations, and False if it does not answer."""
     wanted = ScriptDirectory(str(ROOT / "migrations")).get_heads()
     try:
         db.session.rollback()
         with db.engine.connect() as connection:
             return set(MigrationContext.configure(connection).get_current_heads()) != set(wanted)
     except SQLAlchemyError:
-        # The caller tells that it is away.
+        # The caller reports the outage.
         return False

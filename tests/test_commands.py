@@ -31,7 +31,7 @@ GOOD: dict[str, str] = {
     "sex": "female",
 }
 # The other one asks PostgreSQL alone.
-ON_SQLITE = [command for command in cli.COMMANDS if command is not cli.distribute_command]
+ON_SQLITE = [command for command in cli.COMMANDS if command is not cli.setup.distribute_command]
 # Left out they leave nothing to do.
 NEEDED = {"sex"}
 WORDS = [
@@ -128,7 +128,7 @@ def test_a_database_without_tables_is_told_with_what_to_do(
     ("command", "url"),
     [
         *itertools.product(ON_SQLITE, (POSTGRES_AWAY, MARIADB_AWAY, "sqlite:////nonexistent/folder/swiper.db")),
-        (cli.distribute_command, POSTGRES_AWAY),
+        (cli.setup.distribute_command, POSTGRES_AWAY),
     ],
     ids=lambda part: str(getattr(part, "name", part)),
 )
