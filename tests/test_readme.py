@@ -30,21 +30,6 @@ def test_both_readmes_show_the_same_code() -> None:
     assert english == chinese
 
 
-def test_every_make_target_of_the_readmes_exists() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for name in READMES:
-        assert set(re.findall(r"make ([a-z-]+)", (ROOT / name).read_text())) <= targets | {"test"}
-
-
-@pytest.mark.parametrize("name", READMES)
-def test_every_file_that_a_readme_shows_or_links_to_exists(name: str) -> None:
-    text = (ROOT / name).read_text()
-    wanted = set(re.findall(r"\]\((?!http)([^)#]+)|src=\"([^\"]+)\"", text))
-    files = {link or picture for link, picture in wanted}
-    assert len(files) > 5
-    assert [file for file in files if not (ROOT / file).is_file()] == []
-
-
 def test_make_help_lists_every_target() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     command = ["make", "--no-print-directory", "help"]
