@@ -11,7 +11,7 @@ from chaos.traffic import Swiped
 from swiper.social.models import MATCHED, Friend, LikeIn, Pair, Swipe
 from swiper.social.pairs import pair_of
 from swiper.social.ranking import GATHER_SECONDS, KEY, POINTS
-from swiper.vip.quotas import Quota
+from swiper.vip.models import Quota
 
 Pairs = set[tuple[int, int]]
 # Workers gather points for GATHER_SECONDS after the answers; on a busy machine they are late.

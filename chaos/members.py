@@ -11,7 +11,7 @@ from swiper.auth.sessions import key_of, new_session, new_session_id
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.extensions import db
-from swiper.vip.credit import add_months
+from swiper.vip.memberships import add_months
 from swiper.vip.models import Membership
 
 # Ids in one statement.

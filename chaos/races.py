@@ -14,7 +14,7 @@ from chaos.site import Site
 from swiper.clock import now
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from swiper.social.ranking import KEY
-from swiper.vip.quotas import Quota
+from swiper.vip.models import Quota
 from tests.social.model import Member as Account
 from tests.social.model import World
 

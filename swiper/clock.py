@@ -1,6 +1,10 @@
-"""The present moment."""
+"""The present moment, and calendar days in the time zone of the service (setting `TIMEZONE`)."""
 
-from datetime import UTC, datetime
+import functools
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from flask import current_app
 
 
 def now() -> datetime:
@@ -13,3 +17,29 @@ def aware(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a naive datetime has no place in the database")
     return moment
+
+
+def today() -> date:
+    """Return the calendar day of the present moment."""
+    return day_of(now())
+
+
+def day_of(moment: datetime) -> date:
+    """Return the calendar day of an aware time."""
+    return moment.astimezone(_zone()).date()
+
+
+def bounds_of(day: date) -> tuple[datetime, datetime]:
+    """Return the beginning of a calendar day and that of the next one, both in UTC."""
+    return _midnight(day), _midnight(day + timedelta(days=1))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, _zone()).astimezone(UTC)
+
+
+def _zone() -> ZoneInfo:
+    return _zone_of(current_app.config["TIMEZONE"])
+
+
+_zone_of = functools.cache(ZoneInfo)

@@ -177,6 +177,8 @@ class Clock:
         self.moment = moment
         monkeypatch.setattr("swiper.clock.datetime", self)
 
+    combine = staticmethod(datetime.combine)
+
     def now(self, zone: tzinfo) -> datetime:
         """Stands in for `datetime.now`."""
         return self.moment.astimezone(zone)

@@ -136,12 +136,6 @@ NOT_CONVERTED = {
     "social.pairs",
     "social.ranking",
     "social.swipes",
-    "vip.level_changes",
-    "vip.levels",
-    "vip.memberships",
-    "vip.orders",
-    "vip.quotas",
-    "vip.sales",
 }
 
 

@@ -19,7 +19,7 @@ from config.settings import Settings
 from swiper.db.servers import SharedTlsConnection
 from swiper.extensions import db
 from swiper.social.models import MATCHED, Friend, LikeIn, Pair, Swipe
-from swiper.vip.quotas import Quota
+from swiper.vip.models import Quota
 from tests.factories import People, Person, session_id_of
 from tests.processes import Program, Visitor, answers_at, environment_of, free_port, gunicorn, patched_program
 from tests.proxy import FreezableProxy

@@ -16,7 +16,7 @@ from chaos.site import Site
 from swiper.clock import now
 from swiper.social.models import LikeIn, Pair, Swipe
 from swiper.social.ranking import KEY
-from swiper.vip.quotas import Quota
+from swiper.vip.models import Quota
 
 TARGET = "exactly 5 succeed; refused, repeated or failed ones cost nothing"
 LEFT = 5

@@ -6,10 +6,10 @@ from typing import Any
 
 from swiper.admin.metrics_buffer import Metric, counts_key
 from swiper.admin.queries import metrics as queries
+from swiper.clock import bounds_of, today
 from swiper.db.transactions import transactional
 from swiper.extensions import redis
 from swiper.ids import first_id_at
-from swiper.vip.quotas import span_of, today
 
 # For so many days back, missing days are stored and charts can be shown.
 KEPT_DAYS = 90
@@ -38,7 +38,7 @@ def metrics_of(day: date) -> dict[str, int]:
     """All metrics of a day as they are now: the counts in Redis, and sign-ups and revenue from the database."""
     found: Any = redis.client.hgetall(counts_key(day))
     counts = {name.decode(): int(value) for name, value in found.items()}
-    start, end = span_of(day)
+    start, end = bounds_of(day)
     return {metric.value: counts.get(metric, 0) for metric in Metric} | {
         # Ids are made in the order of time, so the sign-ups of a day are a range of ids.
         Metric.SIGN_UPS.value: queries.count_sign_ups(first_id_at(start), first_id_at(end)),

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from flask import Flask, current_app
 from redis.exceptions import RedisError
 
+from swiper.clock import today
 from swiper.extensions import redis, this_app
 from swiper.signals import matched, sms_failed, sms_sent, swiped
 from swiper.social.models import SwipeKind
 from swiper.tasks.batcher import Batcher
-from swiper.vip.quotas import today
 
 log = logging.getLogger(__name__)
 

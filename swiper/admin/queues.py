@@ -7,8 +7,8 @@ from flask import current_app
 from kombu.exceptions import ChannelError
 
 from swiper.admin.metrics_buffer import KEPT_SECONDS, Metric, counts_key
+from swiper.clock import today
 from swiper.extensions import redis
-from swiper.vip.quotas import today
 
 SAMPLES_KEY = "{figures}:queue"
 DAY_SECONDS = 86_400

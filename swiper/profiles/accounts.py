@@ -28,9 +28,8 @@ from swiper.profiles.models import (
 )
 from swiper.profiles.nicknames import first_nickname, fold_nickname
 from swiper.signals import account_deleted, status_changed
-from swiper.vip.models import Membership, Order, PaidPeriod, Ticket
+from swiper.vip.models import Membership, Order, PaidPeriod, Quota, Ticket
 from swiper.vip.orders import release_orders_of
-from swiper.vip.quotas import Quota
 
 log = logging.getLogger(__name__)
 

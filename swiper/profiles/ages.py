@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from swiper.vip.quotas import today
+from swiper.clock import today
 
 MIN_AGE = 18
 MAX_AGE = 100

@@ -22,7 +22,7 @@ from swiper.extensions import db, this_app
 from swiper.ids import new_id
 from swiper.profiles.models import CountedField, DeletedNumber, ProfileChange, Status, Suspension, User
 from swiper.signals import account_deleting, account_returning
-from swiper.vip.quotas import Quota, QuotaKind
+from swiper.vip.models import Quota, QuotaKind
 
 # What one turn of the purge deletes at most.
 BATCH = 1_000

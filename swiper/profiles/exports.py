@@ -22,8 +22,7 @@ from swiper.profiles.export_schemas import ExportOut
 from swiper.profiles.models import Operator, Preferences, ProfileChange, Upload, User
 from swiper.signals import account_exporting
 from swiper.tasks.queue import GIVE_BACK, RENEW
-from swiper.vip.models import Membership, Order, PaidPeriod, Ticket
-from swiper.vip.quotas import Quota
+from swiper.vip.models import Membership, Order, PaidPeriod, Quota, Ticket
 
 PAGE_ROWS = 500
 # A process that has sent no page for so long is dead, and another export may begin. Each page renews the lease.

@@ -11,6 +11,7 @@ from flask import current_app
 
 from swiper.cache.invalidations import ACCOUNT, invalidate_after_commit, remover
 from swiper.cache.values import get_or_load, invalidate, is_pending, take_prefetched
+from swiper.clock import today
 from swiper.db.statements import Row, read
 from swiper.errors import LoginError
 from swiper.profiles import queries
@@ -20,7 +21,6 @@ from swiper.profiles.queries import PREFERENCE_FIELDS, USER_FIELDS
 from swiper.signals import vip_changed
 from swiper.vip.levels import VipStatus, current_vip_status
 from swiper.vip.models import Permission
-from swiper.vip.quotas import today
 
 # `(id, address)` of its photos.
 Album = list[tuple[int, str]]

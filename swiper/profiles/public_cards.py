@@ -4,13 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from swiper.clock import today
 from swiper.db.statements import read
 from swiper.profiles import queries
 from swiper.profiles.ages import age_on
 from swiper.profiles.models import CARD_COLUMNS, User
 from swiper.profiles.profiles import Album, albums_of_rows
 from swiper.vip.levels import VipStatus, current_vip_status
-from swiper.vip.quotas import today
 
 
 def cards_of(uids: Sequence[int], friends: Collection[int] = ()) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from flask import current_app, g, request
 
+from swiper.clock import today
 from swiper.errors import FileMissingError
 from swiper.extensions import limiter
 from swiper.http.blueprints import Blueprint, compile_schema, ok
@@ -17,7 +18,6 @@ from swiper.profiles import profile_changes, profiles, schemas, tasks, uploads
 from swiper.profiles.models import UploadKind
 from swiper.tasks.queue import enqueue
 from swiper.vip.levels import VipStatus
-from swiper.vip.quotas import today
 
 blueprint = Blueprint("profiles", __name__, url_prefix="/api/user", tag="User")
 blueprint.before_request(require_login())

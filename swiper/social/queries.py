@@ -4,7 +4,7 @@ A swipe there is one statement, sent together with its commit. Every part of it 
 between two people and is empty where the swipe is there already, somebody is missing or the quota is used up: then
 nothing is done. The quota is counted next, so that all swipes lock in the same order. A count beyond the limit, which
 takes a like by another request in the very same moment, ends the statement by dividing by zero, and so undoes it. Only
-a later day counts anew (`swiper/vip/quotas.py`).
+a later day counts anew (`swiper/vip/queries/levels.py`).
 
 What the other one has committed while the statement waited for that lock is seen by ON CONFLICT alone, not by UPDATE,
 whose snapshot is older: hence `answered` inserts a like that is always there.
@@ -14,7 +14,7 @@ from datetime import date, datetime
 
 from swiper.db.statements import NAME, Statement
 from swiper.social.models import MATCHED
-from swiper.vip.quotas import COUNT_AGAIN
+from swiper.vip.queries.levels import COUNT_AGAIN
 
 # --- Who fits ---
 

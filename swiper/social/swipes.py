@@ -10,7 +10,7 @@ from flask import current_app
 from sqlalchemy import delete, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from swiper.clock import now
+from swiper.clock import day_of, now
 from swiper.db.statements import commit_together, execute, on_single_node
 from swiper.db.transactions import after_commit, again_on_conflict, is_in_transaction, transactional
 from swiper.errors import AlreadySwipedError, NotFoundError, NothingToRewindError, ParamError
@@ -20,8 +20,8 @@ from swiper.social import queries
 from swiper.social.models import LikeIn, Swipe, SwipeKind
 from swiper.social.pairs import PairState, befriend, lock_pair, pair_of, set_mask
 from swiper.social.ranking import add_points
-from swiper.vip.levels import VipStatus
-from swiper.vip.quotas import QuotaKind, day_of, give_back, limit_of, spend
+from swiper.vip.levels import VipStatus, give_back_quota, limit_of, spend_quota
+from swiper.vip.models import QuotaKind
 
 QUOTA_OF = {SwipeKind.LIKE: QuotaKind.LIKE, SwipeKind.SUPERLIKE: QuotaKind.SUPERLIKE}
 
@@ -122,7 +122,7 @@ def _store_swipe(uid: int, sid: int, kind: SwipeKind, limit: int | None) -> Outc
         # The caller's account may have been deleted while this request was on its way.
         raise NotFoundError()
     if kind in QUOTA_OF:
-        spend(uid, QUOTA_OF[kind], limit)
+        spend_quota(uid, QUOTA_OF[kind], limit)
     if kind.is_like:
         execute(queries.ADD_LIKE, values | {"is_answered": int(bool(pair.mask & pair.other_swipe))})
     if pair.mask & pair.other_like:
@@ -196,9 +196,9 @@ def _take_back(uid: int, sid: int, current: VipStatus, done: list[int]) -> None:
     if stored is None or pair.is_ended:
         raise NothingToRewindError()
     kind = stored.kind
-    spend(uid, QuotaKind.REWIND, limit_of(QuotaKind.REWIND, current))
+    spend_quota(uid, QuotaKind.REWIND, limit_of(QuotaKind.REWIND, current))
     if kind in QUOTA_OF:
-        give_back(uid, QUOTA_OF[kind], day_of(stored.swiped_at))
+        give_back_quota(uid, QUOTA_OF[kind], day_of(stored.swiped_at))
     db.session.delete(stored)
     if kind.is_like:
         db.session.execute(delete(LikeIn).where(LikeIn.sid == sid, LikeIn.uid == uid))

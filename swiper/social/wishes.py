@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from swiper.clock import today
 from swiper.errors import ProfileError
 from swiper.ids import moment_of
 from swiper.profiles.ages import latest_birthday
 from swiper.profiles.models import DatingSex, Sex
 from swiper.profiles.profiles import Account
 from swiper.vip.levels import VipStatus
-from swiper.vip.quotas import today
 
 FULL_CIRCLE = 2**31
 

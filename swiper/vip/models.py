@@ -1,9 +1,9 @@
-"""Tables of levels, memberships, orders and flash sales. Money is whole cents of CNY."""
+"""Tables of levels, quotas, memberships, orders and flash sales. Money is in whole cents of CNY."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, SmallInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from swiper.clock import now
@@ -22,10 +22,18 @@ class Permission(StrEnum):
     WHO_LIKED_ME = "who_liked_me"
 
 
-class OrderState(StrEnum):
-    """An order waits for its payment, is paid and granted, or was released unpaid.
+class QuotaKind(StrEnum):
+    """What is counted each day."""
 
-    A payment that cannot be honoured any more makes `refund_due`: it came too late, or the place is another's by now.
+    LIKE = "like"
+    SUPERLIKE = "superlike"
+    REWIND = "rewind"
+
+
+class OrderState(StrEnum):
+    """`pending`: waits for its payment. `paid`: paid, and the membership is granted. `released`: not paid in time.
+
+    `refund_due`: paid too late, or its place in the sale was given to somebody else. An operator pays it back.
     """
 
     PENDING = "pending"
@@ -35,7 +43,10 @@ class OrderState(StrEnum):
 
 
 class TicketState(StrEnum):
-    """A place in a flash sale's queue."""
+    """`queued`: waits for a place. `ordered`: has a place and an order. `sold_out`: no place was left.
+
+    `released`: the order was not paid, and the place was given back.
+    """
 
     QUEUED = "queued"
     ORDERED = "ordered"
@@ -44,7 +55,7 @@ class TicketState(StrEnum):
 
 
 class VipLevel(Model):
-    """One level; an operator may change name and price."""
+    """A level. An operator may change its name and its price for a month."""
 
     __tablename__ = "vip_levels"
 
@@ -54,7 +65,7 @@ class VipLevel(Model):
 
 
 class VipPermission(Model):
-    """One permission and what it gives."""
+    """A permission and what it allows."""
 
     __tablename__ = "vip_permissions"
 
@@ -71,8 +82,23 @@ class LevelPermission(Model):
     permission: Mapped[str] = mapped_column(ForeignKey("vip_permissions.name", ondelete="CASCADE"), primary_key=True)
 
 
+class Quota(Model):
+    """How often a user did something on `day`. The count of an earlier day is worth zero today.
+
+    `day` only moves forward. A machine whose clock is behind (around midnight, or after a correction of its clock)
+    counts on the stored day, so a day that has begun is never granted again.
+    """
+
+    __tablename__ = "quotas"
+
+    uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[QuotaKind] = mapped_column(enum_type(QuotaKind, "kind"), primary_key=True)
+    day: Mapped[date] = mapped_column(Date)
+    used: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
 class Membership(Model):
-    """The level that a user has bought, until `expires_at`."""
+    """The level that a user has until `expires_at`."""
 
     __tablename__ = "memberships"
     __table_args__ = (Index(None, "expires_at"), TABLE_OPTIONS)
@@ -83,7 +109,7 @@ class Membership(Model):
 
 
 class PaidPeriod(Model):
-    """What was paid for a stretch of a membership, in cents: what an upgrade credits."""
+    """What was paid for a part of a membership's time. An upgrade credits the rest of it."""
 
     __tablename__ = "paid_periods"
 
@@ -95,7 +121,7 @@ class PaidPeriod(Model):
 
 
 class Order(Model):
-    """A purchase of `months` of a level; `payment_id` is the provider's own number once it is paid."""
+    """A purchase of `months` of a level. `payment_id` is the payment provider's own number of the payment."""
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -122,7 +148,7 @@ class Order(Model):
 
 
 class FlashSale(Model):
-    """A limited number of memberships at a special price within a window."""
+    """A limited number of memberships, for sale from `starts_at` to `ends_at`. `price_cents` is for all `months`."""
 
     __tablename__ = "flash_sales"
     __table_args__ = (
@@ -148,7 +174,7 @@ class FlashSale(Model):
 
 
 class Ticket(Model):
-    """A buyer's one place in the queue of a sale; `lapses` counts the places that were released unpaid."""
+    """A buyer's only ticket for a sale. `lapses` counts the orders of this buyer that were released unpaid."""
 
     __tablename__ = "tickets"
     __table_args__ = (

@@ -1,58 +1,56 @@
-"""Orders: made, paid once, granted once, or released when nobody pays."""
+"""Orders: created, paid and granted once, or released if they are not paid in time."""
 
 import logging
 from datetime import datetime, timedelta
 
 from flask import current_app
-from sqlalchemy import delete, select, update
 
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.errors import NotFoundError, ParamError, PaymentError, RateLimitedError
-from swiper.extensions import db
 from swiper.ids import new_id
-from swiper.vip.credit import MembershipLimitError
 from swiper.vip.levels import find_level, list_levels
-from swiper.vip.memberships import extension_of, grant, lock_membership
-from swiper.vip.models import FlashSale, Order, OrderState, Ticket, TicketState
+from swiper.vip.memberships import MembershipLimitError, extension_of, grant
+from swiper.vip.models import FlashSale, Order, OrderState, TicketState
 from swiper.vip.payments import PaymentNotice, current_provider
+from swiper.vip.queries import purchases as queries
+from swiper.vip.queries import sales as sale_queries
 
 log = logging.getLogger(__name__)
 
-# What one sweep takes at most; the next one goes on.
+# How many orders or tickets one sweep takes. The next sweep takes the rest.
 BATCH = 5_000
-# Rows that one transaction deletes.
+# How many rows of each table one transaction deletes.
 PURGED = 500
 
 
 @transactional
 def create_order(uid: int, level: int, months: int) -> Order:
-    """Order `months` of `level` at today's price.
+    """Create and return a pending order of `months` of `level` at today's price.
 
-    Raises ParamError for a level that is not for sale and for more time than a membership may have ahead,
-    RateLimitedError while too many of the caller's orders wait for their payment.
+    Raises ParamError for a level that is not for sale, MembershipLimitError for a membership that would expire too
+    late, RateLimitedError while too many orders of the buyer are pending, UnavailableError without a provider.
     """
     if level < 1 or level not in [known.level for known in list_levels()]:
         raise ParamError(errors={"level": ["Not one of the choices."]})
     amount_cents = find_level(level).price_cents * months
-    # Its lock makes one buyer's orders take turns, so that they are counted exactly.
-    extension_of(uid, lock_membership(uid), level, months, amount_cents)
-    _check_pending(uid)
+    # The lock lets only one request of a buyer create an order at a time, so that pending orders are counted exactly.
+    extension_of(uid, queries.lock_membership(uid, now()), level, months, amount_cents)
+    _check_pending_orders(uid)
     return add_order(uid, level, months, amount_cents)
 
 
-def _check_pending(uid: int) -> None:
-    times = select(Order.created_at).where(Order.uid == uid, Order.state == OrderState.PENDING)
-    times = times.execution_options(everywhere="Orders are distributed by their own id.")
-    pending = sorted(db.session.scalars(times))
+def _check_pending_orders(uid: int) -> None:
+    pending = queries.pending_orders(uid)
     if len(pending) < current_app.config["PENDING_ORDERS_PER_USER"]:
         return
-    released_at = pending[0] + timedelta(seconds=current_app.config["ORDER_TTL_SECONDS"])
+    _, created_at = pending[0]
+    released_at = created_at + timedelta(seconds=current_app.config["ORDER_TTL_SECONDS"])
     raise RateLimitedError((released_at - now()).total_seconds(), "Pay one of your open orders first, or wait.")
 
 
 def add_order(uid: int, level: int, months: int, amount_cents: int, sale_id: int | None = None) -> Order:
-    """Add a pending order to the running transaction."""
+    """Insert a pending order in the running transaction and return it. Raises UnavailableError without a provider."""
     order = Order(
         id=new_id(),
         uid=uid,
@@ -64,14 +62,13 @@ def add_order(uid: int, level: int, months: int, amount_cents: int, sale_id: int
         state=OrderState.PENDING,
         sale_id=sale_id,
     )
-    db.session.add(order)
-    db.session.flush()
+    queries.insert_order(order)
     return order
 
 
 def find_order(uid: int, order_id: int) -> Order:
-    """The caller's own order; anybody else's is as absent as one that does not exist."""
-    order = db.session.get(Order, order_id)
+    """Return an order of this user. Raises NotFoundError, also for an order of somebody else."""
+    order = queries.find_order(order_id)
     if order is None or order.uid != uid:
         raise NotFoundError()
     return order
@@ -79,10 +76,10 @@ def find_order(uid: int, order_id: int) -> Order:
 
 @transactional
 def confirm_payment(provider: str, notice: PaymentNotice) -> Order:
-    """Take note of a payment and grant what was bought, once however often the notice comes.
+    """Store a payment and grant the membership, once even if the notice comes again. Return the order.
 
-    What cannot be granted any more is `refund_due`, for an operator to pay back. Raises PaymentError where order,
-    amount or currency are not those we asked for.
+    An order that cannot be granted any more becomes `refund_due`, and an operator pays it back. Raises PaymentError if
+    there is no such order of this provider, or if amount or currency are not those of the order.
     """
     order = _lock_order_of(provider, notice)
     if order.state in (OrderState.PAID, OrderState.REFUND_DUE):
@@ -91,21 +88,21 @@ def confirm_payment(provider: str, notice: PaymentNotice) -> Order:
         return order
     order.payment_id, order.paid_at = notice.payment_id, now()
     if now() > _payable_until(order):
-        return _owe_refund(order, "was paid too late")
+        return _mark_refund_due(order, "was paid too late")
     if order.state is OrderState.RELEASED and order.sale_id is not None:
-        if not _take_back_place(order):
-            return _owe_refund(order, "was paid after its place in the sale was released")
+        if not _take_back_place(order, order.sale_id):
+            return _mark_refund_due(order, "was paid after its place in the sale was released")
         order.state = OrderState.PENDING
     try:
         grant(order.uid, order.level, order.months, order.amount_cents)
     except MembershipLimitError:
-        return _owe_refund(order, "would extend the membership too far ahead")
+        return _mark_refund_due(order, "would extend the membership too far ahead")
     order.state = OrderState.PAID
     return order
 
 
 def _lock_order_of(provider: str, notice: PaymentNotice) -> Order:
-    order = db.session.get(Order, notice.order_id, with_for_update=True, populate_existing=True)
+    order = queries.lock_order(notice.order_id)
     if order is None or order.provider != provider:
         raise _refused(notice, "There is no such order.")
     if notice.amount_cents != order.amount_cents:
@@ -116,113 +113,102 @@ def _lock_order_of(provider: str, notice: PaymentNotice) -> Order:
 
 
 def _payable_until(order: Order) -> datetime:
-    """A notice may be under way when the order is released; later than this the price is out of date."""
+    """Return until when a payment is accepted. The grace time is for notices that arrive after the release."""
     seconds = current_app.config["ORDER_TTL_SECONDS"] + current_app.config["ORDER_GRACE_SECONDS"]
     return order.created_at + timedelta(seconds=seconds)
 
 
-def _owe_refund(order: Order, reason: str) -> Order:
+def _mark_refund_due(order: Order, reason: str) -> Order:
     if order.state is OrderState.PENDING:
-        _give_up_place(order, is_lapse=False)
+        _give_up_place(order, lapses=0)
     order.state = OrderState.REFUND_DUE
     log.error("order %d %s: refund it", order.id, reason)
     return order
 
 
 def _refused(notice: PaymentNotice, reason: str) -> PaymentError:
-    """The signature was right, so somebody may have paid: an operator must see what was not taken."""
+    """Log and return the error. The signature was right, so money may have been paid: an operator must see it."""
     log.error("payment %s for order %d is refused, look into it: %s", notice.payment_id, notice.order_id, reason)
     return PaymentError(reason)
 
 
-def _take_back_place(order: Order) -> bool:
-    """Give an order whose own place was released a place again; False when none is left for its buyer.
+def _take_back_place(order: Order, sale_id: int) -> bool:
+    """Give a released order a place in its sale again. Return False if there is none for its buyer.
 
-    A buyer who has queued up again meanwhile keeps to one place: that of an unpaid second order moves over.
+    A buyer has at most one place. If the buyer has a second order that is not paid, this order takes its place.
     """
-    query = select(Ticket).where(Ticket.uid == order.uid, Ticket.sale_id == order.sale_id)
-    ticket = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).first()
+    ticket = sale_queries.lock_ticket_of_sale(order.uid, sale_id)
     if ticket is None:
         return False
     if ticket.state is TicketState.ORDERED:
-        second = db.session.get_one(Order, ticket.order_id, with_for_update=True, populate_existing=True)
-        if second.state is not OrderState.PENDING:
+        assert ticket.order_id is not None
+        second = queries.lock_order(ticket.order_id)
+        if second is None or second.state is not OrderState.PENDING:
             return False
         second.state = OrderState.RELEASED
-    elif not take_place(ticket.sale_id):
+    elif take_place(sale_id) is None:
         return False
     ticket.state, ticket.order_id = TicketState.ORDERED, order.id
     return True
 
 
-def take_place(sale_id: int) -> bool:
-    """Take one of the sale's places in the running transaction; the row lock makes buyers take turns."""
-    sale = db.session.get(FlashSale, sale_id, with_for_update=True, populate_existing=True)
+def take_place(sale_id: int) -> FlashSale | None:
+    """Take one place of a sale in the running transaction. Return the sale, which stays locked, or None if sold out."""
+    sale = sale_queries.lock_sale(sale_id)
     if sale is None or sale.sold >= sale.stock:
-        return False
+        return None
     sale.sold += 1
-    return True
+    return sale
 
 
 def unpaid_orders() -> list[int]:
-    """Ids of orders that nobody paid in time, the oldest first."""
+    """Return the ids of up to `BATCH` orders that were not paid in time, the oldest first."""
     limit = now() - timedelta(seconds=current_app.config["ORDER_TTL_SECONDS"])
-    query = select(Order.id).where(Order.state == OrderState.PENDING, Order.created_at < limit)
-    query = query.order_by(Order.created_at).limit(BATCH)
-    return list(db.session.scalars(query.execution_options(everywhere="The sweep looks for orders of any id.")))
+    return queries.oldest_orders(OrderState.PENDING, limit, BATCH)
 
 
 def release_orders_of(uid: int) -> None:
     """Release the pending orders of an account that is being deleted, in the running transaction.
 
-    Its tickets are locked first, so that no task makes a further order out of one of them.
+    The tickets are locked first, so that no task creates a further order for one of them.
     """
-    db.session.scalars(select(Ticket.id).where(Ticket.uid == uid).with_for_update()).all()
-    pending = select(Order.id).where(Order.uid == uid, Order.state == OrderState.PENDING)
-    pending = pending.execution_options(everywhere="Orders are distributed by their own id.")
-    for order_id in db.session.scalars(pending).all():
+    sale_queries.lock_tickets_of(uid)
+    for order_id, _ in queries.pending_orders(uid):
         release_order(order_id)
 
 
 @transactional
 def release_order(order_id: int) -> bool:
-    """Give up a pending order, with its flash sale place; False where it is no longer pending."""
-    order = db.session.get(Order, order_id, with_for_update=True, populate_existing=True)
+    """Release a pending order and its place in a flash sale. Return False if the order is not pending."""
+    order = queries.lock_order(order_id)
     if order is None or order.state is not OrderState.PENDING:
         return False
-    _give_up_place(order, is_lapse=True)
+    _give_up_place(order, lapses=1)
     order.state = OrderState.RELEASED
     return True
 
 
-def _give_up_place(order: Order, *, is_lapse: bool) -> None:
-    """Free the place in a sale that a pending order holds; a lapse counts against its buyer."""
+def _give_up_place(order: Order, *, lapses: int) -> None:
+    """Give back the place in a sale that a pending order holds. `lapses` is added to the count of its buyer."""
     if order.sale_id is None:
         return
-    sale = db.session.get_one(FlashSale, order.sale_id, with_for_update=True, populate_existing=True)
+    sale = sale_queries.lock_sale(order.sale_id)
+    assert sale is not None  # No sale is ever deleted.
     sale.sold -= 1
-    db.session.execute(
-        update(Ticket)
-        .where(Ticket.uid == order.uid, Ticket.sale_id == order.sale_id, Ticket.order_id == order.id)
-        .values(state=TicketState.RELEASED, lapses=Ticket.lapses + int(is_lapse))
-    )
+    sale_queries.release_ticket(order.uid, order.sale_id, order.id, lapses)
 
 
 @transactional
 def purge_orders() -> int:
-    """Delete some orders that were released long ago, and the tickets of sales that are long over; how many it was."""
+    """Delete up to `PURGED` orders that were released long ago, and as many tickets of sales that ended long ago.
+
+    Return how many rows were deleted; 0 means that none is left.
+    """
     limit = now() - timedelta(days=current_app.config["RELEASED_ORDER_DAYS"])
-    query = select(Order.id).where(Order.state == OrderState.RELEASED, Order.created_at < limit)
-    query = query.order_by(Order.created_at).limit(PURGED)
-    old = list(db.session.scalars(query.execution_options(everywhere="The purge looks for orders of any id.")))
+    old = queries.oldest_orders(OrderState.RELEASED, limit, PURGED)
     if old:
-        # One that is paid at this moment is released no more.
-        db.session.execute(delete(Order).where(Order.id.in_(old), Order.state == OrderState.RELEASED))
-    over = list(db.session.scalars(select(FlashSale.id).where(FlashSale.ends_at < limit)))
-    unserved = Ticket.state.in_((TicketState.SOLD_OUT, TicketState.RELEASED))
-    tickets = select(Ticket.uid, Ticket.id).where(unserved, Ticket.queued_at < limit, Ticket.sale_id.in_(over))
-    tickets = tickets.limit(PURGED).execution_options(everywhere="The purge looks for tickets of anybody.")
-    gone = list(db.session.execute(tickets))
-    for uid, ticket_id in gone:
-        db.session.execute(delete(Ticket).where(Ticket.uid == uid, Ticket.id == ticket_id, unserved))
-    return len(old) + len(gone)
+        queries.delete_released_orders(old)
+    tickets = sale_queries.unserved_tickets(sale_queries.sales_that_ended_before(limit), limit, PURGED)
+    for uid, ticket_id in tickets:
+        sale_queries.delete_unserved_ticket(uid, ticket_id)
+    return len(old) + len(tickets)

@@ -4,13 +4,14 @@ from typing import Any
 
 from flask import g, request
 
+from swiper.clock import today
 from swiper.errors import NotFoundError
 from swiper.http.blueprints import Blueprint, ok
 from swiper.http.hooks import require_login
 from swiper.http.page_cache import cached_page
 from swiper.http.view_marks import doc, link, webhook
 from swiper.tasks.queue import enqueue
-from swiper.vip import levels, orders, payments, quotas, sales, schemas, tasks
+from swiper.vip import levels, orders, payments, sales, schemas, tasks
 from swiper.vip.models import Order
 from swiper.vip.payments.sandbox import SandboxProvider
 
@@ -31,15 +32,15 @@ def show_levels() -> dict[str, Any]:
 @blueprint.output(schemas.MembershipOut)
 def show_membership() -> dict[str, Any]:
     """The caller's level, expiry, permissions and what is left of today's quotas."""
-    level, day = g.vip_status.level, quotas.today()
+    level, day = g.vip_status.level, today()
     return ok(
         {
             "level": level.level,
             "name": level.name,
             "expires_at": g.vip_status.expires_at,
             "permissions": level.permissions,
-            "quotas": quotas.quotas_left(g.uid, g.vip_status, day),
-            "resets_at": quotas.resets_at(day),
+            "quotas": levels.quotas_left(g.uid, g.vip_status, day),
+            "resets_at": levels.resets_at(day),
         }
     )
 

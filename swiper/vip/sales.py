@@ -1,28 +1,27 @@
-"""Flash sales: buyers queue up with a ticket, a task hands out the places."""
+"""Flash sales: a buyer gets a ticket, and a task gives each ticket a place or tells that the sale is sold out."""
 
 from datetime import UTC, datetime, timedelta
 
 from flask import current_app
 from marshmallow import ValidationError
-from sqlalchemy import Select, select
 
 from swiper.clock import now
 from swiper.db.transactions import transactional
-from swiper.db.upsert import insert_if_absent
 from swiper.errors import NotFoundError, ParamError, SoldOutError
-from swiper.extensions import db
 from swiper.http.schemas import Text
 from swiper.ids import new_id
 from swiper.vip.memberships import extension_of
-from swiper.vip.models import FlashSale, Membership, Ticket, TicketState
+from swiper.vip.models import FlashSale, Ticket, TicketState
 from swiper.vip.money import MAX_CENTS
 from swiper.vip.orders import BATCH, add_order, take_place
 from swiper.vip.payments import current_provider
+from swiper.vip.queries import purchases
+from swiper.vip.queries import sales as queries
 
-# A ticket that still waits after this many seconds has lost its task, and the beat's sweep takes over.
+# If a ticket is still queued after this many seconds, its task was lost and the sweep serves it.
 LOST_AFTER_SECONDS = 5
 BOUNDS = {"level": (1, 100), "months": (1, 36), "price": (1, MAX_CENTS), "stock": (1, 10_000_000)}
-# A window within which all databases, in all time zones, have a moment for everything.
+# Every database can store the times between these, in every time zone.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LONGEST_AHEAD = timedelta(days=36_525)
 
@@ -31,7 +30,7 @@ LONGEST_AHEAD = timedelta(days=36_525)
 def add_sale(
     name: str, *, level: int, months: int, price_cents: int, stock: int, starts_at: datetime, ends_at: datetime
 ) -> FlashSale:
-    """Set up a sale; the price is for the whole period. Raises ParamError that names what makes no sense."""
+    """Create and return a sale. `price_cents` is for all `months`. Raises ParamError that names each wrong field."""
     wanted = {"level": level, "months": months, "price": price_cents, "stock": stock}
     errors = {
         field: ["Out of range."]
@@ -56,7 +55,7 @@ def add_sale(
         starts_at=starts_at,
         ends_at=ends_at,
     )
-    db.session.add(sale)
+    queries.insert_sale(sale)
     return sale
 
 
@@ -71,66 +70,59 @@ def _window_errors(starts_at: datetime, ends_at: datetime) -> dict[str, list[str
 
 @transactional
 def close_sale(sale_id: int) -> FlashSale:
-    """End a sale now; who has queued up by then is still served. Raises NotFoundError, ParamError where it is over."""
-    sale = db.session.get(FlashSale, sale_id, with_for_update=True, populate_existing=True)
+    """End a sale now and return it. Tickets that are queued are still served.
+
+    Raises NotFoundError if there is no such sale, ParamError if it has ended.
+    """
+    sale = queries.lock_sale(sale_id)
     if sale is None:
         raise NotFoundError()
     if sale.ends_at <= now():
         raise ParamError("The sale is not open.")
     sale.ends_at = now()
-    # Of a sale that was still to come nothing is left but an empty moment: a window cannot end before it begins.
+    # A sale that has not started yet: the database refuses one that ends before it starts.
     sale.starts_at = min(sale.starts_at, sale.ends_at - timedelta(seconds=1))
     return sale
 
 
 def list_sales() -> list[FlashSale]:
-    """The sales that are open or still to come, the next to end first."""
-    return list(db.session.scalars(select(FlashSale).where(FlashSale.ends_at > now()).order_by(FlashSale.ends_at)))
+    """Return the sales that have not ended, the next to end first."""
+    return queries.sales_that_end_after(now())
 
 
 @transactional
 def queue_up(uid: int, sale_id: int) -> tuple[Ticket, bool]:
-    """The caller's one ticket for a sale, and whether this call has queued it; asking again changes nothing.
+    """Return the user's only ticket for a sale, and True if this call has queued it.
 
-    A ticket that found the sale sold out, or whose order was released, queues again. Raises NotFoundError, ParamError
-    outside the sale's window, for a buyer who has let places go unpaid and for more time than a membership may have
-    ahead, SoldOutError when no place is left, UnavailableError where nothing can be paid.
+    A second call changes nothing. A ticket that was sold out, or whose order was released, is queued again. Raises
+    NotFoundError; ParamError if the sale is not open, if the buyer has left places unpaid too often, or if the
+    membership would expire too late; SoldOutError if no place is left; UnavailableError without a payment provider.
     """
     current_provider()
-    sale = db.session.get(FlashSale, sale_id, populate_existing=True)
+    sale = queries.find_sale(sale_id)
     if sale is None:
         raise NotFoundError()
     if not sale.starts_at <= now() < sale.ends_at:
         raise ParamError("The sale is not open.")
-    ticket = _find(uid, sale_id)
+    ticket = queries.lock_ticket_of_sale(uid, sale_id)
     if ticket is not None and ticket.state in (TicketState.QUEUED, TicketState.ORDERED):
         return ticket, False
     if ticket is not None and ticket.lapses >= current_app.config["SALE_UNPAID_HOLDS"]:
         raise ParamError("You have left your place in this sale unpaid too often.")
     if sale.sold >= sale.stock:
         raise SoldOutError()
-    extension_of(uid, db.session.get(Membership, uid), sale.level, sale.months, sale.price_cents)
+    extension_of(uid, purchases.find_membership(uid), sale.level, sale.months, sale.price_cents)
     if ticket is None:
-        fresh = new_id()
-        row = {"uid": uid, "id": fresh, "sale_id": sale_id, "state": TicketState.QUEUED, "queued_at": now()}
-        insert_if_absent(Ticket, [row], ["uid", "sale_id"])
-        ticket = db.session.scalars(_own_ticket(uid, sale_id)).one()
-        return ticket, ticket.id == fresh
+        ticket_id = new_id()
+        ticket = queries.insert_ticket(uid, ticket_id, sale_id, now())
+        return ticket, ticket.id == ticket_id
     ticket.state, ticket.order_id, ticket.queued_at = TicketState.QUEUED, None, now()
     return ticket, True
 
 
-def _find(uid: int, sale_id: int) -> Ticket | None:
-    return db.session.scalars(_own_ticket(uid, sale_id).with_for_update()).first()
-
-
-def _own_ticket(uid: int, sale_id: int) -> Select[Ticket]:
-    return select(Ticket).where(Ticket.uid == uid, Ticket.sale_id == sale_id)
-
-
 def find_ticket(uid: int, ticket_id: int) -> Ticket:
-    """The caller's own ticket. Raises NotFoundError."""
-    ticket = db.session.get(Ticket, (uid, ticket_id), populate_existing=True)
+    """Return a ticket of this user. Raises NotFoundError."""
+    ticket = queries.find_ticket(uid, ticket_id)
     if ticket is None:
         raise NotFoundError()
     return ticket
@@ -138,26 +130,22 @@ def find_ticket(uid: int, ticket_id: int) -> Ticket:
 
 @transactional
 def serve_ticket(uid: int, ticket_id: int) -> TicketState | None:
-    """Give a queued ticket its place and its order, or tell it that the sale is sold out.
+    """Give a queued ticket a place and an order, or mark it as sold out. Return its state, or None if it is gone.
 
-    Safe to run any number of times: only a queued ticket is served, place and order are one transaction.
+    It is safe to call again: only a queued ticket is served, and place and order are stored in one transaction.
     """
-    ticket = db.session.get(Ticket, (uid, ticket_id), with_for_update=True, populate_existing=True)
+    ticket = queries.lock_ticket(uid, ticket_id)
     if ticket is None or ticket.state is not TicketState.QUEUED:
         return ticket.state if ticket else None
-    if not take_place(ticket.sale_id):
+    sale = take_place(ticket.sale_id)
+    if sale is None:
         ticket.state = TicketState.SOLD_OUT
         return ticket.state
-    sale = db.session.get_one(FlashSale, ticket.sale_id)
     order = add_order(uid, sale.level, sale.months, sale.price_cents, sale.id)
     ticket.state, ticket.order_id = TicketState.ORDERED, order.id
     return ticket.state
 
 
 def lost_tickets() -> list[tuple[int, int]]:
-    """`(uid, ticket id)` of tickets that no task seems to be serving, in the order of the queue."""
-    limit = now() - timedelta(seconds=LOST_AFTER_SECONDS)
-    query = select(Ticket.uid, Ticket.id).where(Ticket.state == TicketState.QUEUED, Ticket.queued_at < limit)
-    query = query.order_by(Ticket.queued_at).limit(BATCH)
-    query = query.execution_options(everywhere="The sweep looks for tickets of anybody.")
-    return [(uid, ticket_id) for uid, ticket_id in db.session.execute(query)]
+    """Return user id and ticket id of up to `BATCH` tickets whose task was lost, the first in the queue first."""
+    return queries.queued_tickets(now() - timedelta(seconds=LOST_AFTER_SECONDS), BATCH)

@@ -16,6 +16,7 @@ from swiper.admin.metrics_buffer import BOUNDS_MS, NO_ROUTE, Metric, MetricsBuff
 from swiper.admin.models import DailyMetric
 from swiper.admin.route_latency import slowest_routes
 from swiper.admin.tasks import store_metrics as store_metrics_task
+from swiper.clock import today
 from swiper.extensions import db, redis
 from swiper.robots.seeding import seed_robots
 from swiper.sms import SmsError
@@ -23,7 +24,6 @@ from swiper.tasks import batcher
 from swiper.vip.models import Order
 from swiper.vip.orders import add_order, confirm_payment
 from swiper.vip.payments import PaymentNotice
-from swiper.vip.quotas import today
 from tests.admin.conftest import AdminClient
 from tests.factories import Clock, People, Person, at_once
 

@@ -10,9 +10,9 @@ from swiper.admin import queues
 from swiper.admin.metrics import metrics_of
 from swiper.admin.metrics_buffer import Metric
 from swiper.admin.queues import DAY_SECONDS, SAMPLES_KEY, queue_lengths, queue_samples, sample_queue
+from swiper.clock import today
 from swiper.extensions import redis
 from swiper.tasks.celery import CODES_QUEUE, QUEUE
-from swiper.vip.quotas import today
 from tests.admin.conftest import AdminClient
 from tests.factories import client_holding, session_id_of
 

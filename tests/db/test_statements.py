@@ -16,7 +16,8 @@ from swiper.db.statements import Statement, execute, on_single_node, read, write
 from swiper.db.transactions import transactional
 from swiper.extensions import db
 from swiper.profiles.models import Sex
-from swiper.vip.quotas import COUNT_ONE, QuotaKind
+from swiper.vip.models import QuotaKind
+from swiper.vip.queries.levels import COUNT_ONE
 from tests.factories import People
 
 ROW = Statement(

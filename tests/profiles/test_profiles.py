@@ -8,13 +8,13 @@ import msgspec
 import pytest
 from flask import Flask
 
+from swiper.clock import today
 from swiper.extensions import cache, db
 from swiper.profiles.ages import age_on, latest_birthday
 from swiper.profiles.models import Nickname
 from swiper.profiles.profile_changes import change_profile
 from swiper.profiles.profiles import Account, account_key, find_account
 from swiper.vip.levels import vip_status_of
-from swiper.vip.quotas import today
 from tests.factories import People, Person
 
 # What anybody may be told of anybody else; other files compare what they find with it.

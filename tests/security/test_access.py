@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 
 from swiper.admin.unlocks import unlock
 from swiper.bans.services import ban_network
-from swiper.clock import now
+from swiper.clock import now, today
 from swiper.extensions import db, redis
 from swiper.http.schemas import Id
 from swiper.ids import MAX_ID
@@ -26,8 +26,7 @@ from swiper.profiles.accounts import set_status
 from swiper.profiles.models import Operator, Preferences, Status, Upload, User
 from swiper.profiles.operators import grant_role
 from swiper.social.models import Friend, Swipe
-from swiper.vip.models import Membership, Order, Ticket
-from swiper.vip.quotas import Quota, QuotaKind, today
+from swiper.vip.models import Membership, Order, Quota, QuotaKind, Ticket
 from swiper.vip.sales import add_sale
 from tests.endpoints import BODIES, ROLES, ROWS, Row
 from tests.factories import People, Person, session_id_of

@@ -31,10 +31,9 @@ from swiper.social import ranking
 from swiper.social.deck import show_deck
 from swiper.social.friends import halves_of_matches, list_friends, list_likers
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
-from swiper.vip.levels import vip_status_of
+from swiper.vip.levels import quotas_left, vip_status_of
 from swiper.vip.memberships import expire_memberships
-from swiper.vip.models import Membership
-from swiper.vip.quotas import Quota, quotas_left
+from swiper.vip.models import Membership, Quota
 from tests.conftest import wipe
 from tests.factories import Clock, People, Person
 from tests.social.model import BANNED, LIMITS, LOGIN, MAY_REWIND, OK, SHANGHAI, Answer, Member, World
@@ -333,7 +332,7 @@ class Service(RuleBasedStateMachine):
         deck, _ = show_deck(account, account.vip_status, 0)
         assert (deck[: len(head)], set(deck[len(head) :]), len(deck)) == (head, rest, len(head) + len(rest))
         assert account.vip_status.level.level == world.level(uid)
-        quotas = quotas_left(uid, account.vip_status)
+        quotas = quotas_left(uid, account.vip_status, world.day())
         today = {kind: world.used[uid, kind, world.day()] for kind in LIMITS}
         assert {kind: quota["used"] for kind, quota in quotas.items()} == today
         assert {kind: quota["left"] == 0 for kind, quota in quotas.items()} == {

@@ -31,7 +31,7 @@ from swiper.social.models import (
 from swiper.social.ranking import KEY, POINTS
 from swiper.social.swipes import rewind, swipe
 from swiper.vip.levels import vip_status_of
-from swiper.vip.quotas import Quota, QuotaKind
+from swiper.vip.models import Quota, QuotaKind
 from tests.factories import People, Person, at_once
 
 COUPLES = 60

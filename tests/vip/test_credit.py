@@ -12,9 +12,8 @@ from sqlalchemy import delete, select, update
 
 from swiper.extensions import db
 from swiper.ids import new_id
-from swiper.vip.credit import Paid, add_months, extend, price_of, rest_of, time_for
 from swiper.vip.levels import Level, VipStatus, find_level, vip_status_of
-from swiper.vip.memberships import expire_memberships, grant
+from swiper.vip.memberships import Paid, add_months, expire_memberships, extend, grant, price_of, rest_of, time_for
 from swiper.vip.models import Membership, Order, OrderState, PaidPeriod, VipLevel
 from swiper.vip.orders import confirm_payment, create_order
 from swiper.vip.payments.base import PaymentNotice

@@ -7,13 +7,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, select, update
 
+from swiper.clock import today
 from swiper.extensions import db
 from swiper.signals import vip_changed
-from swiper.vip.credit import add_months
 from swiper.vip.levels import seed_levels, vip_status_of
-from swiper.vip.memberships import expire_memberships, grant
-from swiper.vip.models import LevelPermission, Membership, Permission, VipLevel, VipPermission
-from swiper.vip.quotas import Quota, QuotaKind, today
+from swiper.vip.memberships import add_months, expire_memberships, grant
+from swiper.vip.models import LevelPermission, Membership, Permission, Quota, QuotaKind, VipLevel, VipPermission
 from tests.factories import Clock, People, Person, at_once, forget_levels
 
 NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)

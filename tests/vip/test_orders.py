@@ -11,9 +11,8 @@ from sqlalchemy import select, update
 
 from swiper.extensions import db
 from swiper.vip import tasks
-from swiper.vip.credit import add_months
 from swiper.vip.levels import vip_status_of
-from swiper.vip.memberships import grant
+from swiper.vip.memberships import add_months, grant
 from swiper.vip.models import Membership, Order, OrderState, VipLevel
 from swiper.vip.orders import purge_orders, release_order, unpaid_orders
 from tests.factories import Clock, People, Person, at_once, forget_levels

@@ -15,8 +15,8 @@ from sqlalchemy import select, update
 
 from swiper.extensions import db
 from swiper.signals import vip_changed
-from swiper.vip.credit import add_months
 from swiper.vip.levels import vip_status_of
+from swiper.vip.memberships import add_months
 from swiper.vip.models import Order
 from swiper.vip.payments.cashier import CashierProvider
 from tests.factories import Clock, People, Person, at_once

@@ -9,6 +9,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from swiper.clock import day_of, today
 from swiper.db import statements
 from swiper.errors import RateLimitedError
 from swiper.extensions import db
@@ -17,8 +18,8 @@ from swiper.profiles.models import Sex
 from swiper.social import queries
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.swipes import swipe
-from swiper.vip.levels import vip_status_of
-from swiper.vip.quotas import Quota, QuotaKind, day_of, give_back, resets_at, spend, today
+from swiper.vip.levels import give_back_quota, resets_at, spend_quota, vip_status_of
+from swiper.vip.models import Quota, QuotaKind
 from tests.factories import Clock, People, Person, at_once
 
 # Ten in the evening in Shanghai.
@@ -173,7 +174,7 @@ def test_a_new_day_counts_from_one_whatever_the_limit(
         db.session.add(Quota(uid=1, kind=QuotaKind.LIKE, day=today(), used=7))
         db.session.commit()
         clock.advance(days=3)
-        spend(1, QuotaKind.LIKE, limit)
+        spend_quota(1, QuotaKind.LIKE, limit)
         db.session.commit()
         row = db.session.scalars(select(Quota).execution_options(populate_existing=True)).one()
         assert (row.day, row.used) == (date(2026, 3, 13), 1)
@@ -184,7 +185,7 @@ def test_a_limit_of_zero_never_lets_anyone(app: Flask, monkeypatch: pytest.Monke
     with app.app_context():
         for _ in range(2):
             with pytest.raises(RateLimitedError):
-                spend(1, QuotaKind.LIKE, 0)
+                spend_quota(1, QuotaKind.LIKE, 0)
             clock.advance(days=1)
 
 
@@ -195,14 +196,14 @@ def test_giving_back_concerns_that_day_alone_and_ends_at_zero(app: Flask, monkey
         return db.session.scalars(select(Quota.used)).one()
 
     with app.app_context():
-        spend(1, QuotaKind.LIKE, 5)
-        give_back(1, QuotaKind.LIKE, today() - timedelta(days=1))
+        spend_quota(1, QuotaKind.LIKE, 5)
+        give_back_quota(1, QuotaKind.LIKE, today() - timedelta(days=1))
         assert used() == 1
-        give_back(1, QuotaKind.SUPERLIKE, today())
-        give_back(2, QuotaKind.LIKE, today())
+        give_back_quota(1, QuotaKind.SUPERLIKE, today())
+        give_back_quota(2, QuotaKind.LIKE, today())
         assert used() == 1
-        give_back(1, QuotaKind.LIKE, today())
-        give_back(1, QuotaKind.LIKE, today())
+        give_back_quota(1, QuotaKind.LIKE, today())
+        give_back_quota(1, QuotaKind.LIKE, today())
         assert used() == 0
         db.session.rollback()
 
@@ -220,7 +221,7 @@ def test_days_end_where_the_service_lives(app: Flask, monkeypatch: pytest.Monkey
         assert day_of(datetime(2026, 3, 10, 16, 0, tzinfo=UTC)) == date(2026, 3, 11)
         monkeypatch.setitem(app.config, "TIMEZONE", "America/New_York")
         # Two days before, the clocks there went to summer time.
-        assert resets_at() == datetime(2026, 3, 11, 4, tzinfo=UTC)
+        assert resets_at(today()) == datetime(2026, 3, 11, 4, tzinfo=UTC)
 
 
 def test_levels_that_end_take_the_free_likes_with_them(
@@ -314,7 +315,7 @@ def test_midnight_in_the_middle_of_a_decision_changes_nothing(app: Flask, monkey
     with app.app_context():
         for _ in range(20):
             try:
-                spend(1, QuotaKind.LIKE, 5)
+                spend_quota(1, QuotaKind.LIKE, 5)
             except RateLimitedError:
                 db.session.rollback()
             else:

@@ -9,8 +9,8 @@ from redis.exceptions import RedisError
 
 from swiper.admin import metrics, queues, route_latency, schemas
 from swiper.admin.views.base import blueprint, render_page
+from swiper.clock import today
 from swiper.http.blueprints import ok
-from swiper.vip.quotas import today
 
 log = logging.getLogger(__name__)
 

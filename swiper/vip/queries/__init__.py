@@ -1,0 +1,1 @@
+"""Statements about levels and quotas, purchases, and flash sales. They never commit."""
