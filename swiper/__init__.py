@@ -42,7 +42,7 @@ CACHE_CLASSES = {
     "simple": "swiper.cache.backends.PackedSimpleCache",
     "file": "swiper.cache.backends.PackedFileCache",
     "redis": "swiper.cache.backends.SharedRedisCache",
-    "memcached": "swiper.cache.memcached.QuickMemcachedCache",
+    "memcached": "swiper.cache.memcached.TimeLimitedMemcachedCache",
 }
 
 

@@ -1,4 +1,4 @@
-"""What Unicode says of the characters that people paste: which ones nobody sees, and which differ only in spelling."""
+"""Cleans text by the rules of Unicode: removes invisible characters, and makes different spellings equal."""
 
 import re
 import unicodedata
@@ -10,12 +10,12 @@ IGNORABLE_CLASS = (
 )
 IGNORABLE = re.compile(f"[{IGNORABLE_CLASS}]")
 SPACES = re.compile(r"[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
-# A minus sign, and the mark that a Japanese keyboard has on the key of the dash; both stand in numbers as dashes.
+# A minus sign, and the character of the dash key on a Japanese keyboard. People write both as dashes in numbers.
 OTHER_DASHES = "\u2212\u30fc"
 
 
 def simplify(text: str) -> str:
-    """`text` in NFKC, without ignorable characters; digits of all scripts are 0 to 9, dashes `-`, spaces ` `."""
+    """Return `text` in NFKC without ignorable characters. All digits become 0 to 9, dashes `-`, spaces ` `."""
     visible = IGNORABLE.sub("", unicodedata.normalize("NFKC", IGNORABLE.sub("", text)))
     return "".join(map(_simple, SPACES.sub(" ", visible)))
 
@@ -28,7 +28,7 @@ def _simple(character: str) -> str:
     return str(unicodedata.decimal(character, character))
 
 
-# Scripts in which joiners change what one reads: Arabic, Syriac, NKo, Mongolian, Adlam, those of India and of its
+# Scripts in which joiners change how a word looks: Arabic, Syriac, NKo, Mongolian, Adlam, those of India and of its
 # neighbours as far as Java, and their relatives beyond the first plane.
 JOINING_CLASS = (
     "\u0600-\u08ff\u0900-\u109f\u1780-\u17ff\u1800-\u18af\u1a20-\u1c4f\u1cd0-\u1cff\ua800-\ua8ff\ua930-\uabff"
@@ -38,27 +38,27 @@ JOINING_CLASS = (
 JOINING = re.compile(f"[{JOINING_CLASS}]")
 MONGOLIAN = re.compile("[\u1820-\u18aa\u180b-\u180d\u180f]")
 JOINERS, PRESENTATIONS, DIRECTIONS = "\u200c\u200d", "\ufe0e\ufe0f", "\u200e\u200f\u061c"
-# England, Scotland, Wales: a black flag and the region in tags, as short as regions are, so that no text hides in them.
+# England, Scotland, Wales: a black flag and the region in tags. The length is limited, so that no text can hide there.
 TAGGED_FLAG = re.compile(
     r"\U0001f3f4[\U000e0061-\U000e007a]{2}[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,3}\U000e007f"
 )
-# Arrows that emoji are joined to, as in the head that nods.
+# Arrows that are joined to emoji, such as the nodding head.
 ARROWS = "\u2194\u2195"
-# Signs with a coloured form that are no symbols by their category.
+# Signs that have a coloured form, although their category is not that of symbols.
 COLOURED = "\u203c\u2049\u3030\u2139"
 KEYCAP = "\u20e3"
-# Format characters that one sees, before the digits that they belong to.
+# Visible format characters, which are written before their digits.
 VISIBLE_FORMATS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
-# They look empty, whatever their category says: in braille, music, hieroglyphs, Khitan.
+# Characters that look empty in spite of their category: in braille, music, hieroglyphs, Khitan.
 BLANKS = re.compile("[\u2800\U0001d159\U00013441\U00013442\U00016fe4]")
-# Behind one letter. UTS 39 advises four; Hebrew with vowels and accents has five. More would reach over other lines.
+# Marks after one letter. UTS 39 advises four; Hebrew with vowels and accents has five. More would cover other lines.
 MAX_MARKS = 5
 
 
 def clean_text(text: str, *, is_multiline: bool = False) -> str:
-    """`text` in normal form C without what nobody sees, but for what its script or its emoji need.
+    """Return `text` in normal form C, without invisible characters that neither its script nor its emoji need.
 
-    All spaces are plain ones; runs of them are one, unless `is_multiline`, which keeps them and line breaks.
+    All spaces become plain ones. Several of them become one, unless `is_multiline`, which keeps them and line breaks.
     """
     text = unicodedata.normalize("NFC", BLANKS.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n")))
     if is_multiline:
@@ -89,7 +89,7 @@ def _without_piled_marks(text: str) -> str:
 
 
 def is_showable(character: str) -> bool:
-    """False for lone surrogates, for private use, and for code points that will never be characters."""
+    """Return False for lone surrogates, private use, and code points that will never be characters."""
     code = ord(character)
     is_never = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
     return not is_never and unicodedata.category(character) not in ("Cs", "Co")
@@ -113,7 +113,7 @@ def _without_invisible(text: str) -> str:
 
 
 def _is_needed(character: str, before: str, after: str) -> bool:
-    """True for a joiner or selector that changes how its neighbours look; `after` may be empty."""
+    """Return True for a joiner or selector that changes how its neighbours look. `after` may be empty."""
     if character in PRESENTATIONS:
         is_keycap = before in "0123456789#*" and after == KEYCAP
         return is_keycap or before in COLOURED or unicodedata.category(before) in ("So", "Sm")

@@ -1,4 +1,4 @@
-"""Text that is stored encrypted or as a digest, under a key of its own for each purpose; all come from SECRET_KEY."""
+"""Encrypts text and makes keyed digests. Each purpose has its own key, which is derived from SECRET_KEY."""
 
 import base64
 import functools
@@ -11,12 +11,12 @@ from swiper.extensions import this_app
 
 
 def seal(purpose: str, text: str) -> str:
-    """`text` encrypted."""
+    """Return `text` encrypted."""
     return _cipher(purpose).encrypt(text.encode()).decode()
 
 
 def unseal(purpose: str, sealed: str) -> str | None:
-    """What `seal` has encrypted for the same purpose; None where it was under another SECRET_KEY."""
+    """Return the text that `seal` has encrypted for the same purpose, or None if it used another SECRET_KEY."""
     try:
         return _cipher(purpose).decrypt(sealed.encode()).decode()
     except InvalidToken:
@@ -33,7 +33,7 @@ def _make_cipher(purpose: str, secret_key: str) -> Fernet:
 
 
 def keyed_digest(purpose: str, text: str) -> str:
-    """A digest of `text` that cannot be reversed without the application's key."""
+    """Return a digest of `text` (64 hexadecimal digits) that cannot be computed without the application's key."""
     key = str(this_app().config["SECRET_KEY"]).encode()
-    # JSON admits half of a surrogate pair, which plain UTF-8 has no bytes for.
+    # JSON allows half of a surrogate pair, for which UTF-8 has no bytes.
     return hmac.digest(key, f"{purpose}:{text}".encode(errors="surrogatepass"), "sha256").hex()

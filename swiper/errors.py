@@ -1,4 +1,4 @@
-"""Business failures: one class each, with the code and HTTP status that clients see."""
+"""The errors that clients see, one class each, with code and HTTP status."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,9 +6,9 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """A failure that the caller is told about.
+    """An error that is sent to the client.
 
-    `errors` maps a field to its reasons, `headers` are added to the answer, `data` becomes the envelope's data.
+    `errors` maps a field to its reasons, `headers` are added to the response, `data` is the envelope's data.
     """
 
     code = 1005
@@ -33,13 +33,13 @@ class ApiError(Exception):
 
 
 class CodeError(ApiError):
-    """Wrong, expired, used or locked code: one answer for all four, so that a guesser learns nothing."""
+    """A wrong, expired, used or locked code. All four have the same response, which gives no hint for guesses."""
 
     code, status, message = 1000, 400, "The code is wrong, used or has expired."
 
 
 class LoginError(ApiError):
-    """Nobody is logged in, or the session has ended."""
+    """The client is not logged in, or its session has ended."""
 
     code, status, message = 1001, 401, "Log in first."
 
@@ -67,7 +67,7 @@ class ParamError(ApiError):
 
 
 class RateLimitedError(ApiError):
-    """Too many requests, or a quota is used up; says when to come back."""
+    """Too many requests, or a quota is used up. The response says when the client may try again."""
 
     code, status, message = 1006, 429, "Too many requests; try again later."
 
@@ -106,19 +106,19 @@ class BannedError(ApiError):
 
 
 class UnavailableError(ApiError):
-    """Redis, the database or a provider is away; nothing was changed."""
+    """Redis, the database or a provider is not available; nothing was changed."""
 
     code, status, message = 1011, 503, "The service is not available right now; nothing was changed."
 
 
 class SoldOutError(ApiError):
-    """The flash sale has no place left."""
+    """The stock of the flash sale is used up."""
 
     code, status, message = 1012, 409, "Sold out."
 
 
 class CrossSiteError(ApiError):
-    """A page of a foreign origin tried to change something with the visitor's cookie."""
+    """A page of another origin tried to change something with the visitor's cookie."""
 
     code, status, message = 1013, 403, "A page of another site may not do this."
 
@@ -130,24 +130,24 @@ class PaymentError(ApiError):
 
 
 class UnsupportedBodyError(ApiError):
-    """A body of a kind that the view does not take, or that cannot be read as what it claims to be."""
+    """A body of a media type that the view does not take, or that does not match its media type."""
 
     code, status, message = 1015, 415, "This kind of request body is not supported here."
 
 
 class ChallengeError(ApiError):
-    """A proof of work is asked for: the challenge stands in `data`, its solution is sent with the next try."""
+    """A proof of work is needed. The challenge is in `data`; the client sends its solution with the next request."""
 
     code, status, message = 1016, 403, "Solve the challenge and send its solution along."
 
 
 class ConfirmError(ApiError):
-    """What is asked for needs a fresh login code, also from somebody who is logged in."""
+    """The action needs a fresh login code, although the client is logged in."""
 
     code, status, message = 1017, 403, "Confirm this with a fresh code."
 
 
 class InternalError(ApiError):
-    """A fault of ours: logged in full, told in one sentence."""
+    """A fault of ours. The log has the details, the client gets one sentence."""
 
     code, status, message = 1500, 500, "Something went wrong on our side."

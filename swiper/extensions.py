@@ -1,4 +1,4 @@
-"""The extensions that the parts share. This module imports nothing of ours but the Redis client."""
+"""The Flask extensions, which all parts share. Of our modules, this imports only the Redis clients."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,27 +19,27 @@ from swiper.fastpath.redis_client import SharedRedis
 from swiper.redis_client import AppRedis
 
 REPLICA_KEY = "reads_may_lag"
-# MariaDB compares text without case unless told otherwise; the other databases compare bytes.
+# Without these, MariaDB would compare text without case. The other databases compare bytes.
 TABLE_OPTIONS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 
 
 def this_app() -> Flask:
-    """The current application itself, for other greenlets and threads; `current_app` is another one there."""
+    """Return the current application itself instead of a proxy, so that other greenlets and threads can use it."""
     return app_ctx.app
 
 
 def this_request() -> Request:
-    """The current request itself: code that reads many attributes looks it up once."""
+    """Return the current request itself instead of a proxy, which would look it up for each attribute."""
     return request_ctx.request
 
 
 def this_g() -> Any:
-    """The current request's `g` itself."""
+    """Return the current request's `g` itself instead of a proxy."""
     return app_ctx.g
 
 
 class Base(DeclarativeBase):
-    """Base of all models; every constraint has a predictable name, so that migrations can drop it anywhere."""
+    """Base of all models. Every constraint has a predictable name, so that migrations can drop it on each database."""
 
     metadata = MetaData(
         naming_convention={
@@ -54,43 +54,43 @@ class Base(DeclarativeBase):
 
 
 class RoutedSession(BoundSession):
-    """Sends a read to a replica where the code has said that it may lag."""
+    """A session that reads from a replica inside `replica_reads()`."""
 
     def get_bind(self, mapper: Any = None, clause: Any = None, bind: Any = None, **kwargs: Any) -> Any:
-        """A replica's engine inside `replica_reads()`, the primary's everywhere else."""
+        """Return a replica's engine inside `replica_reads()`, and the primary's engine elsewhere."""
         if bind is None and REPLICA_KEY in self.info:
             return self.info[REPLICA_KEY]
         return super().get_bind(mapper=mapper, clause=clause, bind=bind, **kwargs)
 
 
 class RedisClient:
-    """The application's Redis connection pool, made at `init_app`."""
+    """The application's Redis client, which `init_app` makes."""
 
     def init_app(self, app: Any) -> None:
-        """Build the client from `REDIS_URL` and `REDIS_OPTIONS`; nothing connects before the first command."""
+        """Build the client from `REDIS_URL` and `REDIS_OPTIONS`. It connects when the first command is sent."""
         pool = ConnectionPool.from_url(app.config["REDIS_URL"], **app.config["REDIS_OPTIONS"])
         is_shared = versions.may_share(app.config["FAST_PATHS"] in ("on", "redis"), versions.REDIS)
         app.extensions["redis"] = (SharedRedis if is_shared else AppRedis)(connection_pool=pool)
 
     @property
     def client(self) -> AppRedis:
-        """The current application's client."""
+        """Return the current application's client."""
         client: AppRedis = this_app().extensions["redis"]
         return client
 
 
 class SessionedSQLAlchemy(SQLAlchemy):
-    """Knows whether this request has a session: most requests need none."""
+    """Flask-SQLAlchemy that knows if a request has a session. Most requests need none."""
 
     def has_session(self) -> bool:
-        """True where this request has one."""
+        """Return True if this request has a session."""
         registry: Any = self.session.registry
         return bool(registry.registry) and registry.has()
 
     def give_back_connection(self) -> None:
-        """End the transaction of this request, if there is one, so that others get its connection.
+        """End the transaction of this request, if there is one, so that other requests can use its connection.
 
-        What follows may be a body that takes its time, or the decoding of a picture.
+        What follows may take long, such as receiving a body or decoding a picture.
         """
         if self.has_session():
             self.session.rollback()

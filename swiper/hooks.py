@@ -1,4 +1,4 @@
-"""What happens around every view, in this order; each hook may answer and so end the request.
+"""The hooks around every view, in this order. A hook may return a response, which ends the request.
 
 1. `open_request`        on the app: request id, log context, limit of the body
 2. `refuse_banned`       on the app: IP bans, before the login is looked at
@@ -6,7 +6,7 @@
 4. `require_login`       on each blueprint of the API, which declares its own whitelist beside its routes
 5. the view's permission, as a decorator beside the view
 
-After the view the order is reversed: CORS headers, then the request id. `StrictHeaders` is outside of all of them.
+After the view the order is reversed: CORS headers, then the request id. `StrictHeaders` is around all of them.
 """
 
 from flask import Flask
@@ -30,11 +30,11 @@ AFTER_REQUEST = (add_request_id, add_cors_headers)
 
 
 def init_app(app: Flask) -> None:
-    """Put the hooks onto the application in their order."""
+    """Register the hooks of the application in their order."""
     strict = StrictHeaders(app.wsgi_app, PERSONAL_PATHS, shares_pictures=bool(app.config["CORS_ORIGINS"]))
     app.wsgi_app = UnquotedForwarding(strict)  # type: ignore[method-assign]
     app.request_class = ApiRequest
-    # Werkzeug would send paths with `//` elsewhere, by an address made of the Host header: no route redirects.
+    # Werkzeug would redirect paths with `//` to an address made of the Host header. No route may redirect.
     app.url_map.merge_slashes = False
     app.extensions["authenticate"] = authenticate
     for before in BEFORE_REQUEST:

@@ -1,4 +1,4 @@
-"""Ids are made here, never by the database, so that one machine and many use the same schema."""
+"""Makes ids. The database never does, so one machine and many can use the same schema."""
 
 import secrets
 import threading
@@ -14,10 +14,10 @@ _last = 0
 
 
 def new_id() -> int:
-    """A positive, time-ordered 64-bit id: 41 bits of milliseconds since 2025, then 22 random bits.
+    """Return a positive, time-ordered 64-bit id: 41 bits of milliseconds since 2025, then 22 random bits.
 
-    Ids of one process always rise. Processes share no state: two that draw in the same millisecond collide once in
-    four million, and the primary key refuses the second. JSON carries ids as strings.
+    The ids of one process always increase. Processes share no state: two ids of the same millisecond are equal once in
+    four million cases, and the primary key then refuses the second. JSON contains ids as strings.
     """
     global _last
     with _lock:
@@ -27,10 +27,10 @@ def new_id() -> int:
 
 
 def first_id_at(moment: datetime) -> int:
-    """The lowest id that can have been made at `moment` or later, so that a day's ids are a range of the key."""
+    """Return the lowest id that can be made at `moment` or later. So the ids of a day are a range of the key."""
     return max(0, int(moment.timestamp() * 1000) - EPOCH_MS) << RANDOM_BITS
 
 
 def moment_of(own_id: int) -> datetime:
-    """When an id was made, in UTC, to the millisecond."""
+    """Return when an id was made, in UTC, to the millisecond."""
     return datetime.fromtimestamp((EPOCH_MS + (own_id >> RANDOM_BITS)) / 1000, UTC)

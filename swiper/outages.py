@@ -1,4 +1,4 @@
-"""Which errors say that a server cannot be used at this moment. Every other error is a fault, and is logged as one."""
+"""Tells outages of servers from faults. A fault is any error that is no outage, and is logged with a traceback."""
 
 import re
 
@@ -8,11 +8,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 REFUSALS = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError)
-# redis-py has no class for some of them. Redis 6 puts a script's own error behind `ERR Error running script …: -`.
+# redis-py has no class for some of them. Redis 6 writes `ERR Error running script …: -` before a script's own error.
 REFUSAL = re.compile(
     r"(?:^|: -?)(?:READONLY|OOM|MISCONF|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNKILLABLE|UNBLOCKED) "
 )
-# Our own words for a database that did not answer in time.
+# Our own error text for a database that did not answer in time.
 NO_ANSWER = "no answer in time"
 # PostgreSQL (appendix A of its manual): lost connections; shutting down, starting, read-only after a failover.
 MOVED_CLASSES = ("08",)
@@ -26,10 +26,10 @@ SHORT_NUMBERS = frozenset({1021, 1040, 1114, 2002, 2003})
 
 
 def is_server_moved(error: BaseException | None) -> bool:
-    """True for a database driver's error that says: this server takes no work, or none that writes; ask another.
+    """Return True for a driver's error which means that this server takes no work, or no writes.
 
-    After a failover that other one may answer at the same address, so every connection to this one is thrown away.
-    Silence says nothing of the kind: greenlets that wait for the same server would have to begin to wait anew.
+    After a failover another server may have the same address, so all connections to this one must be closed. An error
+    about a missing answer does not mean this: other greenlets still wait for answers on the same connections.
     """
     state, number = _told_by_driver(error)
     if is_silence(error):
@@ -38,29 +38,29 @@ def is_server_moved(error: BaseException | None) -> bool:
 
 
 def is_silence(error: BaseException | None) -> bool:
-    """True for our own error about a database that did not answer in time."""
+    """Return True for our own error about a database that did not answer in time."""
     return NO_ANSWER in getattr(error, "args", ())
 
 
 def is_database_outage(error: BaseException | None) -> bool:
-    """True for a database driver's error that passes by itself: `is_server_moved`, or a shortage of its server."""
+    """Return True for a driver's error that is temporary: as in `is_server_moved`, or a shortage of the server."""
     state, number = _told_by_driver(error)
     return is_silence(error) or is_server_moved(error) or state.startswith(SHORT_CLASSES) or number in SHORT_NUMBERS
 
 
 def _told_by_driver(error: BaseException | None) -> tuple[str, int]:
-    """PostgreSQL's SQLSTATE and MariaDB's number, each empty where the error has none."""
+    """Return PostgreSQL's SQLSTATE and MariaDB's number, each empty if the error has none."""
     number = next(iter(getattr(error, "args", ())), None)
     return getattr(error, "sqlstate", None) or "", number if isinstance(number, int) else 0
 
 
 def is_redis_away(error: BaseException) -> bool:
-    """True where Redis could not be reached, or did not answer in time."""
+    """Return True if Redis could not be reached, or did not answer in time."""
     return isinstance(error, RedisConnectionError | RedisTimeoutError)
 
 
 def is_redis_refusing(error: BaseException) -> bool:
-    """True where Redis answers but refuses the command for a reason that passes by itself.
+    """Return True if Redis answers but refuses the command for a temporary reason.
 
     Such reasons are a failover (READONLY, MASTERDOWN, CLUSTERDOWN, TRYAGAIN), full memory (OOM), a disk that takes no
     snapshot (MISCONF), missing replicas (NOREPLICAS), and a script that runs too long (BUSY).
@@ -70,15 +70,15 @@ def is_redis_refusing(error: BaseException) -> bool:
 
 
 def is_redis_outage(error: BaseException) -> bool:
-    """True where Redis cannot be used now, for either reason."""
+    """Return True if Redis cannot be used now, for either reason."""
     return is_redis_away(error) or is_redis_refusing(error)
 
 
 def is_cache_away(error: BaseException) -> bool:
-    """True where the cache could not be reached, whatever keeps it; `OSError` includes time-outs and full disks."""
+    """Return True if the cache of any backend could not be reached. `OSError` includes time-outs and full disks."""
     return is_redis_away(error) or isinstance(error, OSError)
 
 
 def is_broker_outage(error: BaseException) -> bool:
-    """True where the broker cannot be reached or takes no message now."""
+    """Return True if the broker cannot be reached or takes no message now."""
     return is_redis_outage(error) or isinstance(error, BrokerError | OSError)

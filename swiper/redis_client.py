@@ -1,4 +1,4 @@
-"""redis-py's client with the two ways to ask that the application needs beside single commands."""
+"""redis-py's client with two more methods: scripts that run once, and several commands in one round trip."""
 
 import functools
 import secrets
@@ -7,7 +7,7 @@ from typing import Any
 
 from redis import Redis
 
-# Longer than a command that is sent again can take. The last of KEYS holds the answer that was given to this request.
+# Longer than a repeated command can take. The last of KEYS has the answer that this request has got.
 KEPT_ANSWER_MS = 10_000
 ONCE = """
 local answer_key = table.remove(KEYS)
@@ -28,11 +28,11 @@ def _with_kept_answer(script: str) -> str:
 
 
 def once(script: str, keys: Sequence[str], *args: Any) -> tuple[Any, ...]:
-    """The command that runs a script once, however often it is sent: a repetition gets the first answer.
+    """Return a command that runs a script once, even if the command is sent again: then it returns the first answer.
 
-    A connection may be lost after Redis has run a script and before its answer has come; the client then sends the
-    command again. So each script that counts or consumes goes this way. It answers with whole numbers below 10^14,
-    texts, or lists of them.
+    A connection may be lost after Redis has run a script and before its answer has arrived. The client then sends the
+    command again. So each script that counts or consumes must use this. Answers may be whole numbers below 10^14,
+    texts, or lists of these.
     """
     first = keys[0]
     slot = first if "{" in first else f"{{{first}}}"
@@ -41,14 +41,14 @@ def once(script: str, keys: Sequence[str], *args: Any) -> tuple[Any, ...]:
 
 
 class AppRedis(Redis):
-    """The application's client, on redis-py's own connections."""
+    """The application's client, with the connections of redis-py."""
 
     def eval_once(self, script: str, keys: Sequence[str], *args: Any) -> Any:
-        """What a script answers that may count or consume something; see `once`. Raises RedisError."""
+        """Run a script that counts or consumes something, and return its answer; see `once`. Raises RedisError."""
         return self.execute_command(*once(script, keys, *args))  # type: ignore[no-untyped-call]
 
     def execute_together(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """The answers to several commands that are sent at once; one that failed stands there as its ResponseError."""
+        """Send several commands in one round trip, and return their answers; for one that failed, its ResponseError."""
         with self.pipeline(transaction=False) as pipe:
             for command in commands:
                 pipe.execute_command(*command)

@@ -1,4 +1,4 @@
-"""What a lower layer tells a higher one. Each is sent after the commit, except where it says otherwise."""
+"""Signals from lower layers to higher ones. Each is sent after the commit, unless its text says otherwise."""
 
 from blinker import Namespace
 

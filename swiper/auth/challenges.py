@@ -1,7 +1,8 @@
-"""The live codes of each number in Redis, and the challenges through which they may be guessed.
+"""The valid codes of each number in Redis, and the challenges that allow guesses of them.
 
-A challenge belongs to whoever asked for a code, and has guesses of its own. A client that has none goes by the number
-alone, which has its own guesses too. A code that was used through one of these ways is dead for all.
+A client that asks for a code gets a challenge, which has its own count of guesses. A client without a challenge guesses
+by the number alone, which has its own count too. Each of these is a "way" to the code. A code that was used through one
+way is no longer valid through the others.
 """
 
 import json
@@ -23,7 +24,7 @@ CODE = re.compile(r"[0-9]{6}")
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asks for a code: the challenge that an earlier answer has given, and the digest of the network.
+    """The client that asks for a code: the challenge that it got before, and the digest of its network.
 
     `is_own` is true for a device that has logged in to the number before.
     """
@@ -35,7 +36,7 @@ class Asker:
 
 @dataclass(frozen=True)
 class Issue:
-    """What became of a request: NEW, SENT_BEFORE or REFUSED, how long the code lives, when there may be another."""
+    """The result of a request. `kind` is NEW, SENT_BEFORE or REFUSED; `wait_ms` is the wait for the next code."""
 
     kind: int
     code_id: str
@@ -44,18 +45,18 @@ class Issue:
 
 
 class Delivery(StrEnum):
-    """What an accepted request for a code led to."""
+    """What was sent for an accepted request. Clients see these values."""
 
     SENT = "sent"
-    # The number's owner has it on their phone already, and the asker may type it in.
+    # The code that was sent last is still valid, and this client may use it.
     SENT_BEFORE = "sent_before"
-    # The reserve of the day: the answer must not tell whether this number has an account.
+    # Only numbers with an account still get codes today. The answer must not reveal whether this number has one.
     ACCOUNTS_ONLY = "accounts_only"
 
 
 @dataclass(frozen=True)
 class IssuedCode:
-    """The answer to a request for a code; `outbox_id` is for the task that sends it, None where it was sent before."""
+    """The answer to a request for a code. `outbox_id` is for the task that sends it; None if it was sent before."""
 
     outbox_id: int | None
     challenge: str
@@ -65,25 +66,25 @@ class IssuedCode:
 
 
 def parse_code(text: str) -> str | None:
-    """The six digits of a code, however they are spelled; None for what can be no code."""
+    """Return the six digits of a code in any usual spelling, or None if `text` cannot be a code."""
     digits = re.sub(r"[ \-]", "", simplify(text))
     return digits if CODE.fullmatch(digits) else None
 
 
 def keys_of(phone: str) -> list[str]:
-    """Codes, resend lock, hour, day and own devices' count of one number: one hash tag, so one slot of a cluster."""
+    """Return a number's keys of codes, resend lock, and counts by hour, day and own device. They share a hash slot."""
     tag = keyed_digest("phone", phone)[:32]
-    # `code` is what the first releases called a value of another type.
+    # Not `code`: the first releases kept a value of another type under that name.
     return [f"{{p:{tag}}}:{part}" for part in ("codes", "lock", "hour", "day", "own")]
 
 
 def code_digest(phone: str, code: str, purpose: str) -> str:
-    """What is stored of a code; one for another purpose than `login` opens nothing else."""
+    """Return what is stored of a code. A code for another purpose than `login` has another digest."""
     return keyed_digest("code", f"{phone}:{code}" if purpose == "login" else f"{purpose}:{phone}:{code}")
 
 
 def new_challenge() -> str:
-    """A token that nobody can guess."""
+    """Return a token that nobody can guess."""
     return secrets.token_urlsafe(24)
 
 
@@ -92,9 +93,9 @@ def _token_digest(token: str) -> str:
 
 
 def store_code(phone: str, digest: str, challenge: str, asker: Asker) -> Issue:
-    """Store a new code within the budgets of its number, or join the asker to the one that was sent last.
+    """Store a new code if the budgets of the number allow it, or let the client use the code that was sent last.
 
-    `challenge` is the asker's from now on.
+    `challenge` is the new challenge of this client.
     """
     config, code_id = this_app().config, str(new_id())
     lifetime_ms = config["CODE_TTL_SECONDS"] * 1000
@@ -115,12 +116,12 @@ def store_code(phone: str, digest: str, challenge: str, asker: Asker) -> Issue:
 
 
 def withdraw_code(phone: str, code_id: str) -> None:
-    """Undo `store_code`, budgets included."""
+    """Undo `store_code`, including its counts."""
     redis.client.eval(WITHDRAW, 5, *keys_of(phone), code_id)
 
 
 def use_code(phone: str, digest: str, challenge: str) -> int:
-    """Count a guess, and consume the code if it is right: the milliseconds it still had, otherwise 0."""
+    """Count a guess, and consume the code if the guess is right. Return the milliseconds it was still valid, else 0."""
     guess = secrets.token_hex(8)
     return int(redis.client.eval(REDEEM, 1, keys_of(phone)[0], digest, guess, _token_digest(challenge)))
 
@@ -132,13 +133,13 @@ def unuse_code(phone: str, digest: str, rest_ms: int) -> None:
 
 
 def live_codes(phone: str) -> list[dict[str, Any]]:
-    """What Redis knows of the codes of a number, the newest last."""
+    """Return the stored codes of a number, the newest last."""
     stored = redis.client.get(keys_of(phone)[0])
     codes: list[dict[str, Any]] = json.loads(stored) if stored else []
     return codes
 
 
 def is_open(code: dict[str, Any]) -> bool:
-    """False once a code was used, replaced, or guessed at too often: nobody should get it any more."""
+    """Return False if a code was used, replaced or guessed too often, so that it must not be sent any more."""
     by_challenge = any(way["left"] > 0 and "gone" not in way for way in code["ways"])
     return "used" not in code and (by_challenge or (code["left"] > 0 and "closed" not in code))

@@ -1,7 +1,7 @@
-"""What all codes together may cost: budgets by network, by country and in all, and a brake when codes stay unused.
+"""Limits of how many codes are sent: by network, by country and in total, with a brake when most codes stay unused.
 
-Strangers pay for a hot budget with a proof of work, and leave the last part of it to numbers that have an account. A
-device that has logged in to a number before is bound by that number's own budgets alone.
+Above a part of a budget, strangers must send a proof of work. The last part of a budget is reserved for numbers with an
+account. For a device that has logged in to a number before, only the number's own limits count.
 """
 
 import ipaddress
@@ -21,17 +21,17 @@ from swiper.redis_client import once
 log = logging.getLogger(__name__)
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
-# What a proof of work costs more while most codes stay unused.
+# Multiplies the cost of a proof of work while most codes stay unused.
 BRAKE_HARDNESS = 4
 
-# KEYS: counter. ARGV: limit, window ms. Returns what was counted before, or the ms to wait as a negative number.
+# KEYS: counter. ARGV: limit, window ms. Returns the count before, or the ms to wait as a negative number.
 COUNT = """
 local used = tonumber(redis.call('GET', KEYS[1]) or '0')
 if used >= tonumber(ARGV[1]) then return math.min(-1, -redis.call('PTTL', KEYS[1])) end
 if redis.call('INCR', KEYS[1]) == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return used
 """
-# KEYS: counter. ARGV: how many. A counter that has expired is left alone: a new one would never expire.
+# KEYS: counter. ARGV: how many. It does not change a counter that has expired, since a new one would never expire.
 UNCOUNT = """
 local left = tonumber(redis.call('GET', KEYS[1]) or '0') - tonumber(ARGV[1])
 if left == 0 then redis.call('DEL', KEYS[1]) end
@@ -42,7 +42,7 @@ return 0
 
 @dataclass(frozen=True)
 class Budget:
-    """A counter of a day; strangers leave the last part of one that `has_reserve`."""
+    """A counter of one day. If it `has_reserve`, its last part is only for numbers with an account."""
 
     key: str
     limit: int
@@ -51,7 +51,7 @@ class Budget:
 
 @dataclass
 class Spending:
-    """What a request for a code has counted, so that it can be given back."""
+    """The counters that a request for a code has increased, so that `give_back` can undo this."""
 
     counted: list[str] = field(default_factory=list)
     shared: list[str] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Spending:
 
 
 def network_digest(remote_addr: str) -> str:
-    """An address as keys and stored challenges know it: IPv4, or the /64 that one IPv6 subscriber has."""
+    """Return the digest of a client's network (an IPv4 address, or a /64 of IPv6) for keys and stored challenges."""
     return _digest(client_network(remote_addr))
 
 
@@ -69,7 +69,7 @@ def _digest(network: str) -> str:
 
 
 def _networks(remote_addr: str) -> list[Budget]:
-    """Budgets of the address and of the networks around it: one holder has 256 /64 in a /56, and 65,536 in a /48."""
+    """Return the budgets of an address and of its networks: a /56 contains 256 of the /64, a /48 contains 65,536."""
     config = this_app().config
     budgets = [Budget(f"sms:ip:{network_digest(remote_addr)}", config["SMS_PER_IP_PER_DAY"])]
     address = parse_address(remote_addr)
@@ -91,10 +91,10 @@ def _budgets(remote_addr: str, country: str, is_own: bool) -> list[Budget]:
 
 
 def spend(phone: str, country: str, remote_addr: str, proof: str, *, is_own: bool) -> Spending:
-    """Count one code for `phone` against all budgets but the number's own; all or nothing, in one round trip.
+    """Count one code for `phone` in all budgets except the number's own, in one round trip; all or nothing.
 
-    `is_own` says that a device asks that has logged in to the number. Raises RateLimitedError when a budget is used up,
-    ChallengeError when one runs hot and no proof of work came along.
+    `is_own` is true if the device has logged in to the number. Raises RateLimitedError if a budget is used up, and
+    ChallengeError if one is nearly used up and `proof` is no valid proof of work.
     """
     network, hour = network_digest(remote_addr), int(time.time() // 3600)
     budgets = _budgets(remote_addr, country, is_own)
@@ -124,7 +124,7 @@ def spend(phone: str, country: str, remote_addr: str, proof: str, *, is_own: boo
 
 
 def _read_counts(spending: Spending, keys: Sequence[str], answers: Sequence[Any]) -> list[int]:
-    """What each counter had before. Raises RateLimitedError for one that is used up, RedisError."""
+    """Return the counts before. Raises RateLimitedError for a budget that is used up, and RedisError."""
     counts = list(zip(keys, answers, strict=False))
     spending.counted = [key for key, count in counts if not isinstance(count, Exception) and count >= 0]
     for answer in answers:
@@ -135,7 +135,7 @@ def _read_counts(spending: Spending, keys: Sequence[str], answers: Sequence[Any]
 
 
 def _is_braking(sent: int, used: int) -> bool:
-    """True while too few of this and the last hour's codes were used."""
+    """Return True if too few codes of this hour and the last hour were used."""
     config = this_app().config
     return bool(sent >= config["SMS_BRAKE_CODES"] and used * 100 < sent * config["SMS_BRAKE_PERCENT"])
 
@@ -155,8 +155,8 @@ def _admit_stranger(
     spending.is_accounts_only = any(each.has_reserve and used * 100 >= each.limit * share for each, used in counts)
 
 
-def settle_reserve(spending: Spending, has_account: bool) -> None:
-    """Give back what a number without an account may not take; both take the same time."""
+def apply_reserve(spending: Spending, has_account: bool) -> None:
+    """Give back the counts of a number without an account, since no code is sent. Both cases take the same time."""
     amount = 0 if has_account else 1
     redis.client.execute_together(*[once(UNCOUNT, [key], amount) for key in spending.shared])
     if not has_account:
@@ -164,7 +164,7 @@ def settle_reserve(spending: Spending, has_account: bool) -> None:
 
 
 def give_back(spending: Spending) -> None:
-    """Undo `spend`; where Redis is away the counts simply run out."""
+    """Undo `spend`. If Redis is not available, the counters expire by themselves."""
     commands: list[tuple[Any, ...]] = [once(UNCOUNT, [key], 1) for key in spending.counted]
     if spending.proof_key:
         commands.append(("DEL", spending.proof_key))
@@ -176,7 +176,7 @@ def give_back(spending: Spending) -> None:
 
 
 def count_used() -> None:
-    """Note that a code was used, for the brake."""
+    """Count a used code, for the brake."""
     redis.client.eval_once(COUNT, [_used_key()], 2**53, 2 * HOUR_MS)
 
 
@@ -190,17 +190,17 @@ def _used_key() -> str:
 
 
 def count_guess(remote_addr: str) -> None:
-    """Count one attempt at a login against its address. Raises RateLimitedError when the minute's are used up."""
+    """Count one attempt to log in from an address. Raises RateLimitedError after too many in one minute."""
     limit = this_app().config["LOGIN_PER_IP_PER_MINUTE"]
     count_below(f"login:ip:{network_digest(remote_addr)}", limit, MINUTE_MS)
 
 
 def count_below(key: str, limit: int, window_ms: int) -> None:
-    """Count one under `key`, whose window begins with its first. Raises RateLimitedError once there are `limit`."""
+    """Count one under `key` in a window that begins with the first. Raises RateLimitedError after `limit` of them."""
     require_no_wait(-min(0, int(redis.client.eval_once(COUNT, [key], limit, window_ms))))
 
 
 def require_no_wait(milliseconds: int) -> None:
-    """Raise RateLimitedError where there is a time to wait."""
+    """Raise RateLimitedError unless the time to wait is 0."""
     if milliseconds:
         raise RateLimitedError(milliseconds / 1000)

@@ -1,11 +1,11 @@
-"""The Lua scripts that decide about codes.
+"""The Lua scripts that issue, redeem, withdraw and restore codes.
 
-All of a number lies in one slot of a cluster, and each change is one script. Each may be sent again after a lost
-connection: it finds what it has done, and answers the same.
+All keys of a number are in one slot of a cluster, and each change is one script. A script may be sent again after a
+lost connection. It then finds what it has done, and returns the same result.
 """
 
 # KEYS[1]: codes of a number. A list, the newest last, each:
-# id, digest, ends (ms), network (who asked), left (guesses by number), closed (by number), used, ways (challenges).
+# id, digest, ends (ms), network (of the client), left (guesses by number), closed (by number), used, ways (challenges).
 LOAD = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -27,8 +27,8 @@ end
 """
 # KEYS: codes, resend lock, hour count, day count, count of the own devices. ARGV: id, digest, lifetime ms, lock ms,
 # hourly limit, daily limit, limit of the own devices (0 for any other), digest of the new challenge, digest of the
-# challenge that the asker has, network, guesses, most challenges of a code, 1 for an own device.
-# Returns {1, 0, 0} for a new code, {2, ms it still lives, ms to wait} for one sent before, {0, 0, ms to wait}.
+# challenge that the client has, network, guesses, most challenges of a code, 1 for an own device.
+# Returns {1, 0, 0} for a new code, {2, ms until it expires, ms to wait} for one sent before, {0, 0, ms to wait}.
 ISSUE = (
     LOAD
     + """
@@ -107,7 +107,7 @@ return 0
 """
 )
 # KEYS: codes. ARGV: digest of the guess, id of this guess, digest of the challenge or ''.
-# Returns the ms that a right code still had, or 0.
+# Returns for a right code the ms until it would have expired, otherwise 0.
 REDEEM = (
     LOAD
     + """
@@ -138,7 +138,7 @@ end
 return keep(0)
 """
 )
-# KEYS: codes. ARGV: digest, ms, id, guesses. Makes a used code valid again, or stores one that lives so long.
+# KEYS: codes. ARGV: digest, ms, id, guesses. Makes a used code valid again, or stores a new one for these ms.
 RESTORE = (
     LOAD
     + """

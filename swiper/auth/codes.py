@@ -1,6 +1,6 @@
-"""Login codes: issued within budgets, compared and consumed by one atomic script, sent from an encrypted outbox.
+"""Issues login codes within budgets, and sends them from an encrypted outbox.
 
-Redis decides which code is valid; the database only remembers, encrypted, what has not been sent yet.
+Redis decides which code is valid. The database only has the codes that are not sent yet, encrypted.
 """
 
 import logging
@@ -39,11 +39,11 @@ from swiper.sms.phone_numbers import parse_phone
 
 log = logging.getLogger(__name__)
 
-# What a claim allows beside the waiting for the providers.
+# A claim lasts this much longer than the time-outs of the providers.
 CLAIM_MARGIN_SECONDS = 4.0
 # One sweep takes at most this number of codes.
 SWEEP_ROWS = 500
-# For `seal`.
+# The purpose for `seal`.
 OUTBOX = "sms outbox"
 
 
@@ -57,14 +57,13 @@ def issue_code(
     purpose: str = "login",
     is_own: bool = False,
 ) -> IssuedCode:
-    """Make a code for a number and put it into the outbox, or join the asker to the code that was sent last.
+    """Make a code for a number and put it into the outbox, or let the client use the code that was sent last.
 
-    `challenge` and `devices` are what earlier answers have given to this client, `proof` is a solved proof of work; a
-    code for one `purpose` opens nothing else. `is_own` says that the number's account is logged in.
+    `challenge` and `devices` are the cookies of this client, `proof` is a solved proof of work. A code is valid for its
+    `purpose` only. `is_own` is true if the number's account is logged in.
 
-    Raises ParamError for a bad number or one that codes are not sent to, RateLimitedError when a budget is used up,
-    ChallengeError when a proof of work is asked for. When anything fails on the way, the budgets are as before and no
-    code is valid.
+    Raises ParamError for a bad number or one that codes are not sent to, RateLimitedError if a budget is used up, and
+    ChallengeError if a proof of work is needed. After an error, the counts are as before and no new code is valid.
     """
     phone = parse_phone(phonenum)
     country, is_own = find_country(phone), is_own or is_known_device(devices, phone)
@@ -74,7 +73,7 @@ def issue_code(
     spending = code_budgets.spend(phone, country, remote_addr, proof, is_own=is_own)
     issue: Issue | None = None
     try:
-        is_for_nobody = spending.is_accounts_only and not _settle_reserve(spending, phone)
+        is_for_nobody = spending.is_accounts_only and not _apply_reserve(spending, phone)
         code, fresh = f"{secrets.randbelow(1_000_000):06d}", new_challenge()
         issue = store_code(phone, code_digest(phone, code, purpose), fresh, asker)
         if issue.kind == REFUSED:
@@ -86,15 +85,15 @@ def issue_code(
     return _announce(issue, spending, fresh, outbox_id)
 
 
-def _settle_reserve(spending: Spending, phone: str) -> bool:
+def _apply_reserve(spending: Spending, phone: str) -> bool:
     (rows,) = read((queries.UID_OF_PHONE, {"phone": phone}))
     has_account = bool(rows)
-    code_budgets.settle_reserve(spending, has_account)
+    code_budgets.apply_reserve(spending, has_account)
     return has_account
 
 
 def _take_back(phone: str, issue: Issue | None, spending: Spending) -> None:
-    """Undo a request that failed; where Redis is away the counts simply run out."""
+    """Undo a request that failed. If Redis is not available, the counters expire by themselves."""
     code_budgets.give_back(spending)
     if issue is not None and issue.kind == NEW:
         try:
@@ -114,7 +113,7 @@ def _announce(issue: Issue, spending: Spending, challenge: str, outbox_id: int |
 
 
 def _put_into_outbox(phone: str, code: str, purpose: str, is_for_nobody: bool) -> int:
-    """Store what the sender needs. A row `is_for_nobody` is never sent, and takes the same time."""
+    """Store what the task needs to send the code. A row with `is_for_nobody` is never sent, but takes the same time."""
     moment, lifetime = now(), timedelta(seconds=this_app().config["CODE_TTL_SECONDS"])
     row: dict[str, Any] = {
         "id": new_id(),
@@ -128,14 +127,15 @@ def _put_into_outbox(phone: str, code: str, purpose: str, is_for_nobody: bool) -
 
 
 def _to_seal(code: str, purpose: str) -> str:
-    # The release before knows codes for logins only.
+    # The previous release only knows codes for logins.
     return code if purpose == "login" else f"{code} {purpose}"
 
 
 def deliver_code(outbox_id: int) -> bool:
-    """Send one waiting code and forget it; False when it is gone, claimed by another worker, or no longer valid.
+    """Send one waiting code and delete its row. Return False if the row is gone or another worker has claimed it.
 
-    Raises sms.SmsError when every provider failed: the row stays, and the same code is tried again.
+    A code that is no longer valid is not sent. Raises sms.SmsError if every provider failed; the row then stays, and
+    the same code is tried again.
     """
     claimed = _claim(outbox_id)
     if claimed is None:
@@ -153,23 +153,23 @@ def deliver_code(outbox_id: int) -> bool:
 
 
 def _is_current(phone: str, code: str, purpose: str) -> bool:
-    """False once the code was used, has died, or was replaced by a newer one: nobody should get it any more."""
+    """Return False if the code was used, has expired or was replaced, so that it must not be sent any more."""
     digest = code_digest(phone, code, purpose)
     return any(known["digest"] == digest and is_open(known) for known in live_codes(phone))
 
 
 def claim_seconds() -> float:
-    """How long one worker has a code to itself; when it dies while sending, the sweep follows after this time."""
+    """Return for how long a worker claims a code. If the worker is killed, the sweep sends the code after this time."""
     providers: list[sms.SmsProvider] = this_app().extensions["sms"]
-    # Each may use up its time-out twice: to connect, and to answer.
+    # Each may need its time-out twice: to connect, and to answer.
     return CLAIM_MARGIN_SECONDS + 2 * sum(provider.timeout_seconds for provider in providers)
 
 
 @transactional
 def _claim(outbox_id: int) -> tuple[str, str | None] | None:
-    """Number and code (with its purpose) of a waiting row, which is ours for `claim_seconds`.
+    """Claim a waiting row for `claim_seconds`. Return its number and its code with the purpose, or None.
 
-    No code where it cannot be read.
+    The code is None if it cannot be decrypted.
     """
     moment = now()
     row = queries.lock_waiting_code(outbox_id)
@@ -182,7 +182,7 @@ def _claim(outbox_id: int) -> tuple[str, str | None] | None:
 def _unseal(sealed_code: str) -> str | None:
     text = unseal(OUTBOX, sealed_code)
     if text is None:
-        # The digest that a guess is compared to needs the same key, so nobody could log in with this code.
+        # The stored digest needs the same key, so nobody could log in with this code.
         log.warning("a code was sealed under another SECRET_KEY and is not sent")
     return text
 

@@ -12,9 +12,9 @@ import time
 from swiper.bans.addresses import parse_address
 from swiper.encryption import keyed_digest
 
-# A User-Agent has any length and content; only its beginning is read.
+# A User-Agent may have any length and content. Only its beginning is read.
 MAX_USER_AGENT = 400
-# The first one found counts: most browsers also name the browsers that they are based on.
+# The first match counts, since most browsers also name the browsers that they are based on.
 APPS = {
     "MicroMessenger": "WeChat",
     "AlipayClient": "Alipay",
@@ -49,20 +49,20 @@ SYSTEMS = {
 }
 APP = re.compile(rf"\b({'|'.join(APPS)})/")
 SYSTEM = re.compile(rf"\b({'|'.join(SYSTEMS)})\b")
-# The name that a program which is no browser gives itself first, such as `okhttp/4.12.0`.
+# A program that is no browser begins with its own name, such as `okhttp/4.12.0`.
 PROGRAM = re.compile(r"([A-Za-z][A-Za-z0-9._-]{0,29})/")
 VALID_SECONDS = 180 * 86_400
-# A mark younger than this is kept at a login.
+# A login does not replace a mark that is younger than this.
 FRESH_SECONDS = 30 * 86_400
-# The cookie remembers this many numbers of one browser.
+# The cookie has at most this many numbers of one browser.
 MOST_NUMBERS = 3
 MARK = re.compile(r"([0-9]{1,12})\.([0-9a-f]{32})", re.ASCII)
 
 
 def describe_device(user_agent: str) -> str:
-    """A User-Agent as `Chrome on Android`, `Chrome`, or `Android`; empty where it names neither.
+    """Return a User-Agent as `Chrome on Android`, `Chrome` or `Android`; empty if it names none of them.
 
-    Browsers tell what they like, so this helps an owner to recognise a login and proves nothing.
+    A client can send any User-Agent, so this helps an owner to recognise a login, but proves nothing.
     """
     text = user_agent[:MAX_USER_AGENT]
     app, system = _first(APPS, APP.findall(text)), _first(SYSTEMS, SYSTEM.findall(text))
@@ -73,12 +73,12 @@ def describe_device(user_agent: str) -> str:
 
 
 def _first(names: dict[str, str], found: list[str]) -> str:
-    """The name of the one of `found` that stands first in `names`."""
+    """Return the name of the first key of `names` that is in `found`."""
     return next((name for word, name in names.items() if word in found), "")
 
 
 def shorten_address(remote_addr: str) -> str:
-    """The network of an address, /24 of IPv4 or /48 of IPv6: it tells the provider and the region, not the house."""
+    """Return the network of an address, /24 of IPv4 or /48 of IPv6, which shows the provider but not the household."""
     address = parse_address(remote_addr)
     if address is None:
         return ""
@@ -88,12 +88,12 @@ def shorten_address(remote_addr: str) -> str:
 
 
 def is_known_device(devices: str, phone: str) -> bool:
-    """True when the cookie `devices` shows that its browser has logged in to `phone`."""
+    """Return True if the cookie `devices` proves that its browser has logged in to `phone`."""
     return _age_of(devices, phone) < VALID_SECONDS
 
 
 def remember_device(devices: str, phone: str) -> str | None:
-    """The cookie after a login to `phone`; None where it can stay as it is."""
+    """Return the new cookie after a login to `phone`, or None if the cookie needs no change."""
     if _age_of(devices, phone) < FRESH_SECONDS:
         return None
     moment = int(time.time())

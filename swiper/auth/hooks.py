@@ -1,4 +1,4 @@
-"""Who the caller is, for the login hook of every blueprint."""
+"""Finds the account of the caller, for the login hook of every blueprint."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def authenticate(is_open_to_suspended: bool) -> None:
     UnavailableError while Redis is away.
     """
     caller: Any = request_ctx.session
-    # A session is a mapping, and for those isinstance walks through more than its class.
+    # A session is a Mapping, for which isinstance is slow.
     if type(caller) is UnreachableSession:
         raise UnavailableError()
     uid = caller.get("uid")

@@ -1,4 +1,4 @@
-"""Login: a code opens the account of a number, which the first login makes."""
+"""Login by code, and the confirmation of an action by a fresh code. The first login creates the account."""
 
 import logging
 from collections.abc import Callable
@@ -31,14 +31,14 @@ CODE_IN_DOUBT = "The service is not available right now. The code may be used up
 
 
 def log_in(phonenum: str, code: str, open_session: Callable[[Account], R], challenge: str = "") -> R:
-    """What `open_session` makes of the account that a right code opens; the account is made at the first login.
+    """Check a code, find or create the account of the number, and return what `open_session(account)` returns.
 
-    `challenge` came when the code was asked for.
+    `challenge` is what the client got when it asked for the code.
 
-    Raises ParamError for a bad number, CodeError for a wrong, expired, used or locked code, BannedError for a suspended
-    account, whose session is open all the same for what it may still do, LoginError for an account that is deleted at
-    this moment. When the login fails after the code was consumed, the code becomes valid again; where that is not
-    certain, the UnavailableError says so.
+    Raises ParamError for a bad number, CodeError for a wrong, expired, used or locked code, and LoginError for an
+    account that is being deleted. Raises BannedError for a suspended account, after its session was opened for the
+    views that it may still use. If the login fails after the code was consumed, the code becomes valid again; if this
+    is not certain, the UnavailableError says so.
     """
 
     def enter() -> tuple[R, BannedError | None]:
@@ -54,10 +54,10 @@ def log_in(phonenum: str, code: str, open_session: Callable[[Account], R], chall
 
 
 def _spend_code(phone: str, code: str, challenge: str, act: Callable[[], R]) -> R:
-    """What `act` answers, once the code is consumed; when it fails, the code becomes valid again."""
+    """Consume the code and return what `act` returns. If `act` fails, the code becomes valid again."""
     digits = parse_code(code)
     if digits is None:
-        # What can be no code costs no guess.
+        # A text that cannot be a code does not count as a guess.
         raise CodeError()
     rest_ms = _redeem(phone, digits, challenge)
     try:
@@ -88,11 +88,11 @@ def _restore(phone: str, code: str, rest_ms: int) -> None:
 
 
 def redeem_code(phone: str, code: str, challenge: str = "", *, purpose: str = "login") -> int:
-    """Consume a code of a number: the milliseconds it still had when `code` is right, otherwise 0.
+    """Consume a code of a number. Return the milliseconds it was still valid if `code` is right, otherwise 0.
 
-    Each call counts as a guess of `challenge`, or of the number where no such challenge is known; after
-    `CODE_MAX_GUESSES` this way to the code is closed. One script compares, counts and consumes, so a code logs in once,
-    however many ask at the same moment.
+    Each call counts as a guess of `challenge`, or of the number if the challenge is not known. After `CODE_MAX_GUESSES`
+    wrong guesses the challenge, or the number, allows no more. One script compares, counts and consumes, so
+    simultaneous requests with the same code log in once.
     """
     rest_ms = use_code(phone, code_digest(phone, code, purpose), challenge)
     if rest_ms:
@@ -101,16 +101,16 @@ def redeem_code(phone: str, code: str, challenge: str = "", *, purpose: str = "l
 
 
 def restore_code(phone: str, code: str, rest_ms: int, *, purpose: str = "login") -> None:
-    """Make a redeemed code valid again for the time it had left, since its login could not be completed."""
+    """Make a redeemed code valid again for `rest_ms` milliseconds, since its login could not be completed."""
     unuse_code(phone, code_digest(phone, code, purpose), rest_ms)
     uncount_used()
 
 
 def confirm(phone: str, code: str, act: Callable[[], R], challenge: str = "") -> R:
-    """What `act` answers, once `code` is a fresh one of the caller's own number: a session alone is not enough for it.
+    """Check a fresh code of the caller's own number, and return what `act` returns.
 
-    Raises ConfirmError without a code, CodeError for one that does not count. When `act` fails, the code becomes valid
-    again; where that is not certain, the UnavailableError says so.
+    Raises ConfirmError without a code, and CodeError for a wrong one. If `act` fails, the code becomes valid again; if
+    this is not certain, the UnavailableError says so.
     """
     if not code:
         raise ConfirmError()
@@ -119,7 +119,7 @@ def confirm(phone: str, code: str, act: Callable[[], R], challenge: str = "") ->
 
 def _find_or_create_at_once(phone: str) -> Account:
     found: Account | None = again_on_conflict("find_or_create", lambda: (_try_at_once(phone), []))
-    # What a number has kept is rare, and given to the account in steps.
+    # A number of a deleted account may have something to pass on, which needs several steps. This is rare.
     return found or own_account(_find_or_create(phone))
 
 
@@ -129,7 +129,7 @@ def _try_at_once(phone: str) -> Account | None:
     if found is None:
         uid = new_id()
         row = {"phone": phone, "uid": uid, "nickname": first_nickname(uid), "now": now(), "digest": digest_of(phone)}
-        # Where somebody else is quicker this makes nothing, and what they have made is found.
+        # If another request was first, this creates nothing, and the account of that request is found.
         _, *rows = together((queries.CREATE, row), *find)
         found = assemble(*rows)
     return found
@@ -137,9 +137,9 @@ def _try_at_once(phone: str) -> Account | None:
 
 @on_single_node(_find_or_create_at_once)
 def find_or_create(phone: str) -> Account:
-    """The account of a number (E.164). Two first logins at once make one account.
+    """Return the account of a number (E.164). Two simultaneous first logins create one account.
 
-    Raises LoginError when it is deleted at this moment.
+    Raises LoginError for an account that is being deleted.
     """
     return own_account(_find_or_create(phone))
 

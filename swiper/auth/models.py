@@ -1,4 +1,4 @@
-"""Tables of phone numbers and of codes that wait to be sent."""
+"""The tables of phone numbers and of codes that wait to be sent."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from swiper.extensions import TABLE_OPTIONS, Model
 
 
 class Phone(Model):
-    """Makes a phone number unique; its first insert decides whose it is."""
+    """Makes a phone number unique. The first insert decides which user has it."""
 
     __tablename__ = "phones"
 
@@ -19,7 +19,7 @@ class Phone(Model):
 
 
 class SmsOutbox(Model):
-    """A code that waits to be sent, encrypted; the row is gone once the provider has taken it."""
+    """A code that waits to be sent, encrypted. The row is deleted when a provider has accepted the message."""
 
     __tablename__ = "sms_outbox"
     __table_args__ = (Index(None, "claimed_until"), TABLE_OPTIONS)

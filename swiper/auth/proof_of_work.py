@@ -1,6 +1,6 @@
-"""Proof of work (ALTCHA, version 2): a client computes for a moment before a code is sent, while a budget runs hot.
+"""Proof of work (ALTCHA, version 2), which a client must solve before a code is sent if a budget is nearly used up.
 
-A challenge is signed for one number and one network, lives for minutes, and its solution counts once. To check a
+A challenge is signed for one number and one network, is valid for minutes, and its solution counts once. Checking a
 solution costs an HMAC and a hash.
 """
 
@@ -19,7 +19,7 @@ LIFE_SECONDS = 300
 
 
 def create_challenge(phone: str, network: str, hardness: int = 1) -> dict[str, Any]:
-    """What a client must solve for this number and network; `hardness` multiplies the hashes that it takes."""
+    """Return a challenge for this number and network. `hardness` multiplies the number of hashes that it needs."""
     tries = this_app().config["PROOF_OF_WORK_TRIES"] * hardness
     challenge = altcha.create_challenge(
         "SHA-256",
@@ -33,10 +33,10 @@ def create_challenge(phone: str, network: str, hardness: int = 1) -> dict[str, A
 
 
 def read_proof(text: str, phone: str, network: str) -> str | None:
-    """The name by which a right solution is known, so that it counts once; None for anything else."""
+    """Return the unique name of a correct solution, so that it can be counted once; None for any other text."""
     if not text or not altcha.verify_solution(text, _secret()).verified:
         return None
-    # Signed, so these are the parameters of a challenge that we have made.
+    # The signature is valid, so these are the parameters of a challenge of ours.
     challenge = json.loads(base64.b64decode(text))["challenge"]
     if challenge["parameters"]["data"]["for"] != _bound_to(phone, network):
         return None

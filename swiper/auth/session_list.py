@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 
 
 def list_sessions(uid: int, current_id: str = "") -> list[dict[str, Any]]:
-    """The open sessions of a user, the current one and then the last used first.
+    """Return the open sessions of a user: the current one, then the others, the last used first.
 
-    Of sessions that an older release has made some things are not known.
+    A session of an older release lacks some facts.
     """
     ids = listed_ids(uid)
     stored = cast(list[bytes | None], redis.client.mget([key_of(one) for one in ids]) if ids else [])
@@ -42,7 +42,7 @@ def list_sessions(uid: int, current_id: str = "") -> list[dict[str, Any]]:
 
 
 def find_session(uid: int, handle: str) -> str:
-    """The id of the session of `uid` that `list_sessions` calls `handle`. Raises NotFoundError."""
+    """Return the id of the session of `uid` that has this `handle` in `list_sessions`. Raises NotFoundError."""
     for session_id in listed_ids(uid):
         if _handle_of(session_id) == handle:
             return session_id
@@ -58,31 +58,31 @@ def _moment(seconds: int | None) -> datetime | None:
 
 
 def end_session(session: Any, uid: int) -> None:
-    """Log out: the stored session is gone before the answer is sent. Raises RedisError, and then nothing is changed."""
+    """Log out. The stored session is deleted before the response is sent. Raises RedisError if nothing was changed."""
     delete_sessions(uid, [session.sid])
     session.clear()
 
 
 def end_all_sessions(uid: int, current: Any = None) -> None:
-    """Log a user out everywhere, with the `current` session if there is one. Raises what `end_session` does."""
+    """End all sessions of a user, with the `current` session object. Raises RedisError if nothing was changed."""
     delete_sessions(uid, listed_ids(uid) + ([current.sid] if current is not None else []))
     if current is not None:
         current.clear()
 
 
 def end_session_by_id(uid: int, session_id: str) -> None:
-    """End one session of a user; a request under way in that session cannot bring it back."""
+    """End one session of a user. A running request of that session cannot store it again."""
     delete_sessions(uid, [session_id])
 
 
 def listed_ids(uid: int) -> list[str]:
-    """The ids of a user's sessions, the oldest first; one that has run out may be among them."""
+    """Return the ids of a user's sessions, the oldest first. Expired ones may be among them."""
     return [session_id.decode() for session_id in cast(list[bytes], redis.client.zrange(list_key(uid), 0, -1))]
 
 
 @remover(SESSIONS)
 def try_to_end_all_sessions(uid: int) -> bool:
-    """End the sessions of somebody who is locked out or gone; False where Redis does not let us."""
+    """End the sessions of a user who is suspended or deleted. Return False if Redis is not available."""
     try:
         end_all_sessions(uid)
     except RedisError as error:
@@ -94,12 +94,12 @@ def try_to_end_all_sessions(uid: int) -> bool:
 
 
 def count_sessions(uid: int) -> int:
-    """How many sessions a user has open."""
+    """Return the number of a user's open sessions."""
     return int(redis.client.zcount(list_key(uid), time.time(), "+inf"))
 
 
 @account_exporting.connect
 def export_sessions(_sender: Any, *, uid: int) -> dict[str, Any]:
-    """The part of an export that sessions are."""
+    """Return the sessions of a user for an export."""
     sessions = list_sessions(uid)
     return {"open_sessions": len(sessions), "sessions": page_of_dicts(sessions)}

@@ -1,8 +1,8 @@
-"""Server-side sessions in Redis, and which of them belong to whom.
+"""Server-side sessions in Redis: opened by each request, started by a login. `session_list` ends them.
 
-A session id begins with its user's id, which is no secret: so Redis keeps a session beside all else of its user, and
-one command reads it together with what the request will need next. The id comes in a cookie or, from native apps, as
-`Authorization: Bearer`, and then a cookie of the same request counts for nothing.
+A session id begins with the user's id, which is not secret. So Redis stores a session in the same slot as the other
+values of its user, and one command reads it together with what the request needs next. The id comes in a cookie, or
+from native apps as `Authorization: Bearer`. With that header, the cookie of the same request is ignored.
 """
 
 import logging
@@ -31,15 +31,15 @@ log = logging.getLogger(__name__)
 
 # The user's id and 256 random bits.
 SESSION_ID = re.compile(r"([1-9][0-9]{0,18})\.([A-Za-z0-9_-]{43})")
-# Below these a session is looked up, and answers are kept by nobody; nothing else knows its caller.
+# Only requests under these paths have a session, and no cache may store their responses.
 BEARER_PATHS = ("/api/",)
 PERSONAL_PATHS = (*BEARER_PATHS, "/admin")
-# By path: the key of what a view reads of its caller, for `taken_along`.
+# By path: the function that makes the key of what the view reads of its caller, for `taken_along`.
 READ_ALONG: dict[str, Callable[[int], str]] = {}
-# How often a session that is used notes so.
+# A session that is in use records the time of its last use at most this often.
 SEEN_SECONDS = 3600
 # KEYS: session, list of the user's sessions. ARGV: packed session, lifetime in seconds, session id, this moment, how
-# many sessions a user may have. Returns the oldest ones that are too many.
+# many sessions a user may have. Returns the ids of the oldest sessions above that number.
 STORE = """
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], 0, ARGV[4])
@@ -47,29 +47,29 @@ redis.call('ZADD', KEYS[2], ARGV[4] + ARGV[2], ARGV[3])
 redis.call('EXPIRE', KEYS[2], ARGV[2])
 return redis.call('ZRANGE', KEYS[2], 0, -1 - tonumber(ARGV[5]))
 """
-# KEYS: session. ARGV: packed session as it was read, and as it shall be. One that has ended or changed meanwhile stays.
+# KEYS: session. ARGV: packed session as it was read, and the new one. Replaces only a session that has not changed.
 REPLACE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return 1
 """
-# What the interface's own serializer writes; its decoder would try pickle on anything else.
+# The format of Flask-Session's own serializer, whose decoder would try pickle for other bytes.
 _decode = msgspec.msgpack.Decoder(dict[str, Any]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class Session(ServerSideSession):  # type: ignore[misc]
-    """A session; the id of one with `is_bearer` never travels in a cookie."""
+    """A session. The id of a session with `is_bearer` is never sent in a cookie."""
 
     is_bearer = False
 
 
 class UnreachableSession(Session):
-    """Stands in while Redis is away; the login hook answers 1011 when it meets one."""
+    """The session of a request while Redis is not available. The login hook answers it with error 1011."""
 
 
 class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
-    """Flask-Session's Redis interface, which lets requests that need no login live without Redis."""
+    """Flask-Session's Redis interface, except that requests without login work while Redis is not available."""
 
     session_class = Session
 
@@ -78,7 +78,7 @@ class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
         self.cookie = re.compile(rf"(?:^|;) *{re.escape(app.config['SESSION_COOKIE_NAME'])}=([^; ]*)")
 
     def open_session(self, app: Flask, request: Request) -> Session:
-        """The stored session; an UnreachableSession where Redis does not answer."""
+        """Return the stored session, or an UnreachableSession if Redis does not answer."""
         token = bearer_token(request.environ)
         session = self._find(self._sent_id(request, token), request)
         if token is not None:
@@ -86,12 +86,12 @@ class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
         return session
 
     def _sent_id(self, request: Request, token: str | None) -> str:
-        """The id that a request brings for what it asks for; empty where there is none."""
+        """Return the session id that a request sends, or an empty text if none counts for its path."""
         environ = request.environ
         if "HTTP_AUTHORIZATION" in environ:
-            # The operator's desk is pages, and browsers alone have those.
+            # The admin pages are for browsers, which send cookies.
             return token if token and request.path.startswith(BEARER_PATHS) else ""
-        # Werkzeug would look through all headers, and then read all cookies.
+        # Werkzeug would search all headers and parse all cookies.
         sent = self.cookie.search(environ.get("HTTP_COOKIE", ""))
         return sent[1] if sent and request.path.startswith(PERSONAL_PATHS) else ""
 
@@ -106,7 +106,7 @@ class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
                 raise
             log.warning("sessions are away: %s", type(error).__name__)
             if values.is_in_redis() and is_redis_away(error):
-                # The same Redis: a request that is refused in the end should not wait for it again and again.
+                # The cache is in the same Redis, and this request must not wait for it again.
                 leave_alone()
             return UnreachableSession(sid="", permanent=self.permanent)
         found = unpack(stored)
@@ -119,11 +119,11 @@ class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
         return Session(found, sid=sent)
 
     def _stranger(self) -> Session:
-        # `start_session` gives an id to those that will be stored.
+        # `start_session` sets the id when the session is stored.
         return Session(sid="", permanent=self.permanent)
 
     def _read(self, uid: int, session_id: str, also: Callable[[int], str] | None) -> bytes | None:
-        """The stored session; the Account goes to `values.prefetch`, and what `also` names to `taken_along`."""
+        """Return the stored session. The Account goes to `values.prefetch`, the value of `also` to `taken_along`."""
         name = account_key(uid)
         account = values.shared_key(name)
         keys = [key_of(session_id), *([account] if account else []), *([also(uid)] if also else [])]
@@ -138,10 +138,10 @@ class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
         return key_of(session_id)
 
     def _delete_session(self, store_id: str) -> None:
-        """Nothing: `end_session` has removed it, and an answer that says so must not fail after that."""
+        """Do nothing, since `end_session` has deleted it before. The response must not fail after that."""
 
     def save_session(self, app: Flask, session: Any, response: Any) -> None:
-        """Store a changed session; a request that failed before it had one has nothing to store."""
+        """Send the cookie of a changed session. `session` is None for a request that failed before it was opened."""
         if session is None:
             return
         if session.accessed:
@@ -152,35 +152,35 @@ class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
             others = response.headers.getlist("Set-Cookie")
             response.headers.remove("Set-Cookie")
             super().save_session(app, session, response)
-            # Simple clients look at the first cookie of a login alone.
+            # Simple clients only read the first cookie of a login.
             for other in others:
                 response.headers.add("Set-Cookie", other)
         else:
-            # What was stored is gone already. A browser takes a `__Host-` cookie, or its end, with Secure alone.
+            # The stored session is deleted already. Browsers accept a `__Host-` cookie, or its end, only with Secure.
             response.delete_cookie(self.get_cookie_name(app), secure=self.get_cookie_secure(app), httponly=True)
 
     def _upsert_session(self, session_lifetime: timedelta, session: ServerSideSession, store_id: str) -> None:
-        """Nothing: `start_session` has stored it before the answer, which may then say that the login succeeded."""
+        """Do nothing, since `start_session` has stored it. So a response that reports a login is always true."""
 
 
 def init_app(app: Flask) -> None:
-    """Put the interface onto the application."""
+    """Set the session interface of the application."""
     app.session_interface = SessionInterface(app, client=app.extensions["redis"], key_prefix="", permanent=True)
 
 
 def new_session_id(uid: int) -> str:
-    """An id that nobody can guess for a session of `uid`."""
+    """Return an id for a session of `uid` that nobody can guess."""
     return f"{uid}.{secrets.token_urlsafe(32)}"
 
 
 def key_of(session_id: str) -> str:
-    """Where Redis keeps the session `session_id`."""
+    """Return the Redis key of a session."""
     uid, _, token = session_id.partition(".")
     return f"{{u:{uid}}}:session:{token}"
 
 
 def taken_along() -> list[bytes | None] | None:
-    """What was read together with the session for a path of `READ_ALONG`, once; None where it was not read."""
+    """Return, only once, what was read together with the session for a path of `READ_ALONG`; None if nothing was."""
     found: list[bytes | None] | None = this_g().pop("taken_along", None)
     return found
 
@@ -191,17 +191,17 @@ def list_key(uid: int) -> str:
 
 
 def new_session(uid: int, device: str = "", remote_addr: str = "") -> dict[str, Any]:
-    """What is stored of a session that begins now; `device` is what its owner will know it by."""
+    """Return the content of a session that begins now. `device` is the description for its owner."""
     moment = int(time.time())
     network = shorten_address(remote_addr)
     return {"uid": uid, "made_at": moment, "seen_at": moment, "device": device, "network": network}
 
 
 def start_session(session: Any, uid: int, device: str = "", remote_addr: str = "") -> None:
-    """Log `uid` in: new session id, nothing taken over from before.
+    """Log `uid` in with a new session id, and without the content of the previous session.
 
-    Stored and listed among the user's own in one step, so no logout everywhere comes in between. Where that fails it
-    raises, and the answer brings no cookie, since `session` has not changed.
+    One script stores the session and adds it to the user's list, so that a logout everywhere never misses it.
+    Raises RedisError; then `session` is unchanged, and the response sets no cookie.
     """
     former, former_uid, fresh = session.sid, session.get("uid"), new_session_id(uid)
     content = new_session(uid, device, remote_addr)
@@ -218,12 +218,12 @@ def _store(content: dict[str, Any], session_id: str) -> None:
     seconds = int(this_app().permanent_session_lifetime.total_seconds())
     values = (_encode(content), seconds, session_id, time.time(), config["SESSIONS_PER_USER"])
     oldest = redis.client.eval(STORE, 2, key_of(session_id), list_key(uid), *values)
-    # After a change of SESSION_DAYS the newest need not be the last.
+    # After SESSION_DAYS was reduced, the newest session may be among those that end first.
     delete_sessions(uid, [one for one in map(bytes.decode, oldest) if one != session_id])
 
 
 def delete_sessions(uid: int, session_ids: list[str]) -> None:
-    """Remove all of these sessions or none."""
+    """Delete all of these sessions of a user, or none if it raises RedisError."""
     if session_ids:
         with redis.client.pipeline(transaction=True) as pipe:
             pipe.delete(*[key_of(session_id) for session_id in session_ids])
@@ -232,7 +232,7 @@ def delete_sessions(uid: int, session_ids: list[str]) -> None:
 
 
 def unpack(stored: bytes | None) -> dict[str, Any] | None:
-    """A stored session; None where it is gone or unreadable."""
+    """Return the content of a stored session, or None if it is missing or unreadable."""
     try:
         return None if stored is None else _decode(stored)
     except msgspec.DecodeError:
@@ -241,7 +241,7 @@ def unpack(stored: bytes | None) -> dict[str, Any] | None:
 
 
 def _replace(key: str, stored: bytes, found: dict[str, Any]) -> None:
-    """Write back a session that was read as `stored`. Where Redis fails, the request goes on without it."""
+    """Replace a session that was read as `stored`. If Redis is not available, the session stays as it was."""
     try:
         redis.client.eval(REPLACE, 1, key, stored, _encode(found))
     except RedisError as error:

@@ -1,4 +1,4 @@
-"""Celery tasks that send codes, and delete those that have run out."""
+"""Celery tasks that send codes, and delete expired ones."""
 
 import logging
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 @shared_task(name="auth.send_code", bind=True, max_retries=5, ignore_result=True)
 def send_code(self: Task, outbox_id: int) -> None:
-    """Send one waiting code. Its argument is a row's id, so neither number nor code passes through the broker."""
+    """Send one waiting code. The argument is the id of its row, so the broker sees neither number nor code."""
     try:
         codes.deliver_code(outbox_id)
     except SmsError as error:
@@ -22,17 +22,17 @@ def send_code(self: Task, outbox_id: int) -> None:
 
 @shared_task(name="auth.send_codes", ignore_result=True)
 def send_codes(outbox_ids: list[tuple[int, str]]) -> None:
-    """Give each of several codes (row and request id) a task of its own: one provider's delay is not theirs."""
+    """Queue a task for each of several codes (pairs of row and request id), so that they do not delay each other."""
     enqueue_each(send_code, outbox_ids)
 
 
 @shared_task(name="auth.sweep_codes")
 def sweep_codes() -> None:
-    """Send the codes whose own task was lost."""
+    """Send the codes whose task was lost."""
     sweep("sweep_codes", lambda: zip(codes.unsent_codes()), codes.deliver_code, SmsError, codes.claim_seconds())
 
 
 @shared_task(name="auth.purge_codes")
 def purge_codes() -> None:
-    """Delete the codes that have run out unsent."""
+    """Delete the codes that have expired unsent."""
     codes.purge_outbox()

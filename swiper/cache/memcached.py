@@ -56,7 +56,7 @@ class PackedClient(pylibmc.Client):  # type: ignore[misc]
         return value
 
 
-class QuickMemcachedCache(MemcachedCache):
+class TimeLimitedMemcachedCache(MemcachedCache):
     """Flask-Caching's memcached backend, with clients that wait only for a short time."""
 
     def _create_pylibmc(

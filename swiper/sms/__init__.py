@@ -1,4 +1,4 @@
-"""SMS by the providers that `SMS_PROVIDERS` lists: when one fails, the next is tried."""
+"""Sends SMS by the providers in the setting `SMS_PROVIDERS`. If one fails, the next is tried."""
 
 import logging
 import re
@@ -18,21 +18,21 @@ __all__ = ["SmsAwayError", "SmsError", "SmsProvider", "build_provider", "can_sen
 
 log = logging.getLogger(__name__)
 
-# A provider that did not answer is asked last for so long: each message would wait for its time-out first.
+# A provider that did not answer is tried last for this time, since each message would first wait for its time-out.
 AWAY_SECONDS = 30.0
 _choosing = Lock()
 
 
 def init_app(app: Flask) -> None:
-    """Build the providers in their order. Raises ConfigurationError where one cannot be had."""
+    """Build the providers in their order. Raises ConfigurationError if one cannot be built."""
     app.extensions["sms"] = [build_provider(name, app.config) for name in app.config["SMS_PROVIDERS"]]
 
 
 def build_provider(name: str, config: Mapping[str, Any]) -> SmsProvider:
-    """One provider: a short name of `config.settings.SMS_PROVIDERS`, or a class outside as `package.module:Class`.
+    """Build a provider by its short name in `config.settings.SMS_PROVIDERS`, or by `package.module:Class`.
 
-    It is imported here, and only where chosen: the providers' libraries cost each process half a second and 30 MB.
-    Raises ConfigurationError where there is no such class, or where it refuses its own settings.
+    Its module is imported here, since the libraries of all providers would cost each process half a second and 30 MB.
+    Raises ConfigurationError if there is no such class, or if it refuses its own settings.
     """
     path = SMS_PROVIDERS.get(name, name)
     if not re.fullmatch(r"[\w.]+:\w+", path):
@@ -45,7 +45,7 @@ def build_provider(name: str, config: Mapping[str, Any]) -> SmsProvider:
             raise TypeError("it is no subclass of swiper.sms.SmsProvider with a name")
         return chosen(config)
     except Exception as error:
-        # It may be anybody's code, so anything may be raised. The whole of it is for those who ask for details.
+        # Code from outside may raise any error. Its traceback is only in the DEBUG log.
         log.debug("the SMS provider %s", name, exc_info=error)
         raise ConfigurationError(f"SMS_PROVIDERS: {name} cannot be used: {_one_line(error)}") from error
 
@@ -55,15 +55,15 @@ def _one_line(error: Exception) -> str:
 
 
 def can_send_to(phone: str) -> bool:
-    """True where at least one of the providers sends to this number (E.164)."""
+    """Return True if at least one provider sends to this number (E.164)."""
     providers: list[SmsProvider] = current_app.extensions["sms"]
     return any(provider.takes(phone) for provider in providers)
 
 
 def send_sms(phone: str, code: str) -> str:
-    """Send `code` to `phone` by the first provider that takes it; its name is returned.
+    """Send `code` to `phone` by the first provider that accepts it, and return the name of that provider.
 
-    Raises SmsError when all of them failed, or none sends to this number.
+    Raises SmsError if all of them failed, or if none sends to this number.
     """
     failures = []
     for provider in _in_order():
@@ -72,7 +72,7 @@ def send_sms(phone: str, code: str) -> str:
         try:
             provider.send(phone, code)
         except SmsError as error:
-            # What was refused is this message, not the next one.
+            # A refusal is about this message, and says nothing about the next one.
             if isinstance(error, SmsAwayError):
                 provider.away_until = time.monotonic() + AWAY_SECONDS
             failures.append(f"{provider.name}: {error}")
@@ -85,9 +85,10 @@ def send_sms(phone: str, code: str) -> str:
 
 
 def _in_order() -> list[SmsProvider]:
-    """All providers, those that were away lately behind the others.
+    """Return all providers, those that did not answer lately after the others.
 
-    One whose time is over gets its old place back for this message alone, until it has taken one.
+    When the time of such a provider is over, one message tries it in its normal place. The others do so again when it
+    has accepted a message.
     """
     providers: list[SmsProvider] = current_app.extensions["sms"]
     moment = time.monotonic()

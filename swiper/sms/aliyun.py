@@ -1,4 +1,4 @@
-"""Alibaba Cloud's SMS service, through its official SDK."""
+"""Alibaba Cloud's SMS service, by its official SDK."""
 
 import json
 import logging
@@ -19,13 +19,13 @@ LOGGERS_OF_ADDRESSES = ("urllib3.connectionpool", "darabonba-core")
 
 
 class AliyunProvider(SmsProvider):
-    """Sends by `SendSms`, whose template has one variable, `code`; abroad by a sign and a template of their own."""
+    """Sends by `SendSms` with a template of one variable, `code`. Other countries have their own sign and template."""
 
     name = "aliyun"
 
     @cached_property
     def client(self) -> Client:
-        """The SDK's client, built by the first message so that a start needs neither time nor credentials for it."""
+        """The SDK's client. The first message builds it, so that a start needs neither time nor credentials."""
         for logger in LOGGERS_OF_ADDRESSES:
             logging.getLogger(logger).addFilter(is_without_code)
         return Client(
@@ -38,10 +38,10 @@ class AliyunProvider(SmsProvider):
         )
 
     def wire_number(self, phone: str) -> str | None:
-        """Mainland mobile numbers bare, all others as 00, country code and number, once there is a template for them.
+        """Return 11 digits for a mainland mobile number, and 00 with country code for others if they have a template.
 
-        The form with 00 is the one of Aliyun's examples of `SendSms` ("0085200000000"). Its newer documentation leaves
-        the 00 out, and so makes +1 301 765 6088 the mainland's 130 1765 6088.
+        The form with 00 is from Aliyun's examples of `SendSms` ("0085200000000"). Its newer documentation omits the 00,
+        which makes +1 301 765 6088 a mainland number, 130 1765 6088.
         """
         mainland = MAINLAND_MOBILE.fullmatch(phone)
         if mainland:
@@ -49,7 +49,7 @@ class AliyunProvider(SmsProvider):
         return "00" + phone.removeprefix("+") if all(self._texts(is_mainland=False)) else None
 
     def try_send(self, number: str, code: str) -> None:
-        """One request, never repeated: a repeat could send a second SMS. Raises SmsError with Aliyun's own code."""
+        """Send one request, never repeated, since that could send a second SMS. Raises SmsError with Aliyun's code."""
         try:
             response = self.client.send_sms_with_options(self._request(number, code), self._runtime())
         except AlibabaCloudException as error:
@@ -80,5 +80,5 @@ class AliyunProvider(SmsProvider):
 
 
 def is_without_code(record: logging.LogRecord) -> bool:
-    """A logging filter: False, which drops the record, where its text quotes the parameters of SendSms."""
+    """Return False, so that logging drops the record, if its text contains the parameters of SendSms."""
     return "TemplateParam" not in record.getMessage()

@@ -1,6 +1,6 @@
-"""What an SMS provider is, in this package or outside; CONTRIBUTING.md shows how one is added.
+"""The base class of SMS providers, in this package and outside. CONTRIBUTING.md shows how to add one.
 
-All do the same here: they time the call, and log its outcome without the number or the code.
+The base class measures each call, and logs its result without the number and the code.
 """
 
 import logging
@@ -17,18 +17,18 @@ MAINLAND_MOBILE = re.compile(r"\+86(1[3-9][0-9]{9})")
 
 
 class SmsError(Exception):
-    """The provider refused the message, failed, or did not answer in time. Its text never holds number or code."""
+    """The provider refused the message, failed, or did not answer in time. The text never contains number or code."""
 
 
 class SmsAwayError(SmsError):
-    """The provider could not be reached or did not answer in time, so the next message would fare no better."""
+    """The provider could not be reached or did not answer in time, so the next message would fail too."""
 
 
 def read_wire(number: str) -> str | None:
-    """The only phone (E.164) that `number` can mean to a provider; None where it could mean several.
+    """Return the only phone (E.164) that `number` can mean to a provider, or None if it could mean several.
 
-    A plus or 00 is followed by a country code. Eleven bare digits are a mainland mobile number and never anything
-    else: +1 301 765 6088 without its plus would be one of them.
+    A country code follows a plus or 00. Eleven digits without them are always a mainland mobile number, since
+    +1 301 765 6088 without its plus looks like one.
     """
     if number.startswith("+"):
         phone = number
@@ -41,28 +41,28 @@ def read_wire(number: str) -> str | None:
 
 
 class SmsProvider(ABC):
-    """Sends one login code. A subclass names itself and writes `wire_number` and `try_send`.
+    """Sends one login code. A subclass sets `name`, and implements `wire_number` and `try_send`.
 
-    Each process builds its own at the start, and its threads share it. Whatever `__init__` raises stops the start, and
-    is shown to whoever starts it.
+    Each process builds one object at its start, and all threads share it. An error in `__init__` stops the start, and
+    is shown to the operator.
     """
 
-    # Stands in logs, figures and failures.
+    # Logs, metrics and errors show it.
     name: str
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """`config` is the application's configuration; a subclass of Swiper's reads its credentials from it.
+        """`config` is the application's configuration, which has the settings of Swiper's own providers.
 
-        One from outside has no settings there: it reads its own variables of the environment.
+        A provider from outside has no settings there, and reads its own environment variables.
         """
         self.config = config
         self.timeout_seconds: float = config["SMS_TIMEOUT_SECONDS"]
-        # By the monotonic clock; 0 while it answers. Each process finds out for itself.
+        # On the monotonic clock; 0 while the provider answers. Each process has its own value.
         self.away_until = 0.0
 
     @final
     def send(self, phone: str, code: str) -> None:
-        """Send `code` to `phone` (E.164). Raises SmsError, whatever went wrong inside the provider's library."""
+        """Send `code` to `phone` (E.164). Raises SmsError for any error of the provider's library."""
         if not self.takes(phone):
             raise SmsError("does not send to this number")
         started = time.monotonic()
@@ -72,7 +72,7 @@ class SmsProvider(ABC):
             log.warning("%s did not send: %s (%.2f s)", self.name, error, time.monotonic() - started)
             raise
         except Exception as error:
-            # The libraries' own messages quote the request, code included, so only the type is told.
+            # Messages of the libraries quote the request with the code, so only the type is logged.
             log.warning("%s failed: %s (%.2f s)", self.name, type(error).__name__, time.monotonic() - started)
             kind = SmsAwayError if isinstance(error, OSError) else SmsError
             raise kind(type(error).__name__) from None
@@ -80,17 +80,17 @@ class SmsProvider(ABC):
 
     @final
     def takes(self, phone: str) -> bool:
-        """True where the number has a form on this provider's wire that no other number shares."""
+        """Return True if this provider sends to `phone` by a form that can mean no other number."""
         number = self.wire_number(phone)
         return number is not None and read_wire(number) == phone
 
     @abstractmethod
     def wire_number(self, phone: str) -> str | None:
-        """How this provider writes `phone` (E.164), in a form that `read_wire` reads; None where it does not send."""
+        """Return `phone` (E.164) in a form that `read_wire` can read, or None if this provider does not send there."""
 
     @abstractmethod
     def try_send(self, number: str, code: str) -> None:
-        """Hand the message for `number`, as `wire_number` gave it, to the provider.
+        """Send the message to `number`, which `wire_number` has returned.
 
-        Raise SmsError with the provider's own error code where it refuses.
+        Raises SmsError with the provider's own error code if the provider refuses.
         """

@@ -1,4 +1,4 @@
-"""Development: instead of sending, append one JSON line to `sms-outbox.jsonl` in the instance folder."""
+"""The provider for development, which appends a JSON line to `sms-outbox.jsonl` in the instance folder."""
 
 import json
 import os
@@ -11,16 +11,16 @@ from swiper.sms.base import SmsProvider
 
 
 class ConsoleProvider(SmsProvider):
-    """Writes `{"phone", "code", "time"}`; production refuses to start with it."""
+    """Writes `phone`, `code` and `time`. Production refuses to start with this provider."""
 
     name = "console"
 
     def wire_number(self, phone: str) -> str | None:
-        """E.164 as it is."""
+        """Return the number unchanged."""
         return phone
 
     def try_send(self, number: str, code: str) -> None:
-        """One write of one line in append mode, so that lines of several workers never mix."""
+        """Append the line in one write, so that lines of several workers never mix."""
         line = json.dumps({"phone": number, "code": code, "time": datetime.now(UTC).isoformat()})
         handle = os.open(outbox_path(self.config), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -30,5 +30,5 @@ class ConsoleProvider(SmsProvider):
 
 
 def outbox_path(config: Mapping[str, Any]) -> Path:
-    """The file that the codes are written to."""
+    """Return the path of the file."""
     return Path(config["INSTANCE"], "sms-outbox.jsonl")

@@ -1,4 +1,4 @@
-"""Phone numbers in the one form that all their spellings share, E.164."""
+"""Parses phone numbers in all usual spellings into E.164."""
 
 import re
 
@@ -11,14 +11,14 @@ from swiper.extensions import this_app
 
 SENDABLE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.PERSONAL_NUMBER)
 NUMBER = re.compile(r"(?P<before>[ ().\-]*)(?P<plus>\+?)(?P<after>[0-9 ().\-]+)")
-# RFC 3966. Of its parameters, only a country code as context leaves no doubt about whose number this is.
+# RFC 3966. Of its parameters, only a country code as context makes the number unambiguous.
 TEL_URI = re.compile(r" *tel:(?://)?(?P<number>[^;]*)(?:;phone-context=[+ ](?P<context>[0-9.\-]+))?", re.IGNORECASE)
 
 
 def parse_phone(text: str) -> str:
-    """The E.164 form of a mobile number typed or pasted in any usual way; `DEFAULT_REGION` where it names no country.
+    """Return the E.164 form of a mobile number in any usual spelling. Without a country, it is of `DEFAULT_REGION`.
 
-    Raises ParamError for what is no mobile number, robots' numbers included, and for what can be two numbers.
+    Raises ParamError for anything else, such as robots' numbers, and for a text that can mean two numbers.
     """
     numbers = {_e164(number): number for number in map(_valid_number, readings(text)) if number}
     if len(numbers) > 1:
@@ -30,9 +30,9 @@ def parse_phone(text: str) -> str:
 
 
 def readings(text: str) -> list[str]:
-    """What may be meant by `text`, each as digits with or without a plus; empty for what is no number.
+    """Return the possible meanings of `text` as digits with or without a plus; none if it is no number.
 
-    A plus that a client did not escape arrives as a space: where a space stands before the digits, there are two.
+    A plus that a client did not escape arrives as a space. So a text with a space before its digits has two meanings.
     """
     found = NUMBER.fullmatch(_without_scheme(simplify(text)))
     if found is None:
@@ -47,7 +47,7 @@ def readings(text: str) -> list[str]:
 
 
 def _without_scheme(text: str) -> str:
-    """The number of a `tel:` URI with its context before it; any other text, and a URI in doubt, as it is."""
+    """Return the number of a `tel:` URI after its context. Return other text and an ambiguous URI unchanged."""
     found = TEL_URI.fullmatch(text)
     if found is None:
         return text
@@ -73,7 +73,7 @@ def _refusal(reason: str) -> ParamError:
 
 
 def describe_number(text: str) -> dict[str, str]:
-    """The number that somebody typed, for the security log; nothing where it is none: it could be a code."""
+    """Return the typed number for the security log, or nothing if it is no number, since it could be a code."""
     try:
         return {"phone": parse_phone(text)}
     except ParamError:

@@ -1,4 +1,4 @@
-"""Yuntongxun (Ronglian), through its official SDK, which is kept from printing what it must not."""
+"""Yuntongxun (Ronglian), by its official SDK, which may not print numbers and codes here."""
 
 import json
 from functools import cached_property
@@ -11,18 +11,18 @@ import requests
 from swiper.sms.base import MAINLAND_MOBILE, SmsAwayError, SmsError, SmsProvider
 
 SENT = "000000"
-# The SDK's own word for whatever kept an answer from coming.
+# The status that the SDK itself sets if there was no response.
 NO_ANSWER = "172001"
 
 
 class RonglianProvider(SmsProvider):
-    """Sends by `TemplateSMS`; the template's variables are the code and the minutes for which it is valid."""
+    """Sends by `TemplateSMS`. The variables of the template are the code, and the minutes for which it is valid."""
 
     name = "ronglian"
 
     @cached_property
     def sdk(self) -> Any:
-        """The SDK's client, built by the first message."""
+        """The SDK's client, which the first message builds."""
         sdk = load_quiet_sdk(self.timeout_seconds).SmsSDK(
             self.config["RONGLIAN_ACCOUNT_SID"], self.config["RONGLIAN_AUTH_TOKEN"], self.config["RONGLIAN_APP_ID"]
         )
@@ -30,12 +30,12 @@ class RonglianProvider(SmsProvider):
         return sdk
 
     def wire_number(self, phone: str) -> str | None:
-        """Mainland mobile numbers alone, bare."""
+        """Return the 11 digits of a mainland mobile number, and None for all others."""
         mainland = MAINLAND_MOBILE.fullmatch(phone)
         return mainland[1] if mainland else None
 
     def try_send(self, number: str, code: str) -> None:
-        """Raises SmsError with Ronglian's `statusCode`."""
+        """Send one request. Raises SmsError with Ronglian's `statusCode`."""
         minutes = max(1, self.config["CODE_TTL_SECONDS"] // 60)
         answer = self.sdk.sendMessage(self.config["RONGLIAN_TEMPLATE_ID"], number, (code, str(minutes)))
         status = json.loads(answer)["statusCode"]
@@ -46,24 +46,24 @@ class RonglianProvider(SmsProvider):
 
 
 class TimedRequests:
-    """Stands in for `requests` inside the SDK, whose own time-out is fixed at 2 s to connect and 5 s to read."""
+    """Replaces `requests` in the SDK, whose own time-outs are fixed at 2 s to connect and 5 s to read."""
 
     codes = requests.codes
 
     def __init__(self, timeout_seconds: float) -> None:
-        """`timeout_seconds` holds for connecting, and again for each wait for data."""
+        """`timeout_seconds` is the time-out for connecting, and for each wait for data."""
         self.timeout_seconds = timeout_seconds
 
     def post(self, url: str, *, headers: dict[str, Any], data: str, timeout: object) -> requests.Response:
-        """`requests.post` with our time-out in place of `timeout`; a redirect would carry the code elsewhere."""
+        """Call `requests.post` with our time-out, and without redirects, which would send the code elsewhere."""
         return requests.post(url, headers=headers, data=data, timeout=self.timeout_seconds, allow_redirects=False)
 
 
 def load_quiet_sdk(timeout_seconds: float) -> Any:
-    """A private copy of the SDK's module that prints nothing and waits `timeout_seconds`.
+    """Return our own copy of the SDK's module, which prints nothing and has the time-out `timeout_seconds`.
 
-    The SDK prints the token, the number and the code of each message, and the traceback of each failure. Its names
-    are replaced in a copy of our own, so neither stdout, which all threads share, nor the installed module is touched.
+    The SDK prints the token, the number and the code of each message, and the traceback of each failure. Some names are
+    replaced in our copy only. The installed module and stdout, which all threads share, do not change.
     """
     spec = find_spec("ronglian_sms_sdk.SmsSDK")
     if spec is None or spec.loader is None:
@@ -80,4 +80,4 @@ def load_quiet_sdk(timeout_seconds: float) -> Any:
 
 
 def print_nothing(*values: object) -> None:
-    """Takes what `print` takes and drops it."""
+    """Do nothing, with the arguments of `print`."""

@@ -47,7 +47,7 @@ def init_app(app: Flask) -> Celery:
 
 def celery_settings(config: Any) -> dict[str, Any]:
     """Return Celery's settings for the application's settings `config`."""
-    quick = {"socket_timeout": 2.0, "socket_connect_timeout": 1.0, "retry_on_timeout": False}
+    time_limits = {"socket_timeout": 2.0, "socket_connect_timeout": 1.0, "retry_on_timeout": False}
     # By default kombu tries once more after 2 s, and the request waits meanwhile.
     once = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
     is_redis = config["CELERY_BROKER_URL"].startswith(("redis", "sentinel"))
@@ -55,7 +55,7 @@ def celery_settings(config: Any) -> dict[str, Any]:
         "broker_url": config["CELERY_BROKER_URL"],
         "result_backend": config["CELERY_RESULT_BACKEND"],
         # If a worker is killed, its task is delivered again after this many seconds.
-        "broker_transport_options": {**once, **(quick if is_redis else {}), "visibility_timeout": 120},
+        "broker_transport_options": {**once, **(time_limits if is_redis else {}), "visibility_timeout": 120},
         "broker_connection_retry_on_startup": True,
         # No limit. By default a worker ends itself after 45 minutes without a broker.
         "broker_connection_max_retries": None,
