@@ -113,11 +113,11 @@ class People:
         """A client with a stored session of `uid`."""
         interface: Any = self.app.session_interface
         client = self.app.test_client()
-        sid = new_session_id(uid)
+        session_id = new_session_id(uid)
         with self.app.app_context():
-            interface.client.set(key_of(sid), interface.serializer.encode(new_session(uid)), ex=3600)
-            interface.client.zadd(f"{{u:{uid}}}:sessions", {sid: time.time() + 3600})
-        client.set_cookie(self.app.config["SESSION_COOKIE_NAME"], sid)
+            interface.client.set(key_of(session_id), interface.serializer.encode(new_session(uid)), ex=3600)
+            interface.client.zadd(f"{{u:{uid}}}:sessions", {session_id: time.time() + 3600})
+        client.set_cookie(self.app.config["SESSION_COOKIE_NAME"], session_id)
         return client
 
     def log_in(self, phone: str) -> Person:
@@ -195,8 +195,8 @@ def session_id_of(client: FlaskClient) -> str:
     return cookie.value
 
 
-def client_holding(app: Flask, sid: str) -> FlaskClient:
+def client_holding(app: Flask, session_id: str) -> FlaskClient:
     """A client that holds a session id, wherever it is from."""
     client = app.test_client()
-    client.set_cookie(SESSION_COOKIE, sid)
+    client.set_cookie(SESSION_COOKIE, session_id)
     return client

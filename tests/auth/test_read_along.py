@@ -47,9 +47,9 @@ GARBAGE = [
 ]
 
 
-def status_with(app: Flask, sid: str, path: str = PATHS[0]) -> int:
+def status_with(app: Flask, session_id: str, path: str = PATHS[0]) -> int:
     client = app.test_client()
-    client.set_cookie(COOKIE, sid)
+    client.set_cookie(COOKIE, session_id)
     return client.get(path).status_code
 
 
@@ -82,7 +82,7 @@ def test_a_session_id_holds_for_its_own_user_alone(app: Flask, people: People) -
         "".join(chr(0xFF10 + int(digit)) for digit in uid) + f".{token}",
     ]
     for path in PATHS:
-        assert {status_with(app, sid, path) for sid in changed} == {401}
+        assert {status_with(app, session_id, path) for session_id in changed} == {401}
     assert status_with(app, f"{uid}.{token}") == 200
 
 
@@ -93,10 +93,10 @@ def test_a_session_that_is_not_there_does_not_lend_its_user_an_account(app: Flas
         assert status_with(app, new_session_id(person.id), path) == 401
     with app.app_context():
         # Whose a session is, its own content says.
-        sid, interface = new_session_id(person.id), app.session_interface
-        redis.client.set(key_of(sid), interface.serializer.encode({"uid": other.id}))  # type: ignore[attr-defined]
+        session_id, interface = new_session_id(person.id), app.session_interface
+        redis.client.set(key_of(session_id), interface.serializer.encode({"uid": other.id}))  # type: ignore[attr-defined]
     client = app.test_client()
-    client.set_cookie(COOKIE, sid)
+    client.set_cookie(COOKIE, session_id)
     assert client.get(PATHS[0]).json["data"]["id"] == str(other.id)
 
 

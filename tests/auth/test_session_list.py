@@ -37,15 +37,15 @@ def listed(person: Person) -> list[dict[str, Any]]:
     return items
 
 
-def stored(app: Flask, sid: str) -> dict[str, Any]:
+def stored(app: Flask, session_id: str) -> dict[str, Any]:
     with app.app_context():
-        found: dict[str, Any] = msgspec.msgpack.decode(redis.client.get(key_of(sid)))
+        found: dict[str, Any] = msgspec.msgpack.decode(redis.client.get(key_of(session_id)))
     return found
 
 
-def store(app: Flask, sid: str, facts: dict[str, Any]) -> None:
+def store(app: Flask, session_id: str, facts: dict[str, Any]) -> None:
     with app.app_context():
-        redis.client.set(key_of(sid), msgspec.msgpack.encode(facts), keepttl=True)
+        redis.client.set(key_of(session_id), msgspec.msgpack.encode(facts), keepttl=True)
 
 
 def log_in(app: Flask, people: People, *, agent: str = ANDROID, address: str = "203.0.113.77") -> Person:
@@ -89,9 +89,9 @@ def test_the_list_tells_no_session_id(app: Flask, people: People, person: Person
     other = people.client_of(person.id)
     answer = person.get("/api/user/sessions")
     for client in (person.client, other):
-        sid = session_id_of(client)
-        assert sid not in answer.text
-        assert sid.partition(".")[2] not in answer.text
+        session_id = session_id_of(client)
+        assert session_id not in answer.text
+        assert session_id.partition(".")[2] not in answer.text
     # And what it tells opens nothing.
     for one in listed(person):
         for guess in (one["id"], f"{person.id}.{one['id']}"):
@@ -118,11 +118,11 @@ def test_one_session_is_ended_and_the_others_go_on(app: Flask, people: People, p
 
 
 def test_ending_the_current_session_is_a_logout(app: Flask, person: Person) -> None:
-    sid = session_id_of(person.client)
+    session_id = session_id_of(person.client)
     answer = person.client.delete(f"/api/user/sessions/{listed(person)[0]['id']}")
     assert answer.status_code == 200
     assert person.client.get_cookie("swiper_session") is None
-    assert client_holding(app, sid).get("/api/user/profile").status_code == 401
+    assert client_holding(app, session_id).get("/api/user/profile").status_code == 401
 
 
 def test_nobody_ends_a_session_of_somebody_else(people: People, person: Person) -> None:
@@ -141,26 +141,26 @@ def test_a_request_under_way_does_not_bring_an_ended_session_back(
 ) -> None:
     app = make_app()
     other = people.client_of(person.id)
-    sid = session_id_of(other)
+    session_id = session_id_of(other)
     handle = next(one["id"] for one in listed(person) if not one["is_current"])
     # Old enough for its use to be noted.
-    store(app, sid, stored(app, sid) | {"seen_at": 0})
+    store(app, session_id, stored(app, session_id) | {"seen_at": 0})
 
     @app.get("/api/slow")
     def slow() -> dict[str, int]:
         assert person.client.delete(f"/api/user/sessions/{handle}").status_code == 200
         return {"code": 0}
 
-    assert client_holding(app, sid).get("/api/slow").status_code == 200
-    assert client_holding(app, sid).get("/api/user/profile").status_code == 401
+    assert client_holding(app, session_id).get("/api/slow").status_code == 200
+    assert client_holding(app, session_id).get("/api/user/profile").status_code == 401
     with app.app_context():
-        assert redis.client.exists(key_of(sid)) == 0
+        assert redis.client.exists(key_of(session_id)) == 0
 
 
 def test_the_use_of_a_session_is_noted_once_an_hour(
     app: Flask, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sid, noted = session_id_of(person.client), []
+    session_id, noted = session_id_of(person.client), []
     replace = sessions._replace
 
     def count(*args: Any) -> None:
@@ -168,42 +168,45 @@ def test_the_use_of_a_session_is_noted_once_an_hour(
         replace(*args)
 
     monkeypatch.setattr(sessions, "_replace", count)
-    facts = stored(app, sid)
-    store(app, sid, facts | {"seen_at": facts["seen_at"] - SEEN_SECONDS + 300})
+    facts = stored(app, session_id)
+    store(app, session_id, facts | {"seen_at": facts["seen_at"] - SEEN_SECONDS + 300})
     with app.app_context():
-        redis.client.expire(key_of(sid), 1000)
+        redis.client.expire(key_of(session_id), 1000)
     assert person.get("/api/user/profile").status_code == 200
     assert noted == []
-    store(app, sid, facts | {"seen_at": facts["seen_at"] - SEEN_SECONDS})
+    store(app, session_id, facts | {"seen_at": facts["seen_at"] - SEEN_SECONDS})
     for _ in range(3):
         answer = person.client.get("/api/user/profile", environ_overrides={"REMOTE_ADDR": "2001:db8:1:2:3::4"})
         assert answer.status_code == 200
         assert "Set-Cookie" not in answer.headers
     assert len(noted) == 1
-    assert stored(app, sid) == facts | {"seen_at": stored(app, sid)["seen_at"], "network": "2001:db8:1::/48"}
-    assert stored(app, sid)["seen_at"] >= facts["seen_at"]
+    assert stored(app, session_id) == facts | {
+        "seen_at": stored(app, session_id)["seen_at"],
+        "network": "2001:db8:1::/48",
+    }
+    assert stored(app, session_id)["seen_at"] >= facts["seen_at"]
     with app.app_context():
         # The session lives no longer than before.
-        assert 0 < redis.client.ttl(key_of(sid)) <= 1000
+        assert 0 < redis.client.ttl(key_of(session_id)) <= 1000
 
 
 def test_noting_a_use_revives_no_session_that_ended_meanwhile(app: Flask, person: Person) -> None:
-    sid = session_id_of(person.client)
+    session_id = session_id_of(person.client)
     with app.app_context():
-        before = redis.client.get(key_of(sid))
-        redis.client.delete(key_of(sid))
-        sessions._replace(key_of(sid), before, {"uid": person.id})
-        assert redis.client.exists(key_of(sid)) == 0
-        redis.client.set(key_of(sid), b"changed")
-        sessions._replace(key_of(sid), before, {"uid": person.id})
-        assert redis.client.get(key_of(sid)) == b"changed"
+        before = redis.client.get(key_of(session_id))
+        redis.client.delete(key_of(session_id))
+        sessions._replace(key_of(session_id), before, {"uid": person.id})
+        assert redis.client.exists(key_of(session_id)) == 0
+        redis.client.set(key_of(session_id), b"changed")
+        sessions._replace(key_of(session_id), before, {"uid": person.id})
+        assert redis.client.get(key_of(session_id)) == b"changed"
 
 
 def test_a_use_that_cannot_be_noted_is_served_all_the_same(
     app: Flask, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sid = session_id_of(person.client)
-    store(app, sid, stored(app, sid) | {"seen_at": 0})
+    session_id = session_id_of(person.client)
+    store(app, session_id, stored(app, session_id) | {"seen_at": 0})
 
     def refuse(*_: Any) -> None:
         raise ReadOnlyError("You can't write against a read only replica.")
@@ -213,18 +216,18 @@ def test_a_use_that_cannot_be_noted_is_served_all_the_same(
 
 
 def test_a_session_of_an_older_release_is_served_and_listed(app: Flask, people: People, person: Person) -> None:
-    sid = new_session_id(person.id)
+    session_id = new_session_id(person.id)
     with app.app_context():
-        redis.client.set(key_of(sid), msgspec.msgpack.encode({"uid": person.id, "_permanent": True}), ex=3600)
-        redis.client.zadd(f"{{u:{person.id}}}:sessions", {sid: 4_000_000_000})
+        redis.client.set(key_of(session_id), msgspec.msgpack.encode({"uid": person.id, "_permanent": True}), ex=3600)
+        redis.client.zadd(f"{{u:{person.id}}}:sessions", {session_id: 4_000_000_000})
     [_, old] = listed(person)
     assert (old["device"], old["network"], old["created_at"], old["last_seen_at"]) == ("", "", None, None)
-    assert client_holding(app, sid).get("/api/user/profile").status_code == 200
+    assert client_holding(app, session_id).get("/api/user/profile").status_code == 200
     [_, old] = listed(person)
     assert old["created_at"] is None
     assert old["last_seen_at"] is not None
     assert person.client.delete(f"/api/user/sessions/{old['id']}").status_code == 200
-    assert client_holding(app, sid).get("/api/user/profile").status_code == 401
+    assert client_holding(app, session_id).get("/api/user/profile").status_code == 401
 
 
 def test_what_is_gone_or_unreadable_is_not_listed(app: Flask, people: People, person: Person) -> None:

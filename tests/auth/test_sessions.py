@@ -97,11 +97,11 @@ def test_a_stranger_gets_no_cookie_and_no_stored_session(app: Flask, client: Fla
 
 def test_after_logout_the_old_cookie_is_dead(app: Flask, people: People) -> None:
     person = people.log_in("13800138000")
-    sid = session_id_of(person.client)
+    session_id = session_id_of(person.client)
     answer = person.post("/api/user/logout")
     assert answer.json == {"code": 0, "data": {}}
-    assert not is_logged_in(client_holding(app, sid))
-    answer = client_holding(app, sid).post("/api/user/logout")
+    assert not is_logged_in(client_holding(app, session_id))
+    answer = client_holding(app, session_id).post("/api/user/logout")
     assert (answer.status_code, answer.json["code"]) == (401, 1001)
 
 
@@ -128,7 +128,7 @@ def test_logout_of_all_ends_every_session_of_the_user_alone(app: Flask, people: 
 def test_a_slow_request_in_flight_does_not_revive_a_session(make_app: Callable[..., Flask], people: People) -> None:
     app = make_app()
     person = people.add()
-    sid = session_id_of(person.client)
+    session_id = session_id_of(person.client)
 
     @app.get("/api/slow")
     def slow() -> dict[str, int]:
@@ -136,20 +136,21 @@ def test_a_slow_request_in_flight_does_not_revive_a_session(make_app: Callable[.
         assert person.post("/api/user/logout").status_code == 200
         return {"code": 0}
 
-    answer = client_holding(app, sid).get("/api/slow")
+    answer = client_holding(app, session_id).get("/api/slow")
     assert answer.status_code == 200
     assert "Set-Cookie" not in answer.headers
     with app.app_context():
-        assert redis.client.exists(key_of(sid)) == 0
-    assert not is_logged_in(client_holding(app, sid))
+        assert redis.client.exists(key_of(session_id)) == 0
+    assert not is_logged_in(client_holding(app, session_id))
 
 
 @pytest.mark.parametrize(
-    "sid", ["", "x", "../../etc/passwd", "A" * 43, "1." + "A" * 43, "A" * 5000, "%00", "{u:1}:session:A", "*", "\udcff"]
+    "session_id",
+    ["", "x", "../../etc/passwd", "A" * 43, "1." + "A" * 43, "A" * 5000, "%00", "{u:1}:session:A", "*", "\udcff"],
 )
-def test_an_invented_cookie_is_a_stranger(app: Flask, sid: str) -> None:
+def test_an_invented_cookie_is_a_stranger(app: Flask, session_id: str) -> None:
     client = app.test_client()
-    header = f"{COOKIE}={sid}".encode("utf-8", "surrogateescape").decode("latin-1")
+    header = f"{COOKIE}={session_id}".encode("utf-8", "surrogateescape").decode("latin-1")
     answer = client.get("/api/user/profile", environ_overrides={"HTTP_COOKIE": header})
     assert (answer.status_code, answer.json["code"]) == (401, 1001)
 
@@ -204,9 +205,9 @@ def test_an_account_is_admitted_again(app: Flask, people: People) -> None:
 
 def test_the_cookie_of_a_deleted_account_is_dead(app: Flask, people: People) -> None:
     person = people.log_in("13800138000")
-    sid, other = session_id_of(person.client), people.client_of(person.id)
+    session_id, other = session_id_of(person.client), people.client_of(person.id)
     assert person.delete_account().status_code == 200
-    assert not is_logged_in(client_holding(app, sid))
+    assert not is_logged_in(client_holding(app, session_id))
     assert not is_logged_in(other)
     # Even a session that nobody listed does not bring the account back.
     assert not is_logged_in(people.client_of(person.id))

@@ -113,11 +113,11 @@ def test_an_account_that_was_deleted_is_gone_everywhere(
     two: Two, private: tuple[Redis, Path], person: Person, word: str
 ) -> None:
     """Redis begins to refuse between the code that confirms a deletion and its commit."""
-    refusal, sid = Refusal(*private, word), session_id_of(person.client)
+    refusal, session_id = Refusal(*private, word), session_id_of(person.client)
     refusal.begin()
     with two[0].app_context():
         delete_account(person.id)
-    assert [client_holding(app, sid).get(PROFILE).json["code"] for app in two] == [LoginError.code] * 2
+    assert [client_holding(app, session_id).get(PROFILE).json["code"] for app in two] == [LoginError.code] * 2
     refusal.end()
     with two[0].app_context():
         assert db.session.get(User, person.id) is None
@@ -132,11 +132,11 @@ def test_a_logout_that_is_refused_says_so_and_ends_nothing(
     two: Two, private: tuple[Redis, Path], person: Person, word: str, everywhere: bool
 ) -> None:
     """A Redis whose memory is full takes deletions, so there the logout is one."""
-    refusal, sid = Refusal(*private, word), session_id_of(person.client)
+    refusal, session_id = Refusal(*private, word), session_id_of(person.client)
     refusal.begin()
     code = person.post(LOGOUT, all=everywhere).json["code"]
     refusal.end()
-    alive = client_holding(two[1], sid).get(PROFILE).json["code"] == 0
+    alive = client_holding(two[1], session_id).get(PROFILE).json["code"] == 0
     assert (code, alive) == ((0, False) if word == "OOM" else (1011, True))
 
 

@@ -145,19 +145,20 @@ def test_a_login_under_way_during_a_logout_everywhere_is_found_by_the_next_one(
 
 @pytest.mark.parametrize("name", [COOKIE, "session"])
 def test_an_id_counts_in_no_other_place(app: Flask, people: People, name: str) -> None:
-    sid, client = session_id_of(people.add().client), app.test_client()
+    session_id, client = session_id_of(people.add().client), app.test_client()
+    others = [f"x{COOKIE}", COOKIE.upper(), f"{COOKIE}.1", "session"]
     for request_of in (
-        {"query_string": {name: sid}},
-        {"headers": {"Authorization": f"{name} {sid}"}},
-        {"headers": {f"X-{name.replace('_', '-')}": sid}},
-        {"headers": {"Cookie2": f"{name}={sid}"}},
-        {"headers": {"Cookie": f"x{COOKIE}={sid}; {COOKIE.upper()}={sid}; {COOKIE}.1={sid}; session={sid}"}},
-        {"path": f"/api/user/profile;{name}={sid}"},
+        {"query_string": {name: session_id}},
+        {"headers": {"Authorization": f"{name} {session_id}"}},
+        {"headers": {f"X-{name.replace('_', '-')}": session_id}},
+        {"headers": {"Cookie2": f"{name}={session_id}"}},
+        {"headers": {"Cookie": "; ".join(f"{other}={session_id}" for other in others)}},
+        {"path": f"/api/user/profile;{name}={session_id}"},
     ):
         answer = client.get(**{"path": "/api/user/profile"} | request_of)
         assert answer.status_code in (401, 404)
         assert "Set-Cookie" not in answer.headers
-    for body in ({"data": {name: sid}}, {"json": {name: sid}}):
+    for body in ({"data": {name: session_id}}, {"json": {name: session_id}}):
         assert client.post("/api/user/logout", **body).status_code == 401
 
 
@@ -169,39 +170,39 @@ def ask_with(app: Flask, cookie: bytes) -> Any:
     return app.test_client(use_cookies=False).get("/api/user/profile", environ_overrides=environ)
 
 
-def mangled(sid: str) -> Iterator[str]:
+def mangled(session_id: str) -> Iterator[str]:
     """A valid id with something done to it."""
-    for place in range(0, len(sid), 4):
-        other = "A" if sid[place] != "A" else "B"
-        yield sid[:place] + other + sid[place + 1 :]
+    for place in range(0, len(session_id), 4):
+        other = "A" if session_id[place] != "A" else "B"
+        yield session_id[:place] + other + session_id[place + 1 :]
     yield from (
-        sid[:-1],
-        sid[1:],
-        sid + "A",
-        sid * 2,
-        sid.swapcase(),
-        sid[::-1],
-        key_of(sid),
-        f"0{sid}",
-        sid.partition(".")[2],
-        f"{sid}\x00",
-        f"*{sid}",
+        session_id[:-1],
+        session_id[1:],
+        session_id + "A",
+        session_id * 2,
+        session_id.swapcase(),
+        session_id[::-1],
+        key_of(session_id),
+        f"0{session_id}",
+        session_id.partition(".")[2],
+        f"{session_id}\x00",
+        f"*{session_id}",
     )
     yield from (
-        f"{sid}\r\nDEL x",
-        f"{sid}*",
-        f"?{sid[1:]}",
-        f"[{sid[0]}]{sid[1:]}",
-        f"{sid}%00",
-        f"{sid}.sig",
-        f"b'{sid}'",
+        f"{session_id}\r\nDEL x",
+        f"{session_id}*",
+        f"?{session_id[1:]}",
+        f"[{session_id[0]}]{session_id[1:]}",
+        f"{session_id}%00",
+        f"{session_id}.sig",
+        f"b'{session_id}'",
     )
 
 
 def test_a_mangled_id_is_a_stranger_s(app: Flask, people: People) -> None:
     person = people.add()
-    sid = session_id_of(person.client)
-    for value in mangled(sid):
+    session_id = session_id_of(person.client)
+    for value in mangled(session_id):
         answer = ask_with(app, f"{COOKIE}={value}".encode())
         assert (answer.status_code, answer.json["code"]) == (401, 1001), value
         assert "Set-Cookie" not in answer.headers
@@ -246,17 +247,17 @@ def test_an_id_is_shown_in_the_cookie_alone(app: Flask, people: People) -> None:
     try:
         client = app.test_client()
         answers = [log_in(client, "+8613800138000")]
-        sid = session_id_of(client)
+        session_id = session_id_of(client)
         for path in ("/api/user/profile", "/api/user/export", "/api/vip/me", "/no/such/route", "/"):
             answers.append(client.get(path))
         answers.append(client.post("/api/social/like", json={"sid": "nobody"}))
     finally:
         root.removeHandler(keeper)
         root.setLevel(level)
-    assert sid in answers[0].headers["Set-Cookie"]
-    assert not any(sid in answer.text for answer in answers)
-    assert not any(sid in str(answer.headers) for answer in answers[1:])
-    assert not any(sid in line for line in lines)
+    assert session_id in answers[0].headers["Set-Cookie"]
+    assert not any(session_id in answer.text for answer in answers)
+    assert not any(session_id in str(answer.headers) for answer in answers[1:])
+    assert not any(session_id in line for line in lines)
 
 
 # --- older than the account ---
