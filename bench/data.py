@@ -20,7 +20,8 @@ from sqlalchemy.pool import NullPool
 from bench.cities import read_city
 from bench.crowd import SEED as CROWD_SEED
 from bench.crowd import Crowd
-from config.settings import ROOT, with_driver
+from config.settings import ROOT
+from config.urls import with_driver
 from swiper.extensions import db
 from swiper.profiles.models import User
 from swiper.robots.seeding import CITIES, seed_robots

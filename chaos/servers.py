@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from config.settings import with_driver
+from config.urls import with_driver
 from tests.processes import Program, free_port
 
 ENV = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}

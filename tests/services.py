@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
-from config.settings import with_driver
+from config.urls import with_driver
 
 URLS = {"postgres": "TEST_POSTGRES_URL", "mariadb": "TEST_MARIADB_URL"}
 PROGRAMS = ("nginx", "memcached")

@@ -59,7 +59,7 @@ def test_its_code_is_python_and_imports_what_there_is() -> None:
         ("swiper/profiles/profiles.py", ["Account"]),
         ("swiper/profiles/schemas.py", ["ProfileIn", "CardOut"]),
         ("tests/profiles/test_profiles.py", ["CARD", "CHANGES"]),
-        ("config/settings.py", ["SMS_PROVIDERS", "required_by_providers"]),
+        ("config/providers.py", ["SMS_PROVIDERS", "required_by_providers"]),
         ("swiper/sms/base.py", ["SmsProvider"]),
         ("config/schedule.py", ["BEAT_SCHEDULE", "every"]),
         ("swiper/tasks/queue.py", ["enqueue", "sweep", "only_one"]),

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask, Request, Response, current_app, request
 
-from config.settings import normal_origin
+from config.urls import normal_origin
 from swiper.errors import CrossSiteError
 from swiper.extensions import this_app, this_g, this_request
 from swiper.http.blueprints import SameOriginBlueprint

@@ -10,7 +10,8 @@ from typing import Any
 
 from flask import Flask, current_app
 
-from config.settings import SMS_PROVIDERS, ConfigurationError
+from config.providers import SMS_PROVIDERS
+from config.settings import ConfigurationError
 from swiper.signals import sms_failed, sms_sent
 from swiper.sms.base import SmsAwayError, SmsError, SmsProvider
 
@@ -29,7 +30,7 @@ def init_app(app: Flask) -> None:
 
 
 def build_provider(name: str, config: Mapping[str, Any]) -> SmsProvider:
-    """Build a provider by its short name in `config.settings.SMS_PROVIDERS`, or by `package.module:Class`.
+    """Build a provider by its short name in `config.providers.SMS_PROVIDERS`, or by `package.module:Class`.
 
     Its module is imported here, since the libraries of all providers would cost each process half a second and 30 MB.
     Raises ConfigurationError if there is no such class, or if it refuses its own settings.

@@ -10,7 +10,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from config.settings import ROOT, SMS_PROVIDERS, ConfigurationError, Settings
+from config.providers import SMS_PROVIDERS
+from config.settings import ROOT, ConfigurationError, Settings
 from swiper.auth.codes import deliver_code
 from swiper.auth.models import SmsOutbox
 from swiper.extensions import db

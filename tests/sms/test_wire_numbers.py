@@ -18,7 +18,8 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE
 from sqlalchemy import func, select
 
-from config.settings import SMS_PROVIDERS, Settings
+from config.providers import SMS_PROVIDERS
+from config.settings import Settings
 from swiper.auth.models import SmsOutbox
 from swiper.extensions import db
 from swiper.sms import SmsError, SmsProvider, build_provider
