@@ -4,7 +4,7 @@ const FILES = {{ files | tojson }};
 const CACHE = `swiper-${VERSION}`;
 const PAGE = "/";
 
-// Each file is checked against the list: while servers of two releases answer side by side, no mixture is kept.
+// Each file is checked against its digest: while servers of two releases run, the cache never mixes their files.
 async function keep(cache, path) {
   const request = new Request(path, { integrity: FILES[path], cache: "no-cache" });
   const answer = await fetch(request);
@@ -24,7 +24,7 @@ async function drop() {
   await self.clients.claim();
 }
 
-// The page itself is asked for first; without an answer, or with a fault of the server, the kept one opens.
+// The page is requested first. Without an answer, or with a 5xx, the cached page is used.
 async function servePage(request) {
   const cache = await caches.open(CACHE);
   try {
@@ -48,7 +48,7 @@ async function serveFile(request) {
 
 self.addEventListener("install", (event) => event.waitUntil(install()));
 self.addEventListener("activate", (event) => event.waitUntil(drop()));
-// Not at once: an open page of the old release would load the new one's screens.
+// The new worker waits: an open page of the old release would load screens of the new one.
 self.addEventListener("message", (event) => {
   if (event.data === "take over") self.skipWaiting();
 });

@@ -1,4 +1,4 @@
-// The JSON API as the page uses it: the envelope is opened, a refusal is an ApiError, silence is Unreachable.
+// Requests of the JSON API. They resolve to the `data` of the envelope; an error is an ApiError, no answer Unreachable.
 import { language } from "./catalogue.js";
 
 export const CODE = {
@@ -30,12 +30,12 @@ export class ApiError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  // The account is suspended; a banned address is told no end.
+  // A suspended account. The answer to a banned address has the same code, but no end.
   get isSuspension() {
     return this.code === CODE.BANNED && this.data !== null && "until" in this.data;
   }
 
-  // The same request may well be answered later.
+  // The same request may succeed later.
   get isOutage() {
     return this.status >= 500;
   }
@@ -47,12 +47,12 @@ export class Unreachable extends Error {
   }
 }
 
-// Called when the server says that nobody is logged in any more.
+// `listener` is called when the server answers that the session has ended.
 export function onSessionEnd(listener) {
   endListeners.add(listener);
 }
 
-// Called with the end of the suspension, null for good, when the server says that the account is suspended.
+// `listener` is called with the end of the suspension, null for none, when the account is suspended.
 export function onSuspension(listener) {
   suspensionListeners.add(listener);
 }
@@ -62,7 +62,7 @@ async function openEnvelope(answer) {
   try {
     envelope = await answer.json();
   } catch (error) {
-    // Something between us and the service has answered.
+    // A proxy before the service has answered.
     throw new Unreachable(`${answer.status}: ${error.name}`);
   }
   if (answer.ok) return envelope.data;
@@ -89,7 +89,7 @@ export const get = (path) => send("GET", path);
 export const post = (path, body = {}) => send("POST", path, body);
 export const del = (path, body) => send("DELETE", path, body);
 
-// A file with progress from 0 to 1, which fetch cannot tell.
+// Sends a file, with progress from 0 to 1, which fetch does not have.
 export function upload(path, field, blob, onProgress) {
   const form = new FormData();
   form.append(field, blob, `${field}.jpg`);

@@ -1,4 +1,4 @@
-// The texts of the page: one JSON file for each language, `{name}` stands for what is filled in.
+// The texts of the page: one JSON file for each language. A value replaces its `{name}`.
 import { readWord, writeWord } from "./storage.js";
 import { Store } from "./store.js";
 

@@ -1,8 +1,8 @@
-// The cities where the demo's people live. A city's Chinese name is what the service keeps; a reader of another language
-// reads and may type it in theirs.
+// The cities of the robots. The service stores the Chinese name of a city. In other languages the page shows the name
+// of that language, which people may also type.
 import { t } from "./catalogue.js";
 
-// Escaped, because texts for readers belong into the catalogue, and this is data.
+// Escaped, because a test allows Chinese text only in the catalogue, and this is data.
 const CITIES = {
   "city.beijing": "\u5317\u4eac",
   "city.shanghai": "\u4e0a\u6d77",

@@ -1,7 +1,7 @@
-// Asking for a code, with the proof of work that the server may want first: nobody sees that.
+// Requests a code. The server may ask for a proof of work first, which happens without a notice.
 import * as api from "./api.js";
 
-// A proof serves one network; who changes it meanwhile is asked once more.
+// A proof is valid for one network. After a change of the network the server asks for another one.
 const ATTEMPTS = 3;
 
 export async function askForCode(phone) {

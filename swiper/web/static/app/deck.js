@@ -1,35 +1,35 @@
-// The deck in memory: a few cards ahead of the one in front, and what a swipe does to them.
+// The deck in memory: the front card and a few after it, and what a swipe changes.
 import * as api from "./api.js";
 import { addMatch, forgetMatch, lookForMatches } from "./matches.js";
 import { addSwipe, onOutcome, outbox, sendSoon, takeBack } from "./outbox.js";
 import { picturesOf } from "./pictures.js";
 import { countLocally, has, quotaLeft, reloadVip } from "./session.js";
 import { Store } from "./store.js";
-import { tellRefusal, tellSwipe } from "./tidings.js";
+import { showError, showSwipeNotice } from "./notices.js";
 import { offer } from "./upsell.js";
 
 const FEW = 3;
 const QUOTAS = { like: "like", superlike: "superlike" };
 
-// state: "idle", "loading", "failed" with `error`, "empty" with `empty` from the API. `leaving` are cards on their way
-// out, `last` is the swipe that can be taken back.
+// state: "idle", "loading", "failed" with `error`, "empty" with `empty` from the API. `leaving` are cards that fly out,
+// `last` is the swipe that can be undone.
 const BLANK = { cards: [], leaving: [], state: "idle", empty: null, error: null, last: null };
 export const deck = new Store(BLANK);
 
 let group = 0;
-// Ids that must not appear again on this page: swiped, perhaps without the server's knowledge.
+// Ids that must not appear again on this page: they were swiped, which the server may not know yet.
 let gone = new Map();
-// Raised by a reset, so that an answer to an older question is dropped.
-let era = 0;
+// A reset increases it, so that answers to requests before the reset are dropped.
+let generation = 0;
 
 export function resetDeck() {
-  era += 1;
+  generation += 1;
   group = 0;
   gone = new Map();
   deck.set(BLANK);
 }
 
-// Wishes have changed: other people, from the top. What was swiped stays swiped.
+// Starts a new deck after a change of preferences. Swiped people do not come back.
 export function reshuffle() {
   const kept = gone;
   resetDeck();
@@ -38,13 +38,13 @@ export function reshuffle() {
 
 export async function fill() {
   if (deck.value.state === "loading" || deck.value.cards.length >= FEW) return;
-  const asked = era;
+  const asked = generation;
   deck.set({ state: "loading", error: null });
   try {
-    const found = await nextPeople(() => asked === era);
-    if (asked === era) show(found);
+    const found = await nextPeople(() => asked === generation);
+    if (asked === generation) show(found);
   } catch (error) {
-    if (asked === era) deck.set({ state: "failed", error });
+    if (asked === generation) deck.set({ state: "failed", error });
     if (!error.isOutage && !(error instanceof api.ApiError)) throw error;
   }
 }
@@ -54,10 +54,10 @@ function show({ people, empty }) {
   for (const card of people) preload(card);
 }
 
-// Goes through the groups until somebody new comes; at the end of a pass it begins anew, once.
+// Requests groups until one has new people. At the end of the deck it starts at the first group again, once.
 async function nextPeople(isCurrent) {
   let canRestart = group > 0;
-  // A pass that begins leaves out whom the server knows to be swiped.
+  // The first group starts a new pass, without people who are swiped by then: so all swipes are sent before.
   if (!group) await sendSoon();
   while (isCurrent()) {
     const { users, empty } = await api.get(`/api/social/users?group_num=${group}`);
@@ -83,21 +83,21 @@ function preload(card) {
   if (first) new Image().src = first;
 }
 
-// Swipes the card in front; false when it may not be.
+// Swipes the front card; returns false if the level or a quota does not allow it.
 export function swipe(kind) {
   const [card, ...rest] = deck.value.cards;
   if (!card || !mayBe(kind)) return false;
   deck.set({ cards: rest, leaving: [...deck.value.leaving, { card, kind }] });
-  settle(card, kind);
+  recordSwipe(card, kind);
   fill();
   return true;
 }
 
-// Swipes somebody from a list.
+// Swipes a person in a list.
 export function swipePerson(card, kind) {
   if (!mayBe(kind)) return false;
   deck.set({ cards: deck.value.cards.filter(({ id }) => id !== card.id) });
-  settle(card, kind);
+  recordSwipe(card, kind);
   return true;
 }
 
@@ -112,11 +112,11 @@ function refuse(what) {
   return false;
 }
 
-function settle(card, kind) {
+function recordSwipe(card, kind) {
   gone.set(card.id, card);
   if (QUOTAS[kind]) countLocally(QUOTAS[kind], 1);
   deck.set({ last: { card, kind } });
-  tellSwipe(card, kind, rewind);
+  showSwipeNotice(card, kind, rewind);
   addSwipe(kind, card);
 }
 
@@ -130,7 +130,7 @@ function putBack(card) {
   deck.set({ cards: [card, ...others], leaving: deck.value.leaving.filter((out) => out.card.id !== card.id) });
 }
 
-// Takes the last swipe back: for nothing while it is still on its way, by a rewind once the server has it.
+// Undoes the last swipe: for free while it is not sent, by a rewind after that.
 export async function rewind() {
   const { last } = deck.value;
   if (last && takeBack(last.card.id)) return restore(last.card, last.kind);
@@ -144,7 +144,7 @@ export async function rewind() {
     const card = last?.card ?? (await api.get(`/api/user/${sid}`));
     return restore(card, last?.kind);
   } catch (error) {
-    tellRefusal(error);
+    showError(error);
     return false;
   }
 }
@@ -159,13 +159,13 @@ function restore(card, kind) {
 onOutcome(({ type, swipe: { sid, kind, nickname, avatar }, data, error }) => {
   if (type === "answered") {
     if (data.is_matched) addMatch(gone.get(sid) ?? { id: sid, nickname, avatar });
-    else if (kind !== "dislike") lookForMatches().catch(tellRefusal);
+    else if (kind !== "dislike") lookForMatches().catch(showError);
     return;
   }
-  tellRefusal(error, nickname);
+  showError(error, nickname);
   const card = gone.get(sid);
   const mayTryAgain = error.code === api.CODE.RATE || error.code === api.CODE.PERMISSION;
   if (card && mayTryAgain) putBack(card);
   if (deck.value.last?.card.id === sid) deck.set({ last: null });
-  reloadVip().catch(tellRefusal);
+  reloadVip().catch(showError);
 });

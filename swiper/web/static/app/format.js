@@ -1,4 +1,4 @@
-// Moments, money and names of levels in the reader's language.
+// Times, money and names of levels in the language of the page.
 import { language, t } from "./catalogue.js";
 
 const locale = () => (language.value === "zh" ? "zh-CN" : "en");
@@ -14,7 +14,7 @@ export const moment = (text) =>
 export const clock = (moment) =>
   new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit", hour12: false }).format(new Date(moment));
 
-// "1:02:03", or "2:03" below an hour.
+// "1:02:03", or "2:03" for less than an hour.
 export function duration(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
@@ -22,7 +22,7 @@ export function duration(seconds) {
   return shown.map((part, index) => (index ? String(part).padStart(2, "0") : String(part))).join(":");
 }
 
-// Full years lived today, as the server counts them.
+// The age in full years today, as the server computes it.
 export function ageOf(birthday) {
   const [year, month, date] = birthday.split("-").map(Number);
   const now = new Date();
@@ -30,7 +30,7 @@ export function ageOf(birthday) {
   return now.getFullYear() - year - (isBefore ? 1 : 0);
 }
 
-// A level that an operator has named is called so; the names that come with Swiper are Chinese.
+// A name that an operator gave to a level stays. The default names are Chinese, and are translated.
 export function levelName({ level, name }) {
   const isSeeded = /^\u4f1a\u5458-\d+$/.test(name);
   return isSeeded ? t("vip.level_name", { level }) : name;

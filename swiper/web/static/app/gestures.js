@@ -1,4 +1,4 @@
-// Dragging a card: what the pointer did becomes a place and, at the end, a kind of swipe or none.
+// Dragging a card: pointer events become a position and, at the end, a kind of swipe or none.
 const SLOP_PX = 6;
 const FAR = 0.26;
 const HIGH = 0.2;
@@ -14,7 +14,7 @@ export function meaningOf({ dx, dy, vx, vy }, { width, height }) {
   return null;
 }
 
-// Calls `onMove({dx, dy})`, then `onEnd({dx, dy, vx, vy})`, or `onEnd(null)` when the drag was broken off.
+// Calls `onMove({dx, dy})`, then `onEnd({dx, dy, vx, vy})`, or `onEnd(null)` if the drag was cancelled.
 export function followDrag(element, { onMove, onEnd }) {
   let drag = null;
 
@@ -45,7 +45,7 @@ export function followDrag(element, { onMove, onEnd }) {
   };
 }
 
-// In pixels per millisecond over the last steps; a pointer that rested before it was lifted has none.
+// The speed in pixels per millisecond over the last events; 0 if the pointer rested before it was lifted.
 function speedOf(trail, now) {
   const [first, last] = [trail[0], trail.at(-1)];
   const passed = last.at - first.at;

@@ -1,4 +1,4 @@
-// Preact with htm's templates in place of JSX, so that the source is what the browser runs.
+// Preact with htm's templates in place of JSX, so that browsers run the source without a build.
 import { h } from "../vendor/preact/preact.js";
 import htm from "../vendor/htm/htm.js";
 
@@ -7,5 +7,5 @@ export { useCallback, useEffect, useId, useLayoutEffect, useRef, useState } from
 
 export const html = htm.bind(h);
 
-// A list of classes without those that are false.
+// The class attribute for those names that are not false.
 export const classes = (...names) => names.filter(Boolean).join(" ");

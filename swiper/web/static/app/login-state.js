@@ -1,11 +1,11 @@
-// Where somebody stands between phone and code, so that a reload changes nothing.
+// The step of the login, phone or code, stored so that a reload does not lose it.
 import { read, remove, write } from "./storage.js";
 
 const NAME = "login";
 const GUESSES = 5;
 const HOUR_MS = 3_600_000;
 
-// `{phone, region, delivery, resendAt, total, guesses}`, or null. Nobody comes back to a code after an hour.
+// `{phone, region, delivery, resendAt, total, guesses}`, or null. A state that is older than an hour is dropped.
 export function readState() {
   const kept = read(NAME);
   return kept && kept.sentAt > Date.now() - HOUR_MS ? kept : null;
@@ -16,7 +16,7 @@ export function codeSent({ phone, region, resendIn, delivery = "sent" }) {
   return keep({ phone, region, delivery, sentAt: Date.now(), resendAt, total: resendIn, guesses: GUESSES });
 }
 
-// The server allows five guesses for a code and answers all failures alike, so they are counted here.
+// The server allows five guesses for a code and gives one answer to all failures, so the page counts them.
 export const guessedWrong = (state) => keep({ ...state, guesses: Math.max(0, state.guesses - 1) });
 
 export const waitUntil = (state, seconds) =>

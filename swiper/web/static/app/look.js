@@ -1,4 +1,4 @@
-// Light or dark, and what moves.
+// Light or dark theme, and reduced motion.
 import { readWord, writeWord } from "./storage.js";
 import { Store } from "./store.js";
 

@@ -1,5 +1,5 @@
-// Starts the page, and decides what a visitor sees: login, the rest of their profile, the screens,
-// that nobody answers, or that their account is suspended.
+// Starts the page and decides what it shows: the login, the missing fields of the profile, the screens, that the server
+// is away, or that the account is suspended.
 import { language, loadTexts, t } from "./catalogue.js";
 import { fill, resetDeck } from "./deck.js";
 import { html, render, useEffect, useState } from "./html.js";
@@ -40,14 +40,14 @@ function Place() {
 }
 
 function Root() {
-  // Every text changes with the language, so everything is drawn anew.
+  // All texts depend on the language, so the whole page is rendered again.
   const name = useStore(language);
   return html`<div class="root" key=${name}><${Place} /><${Toasts} /></div>`;
 }
 
 let uid = null;
 
-// What belongs to one person begins and ends with their session.
+// These belong to one person, and start and stop with the session.
 function follow({ state, me }) {
   const now = state === "in" ? me.id : null;
   if (now === uid) return;
@@ -59,7 +59,7 @@ function follow({ state, me }) {
     return;
   }
   const dropped = openOutbox(uid);
-  // While the screen itself is still on its way.
+  // While the module of the screen is loading.
   if (isComplete(me) && route.value.name === "deck") fill();
   if (dropped) showToast(t("outbox.dropped", { count: dropped }), { kind: "bad", shownMs: 12_000 });
   openMatches(uid);

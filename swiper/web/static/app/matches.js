@@ -1,4 +1,4 @@
-// Notices new friends: those whom the own swipe has made, and those whose like came later.
+// Finds new friends: from the person's own swipes, and from likes by others that came later.
 import * as api from "./api.js";
 import { read, write } from "./storage.js";
 import { Store } from "./store.js";
@@ -7,7 +7,7 @@ const EVERY_MS = 20_000;
 const KEPT_IDS = 500;
 const LOOK_AT = 10;
 
-// `news` waits to be shown as an overlay, `unseen` is the number at "friends".
+// `news` are the matches to show in an overlay, `unseen` is the number beside "friends".
 export const matches = new Store({ news: [], unseen: 0 });
 
 let uid = null;
@@ -30,13 +30,13 @@ export function addMatch(card) {
   announce([card]);
 }
 
-// After a rewind the same two may meet again, and that will be news.
+// After a rewind the same two may match again, which is then a new match.
 export function forgetMatch(id) {
   write(key(), (known() ?? []).filter((other) => other !== id));
   matches.set({ news: matches.value.news.filter((card) => card.id !== id) });
 }
 
-// Whoever is here already when this browser first looks is nothing new.
+// Friends who exist at the first look of this browser are not new.
 export async function lookForMatches() {
   if (!uid) return;
   const page = await api.get(`/api/social/friends?per_page=${LOOK_AT}`);
@@ -46,8 +46,8 @@ export async function lookForMatches() {
   if (fresh.length) announce(fresh.reverse());
 }
 
-// An answer that stays away is asked for again soon enough, and the outbox tells that the server is away.
-async function lookQuietly() {
+// Without an answer, the next tick tries again; the outbox shows that the server is away.
+async function tryToLookForMatches() {
   try {
     await lookForMatches();
   } catch (error) {
@@ -56,14 +56,14 @@ async function lookQuietly() {
 }
 
 function tick() {
-  if (document.visibilityState === "visible") lookQuietly();
+  if (document.visibilityState === "visible") tryToLookForMatches();
 }
 
 export function openMatches(id) {
   uid = id;
   clearInterval(timer);
   timer = setInterval(tick, EVERY_MS);
-  lookQuietly();
+  tryToLookForMatches();
 }
 
 export function closeMatches() {

@@ -1,7 +1,7 @@
-// Swipes on their way: each is kept in this browser before it is sent, sent in order, and removed when it is answered.
-// What the server refuses for good is told and removed; while it is away everything waits.
+// Swipes that are not answered yet. Each is stored in this browser, sent in order, and removed when it is answered.
+// A swipe that the server refuses is removed, and the person is told. While the server is away, all swipes wait.
 import * as api from "./api.js";
-import { whoIsHere } from "./person.js";
+import { currentPerson } from "./person.js";
 import { names, onOtherTab, read, remove, write } from "./storage.js";
 import { Store } from "./store.js";
 
@@ -9,7 +9,7 @@ const START = "outbox.";
 const LOCK = "swiper.outbox";
 const WAITS_MS = [1000, 2000, 4000, 8000, 15000, 30000];
 
-// `waiting` are the kept swipes of the person who is logged in; `isAway` once a try has failed.
+// `waiting` are the stored swipes of the person who is logged in; `isAway` is true after a failed attempt.
 export const outbox = new Store({ waiting: [], isAway: false });
 
 let owner = null;
@@ -26,15 +26,15 @@ export function onOutcome(listener) {
 
 const tell = (outcome) => listeners.forEach((listener) => listener(outcome));
 const load = () => names(START).map((name) => ({ name, ...read(name, {}) }));
-// None as soon as another tab has logged somebody else in: the cookie is theirs by then.
-const own = () => (whoIsHere() === owner ? load().filter((swipe) => swipe.uid === owner) : []);
+// Empty once another tab has logged in somebody else: the session cookie is then that person's.
+const own = () => (currentPerson() === owner ? load().filter((swipe) => swipe.uid === owner) : []);
 
 function refresh() {
   outbox.set({ waiting: own() });
 }
 
-// From now on `uid` swipes here. What somebody else has left is never sent in their name: its number is returned,
-// and it is gone.
+// Starts sending for the person `uid`. Swipes of other people are removed, since they must never be sent in another
+// name; returns their number.
 export function openOutbox(uid) {
   owner = uid;
   const foreign = load().filter((swipe) => swipe.uid !== uid);
@@ -58,7 +58,7 @@ export function addSwipe(kind, { id, nickname, avatar }) {
   return sendSoon();
 }
 
-// Takes back a swipe that was not sent yet; false when it is too late for that: one without an answer may have arrived.
+// Removes a swipe that was not sent yet. Returns false for a sent one: also without an answer it may have arrived.
 export function takeBack(sid) {
   const swipe = own().find((kept) => kept.sid === sid);
   if (!swipe || swipe.isTried) return false;
@@ -67,7 +67,7 @@ export function takeBack(sid) {
   return true;
 }
 
-// Resolves when everything is sent, or the server is away.
+// Resolves when all swipes are sent, or the server is away.
 export function sendSoon() {
   clearTimeout(timer);
   if (!owner) return Promise.resolve();
@@ -81,18 +81,18 @@ async function run() {
   } finally {
     running = null;
   }
-  // One that was added in the last moment.
+  // A swipe may have been added after the last look.
   if (own().length && !outbox.value.isAway) await sendSoon();
 }
 
-// Two tabs must not send side by side. Where a browser has no locks (only on pages without TLS) the server sorts it
-// out: the same swipe again changes nothing.
+// Only one tab may send at a time. Browsers have no locks on pages without TLS. Then two tabs may send the same swipe,
+// which is harmless: the second one changes nothing on the server.
 const withLock = (work) => (navigator.locks ? navigator.locks.request(LOCK, work) : work());
 
 async function sendAll() {
   for (let swipe = own()[0]; swipe; swipe = own()[0]) {
-    // From here on it may have arrived, whatever comes back. What a browser says of its network is no help: a machine
-    // with nothing but itself is offline to it, and reaches a service of its own all the same.
+    // From here on the swipe may have arrived, whatever is answered. `navigator.onLine` does not help: it is false on a
+    // machine without a network, which can still reach a server on itself.
     markTried(swipe);
     try {
       const data = await api.post(`/api/social/${swipe.kind}`, { sid: swipe.sid });
@@ -114,10 +114,10 @@ function finish(swipe, outcome) {
   tell(outcome);
 }
 
-// True when the next swipe may be tried.
+// Returns true if the next swipe may be sent.
 function handleFailure(swipe, error) {
   if (!(error instanceof api.ApiError) && !(error instanceof api.Unreachable)) throw error;
-  // Kept until the same person logs in again.
+  // The swipe stays stored until the same person logs in again.
   if (error.code === api.CODE.LOGIN) return false;
   const isBusy = error.code === api.CODE.RATE && !error.data?.reset_at;
   if (error.isOutage || isBusy) {

@@ -1,20 +1,20 @@
-// A paged list that grows at its end.
+// A paged list that loads further pages at its end.
 import * as api from "./api.js";
 import { useState } from "./html.js";
 import { useLoaded } from "./store.js";
-import { tellRefusal } from "./tidings.js";
+import { showError } from "./notices.js";
 
-// `{data: {items, total, hasMore}, error, reload, more, isBusy, drop}`; `path` is a list's address without `page`.
+// `{data: {items, total, hasMore}, error, reload, more, isBusy, drop}`; `path` is the URL of the list without `page`.
 export function usePages(path) {
-  const loaded = useLoaded(async () => gather([], await api.get(`${path}?page=1`)), [path]);
+  const loaded = useLoaded(async () => addPage([], await api.get(`${path}?page=1`)), [path]);
   const [isBusy, setBusy] = useState(false);
   const { data, setData } = loaded;
   const more = async () => {
     setBusy(true);
     try {
-      setData(gather(data.items, await api.get(`${path}?page=${data.page + 1}`)));
+      setData(addPage(data.items, await api.get(`${path}?page=${data.page + 1}`)));
     } catch (error) {
-      tellRefusal(error);
+      showError(error);
     }
     setBusy(false);
   };
@@ -22,8 +22,8 @@ export function usePages(path) {
   return { ...loaded, more, isBusy, drop };
 }
 
-// While somebody reads, others come in at the head and push people onto the next page, where they are met again.
-function gather(items, page) {
+// New people at the start of the list move others to the next page, which then has some of the shown people again.
+function addPage(items, page) {
   const known = new Set(items.map(({ id }) => id));
   const fresh = page.items.filter(({ id }) => !known.has(id));
   return { items: [...items, ...fresh], total: page.total, page: page.page, hasMore: page.has_next };

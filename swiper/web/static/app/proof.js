@@ -1,11 +1,11 @@
-// A proof of work (ALTCHA, version 2): find the counter whose SHA-256 begins as the challenge says.
-// Written out, since a page without TLS has no crypto.subtle, and one call of that for each try would be slower.
+// A proof of work (ALTCHA, version 2): find the counter whose SHA-256 has the prefix of the challenge. SHA-256 is
+// implemented here: pages without TLS have no crypto.subtle, and one call of it for each counter would be slower.
 
 const SLICE_MS = 24;
 const LAST = 0x100000000;
 const K = roundConstants();
 
-// The first 32 bits behind the point of the cube roots of the first 64 primes (FIPS 180-4).
+// The first 32 bits of the fractional parts of the cube roots of the first 64 primes (FIPS 180-4).
 function roundConstants() {
   const found = [];
   for (let number = 2; found.length < 64; number++) {
@@ -17,7 +17,7 @@ function roundConstants() {
 const START = [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
 const turn = (word, by) => (word >>> by) | (word << (32 - by));
 
-// SHA-256 of the one block in the first 16 of `words`, which has room for 64; it goes into `derived`.
+// Writes into `derived` the SHA-256 of one block, the first 16 of the 64 `words`.
 function digest(words, derived) {
   for (let i = 16; i < 64; i++) {
     const x = words[i - 15];
@@ -45,13 +45,13 @@ const hexOf = (words) => Array.from(words, (word) => (word >>> 0).toString(16).p
 const wordsOf = (hex) => hex.match(/.{8}/g).map((word) => Number.parseInt(word, 16) | 0);
 const pause = () => new Promise((resolve) => setTimeout(resolve));
 
-// What is sent as `altcha`. It takes a moment, in slices, so that the page goes on.
+// The value of `altcha`. It is computed in slices, so that the page stays responsive.
 export async function solve(challenge) {
   const { salt, nonce, keyPrefix } = challenge.parameters;
   const words = new Int32Array(64);
   const derived = new Int32Array(8);
   words.set([...wordsOf(salt), ...wordsOf(nonce)]);
-  // Behind the 36 bytes: the mark of the end, and their length in bits.
+  // After the 36 bytes: the end mark and their length in bits.
   [words[9], words[15]] = [0x80000000, 36 * 8];
   const [wanted] = wordsOf(keyPrefix);
   let sliceEnd = performance.now() + SLICE_MS;

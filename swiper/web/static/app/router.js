@@ -1,4 +1,4 @@
-// The address's hash says which screen is open, so the server has one page and every screen can be linked to.
+// The hash of the URL names the open screen: the server has one page, and each screen has a link.
 import { Store } from "./store.js";
 
 function read() {

@@ -1,12 +1,12 @@
-// Who is logged in, and what their VIP level lets them do.
+// The person who is logged in, and what their VIP level allows.
 import * as api from "./api.js";
 import { t } from "./catalogue.js";
-import { arrive, depart, onOtherPerson, whoIsHere } from "./person.js";
+import { clearCurrentPerson, currentPerson, onOtherPerson, setCurrentPerson } from "./person.js";
 import { showToast } from "./toasts.js";
 import { Store } from "./store.js";
 
-// state: "unknown" while we ask, "out", "in", "away" while the server does not answer, or "suspended" until `until`.
-// `phone` is the number of a suspended account where this page knows it: they may read no profile.
+// state: "unknown" at the start, "out", "in", "away" while the server does not answer, or "suspended" until `until`.
+// `phone` is the number of a suspended account if this page knows it, since suspended people cannot read a profile.
 export const session = new Store({ state: "unknown", me: null, vip: null, until: null, phone: null });
 
 const needed = ["sex", "birthday", "location"];
@@ -15,15 +15,15 @@ export const isComplete = (me) => needed.every((name) => me[name]);
 export const has = (permission) => session.value.vip?.permissions.includes(permission) ?? false;
 export const quotaLeft = (kind) => session.value.vip?.quotas[kind].left ?? null;
 
-// A page that was kept for later may be older than the login.
+// A cached page may be older than the login, so the stored person counts as well as the cookie.
 export async function open() {
-  if (document.documentElement.dataset.hasCookie !== "yes" && !whoIsHere()) {
+  if (document.documentElement.dataset.hasCookie !== "yes" && !currentPerson()) {
     session.set({ state: "out" });
     return;
   }
   try {
     const [me, vip] = await Promise.all([api.get("/api/user/profile"), api.get("/api/vip/me")]);
-    arrive(me.id);
+    setCurrentPerson(me.id);
     session.set({ state: "in", me, vip });
   } catch (error) {
     if (error.code === api.CODE.LOGIN) session.set({ state: "out" });
@@ -40,7 +40,7 @@ export const setMe = (me) => session.set({ me });
 export const reloadMe = async () => session.set({ me: await api.get("/api/user/profile") });
 export const reloadVip = async () => session.set({ vip: await api.get("/api/vip/me") });
 
-// A used or returned swipe is counted here at once; the server's figures replace this whenever they are read.
+// Counts a used or returned swipe at once. The next numbers from the server replace it.
 export function countLocally(kind, change) {
   const { vip } = session.value;
   const quota = vip?.quotas[kind];
@@ -51,7 +51,7 @@ export function countLocally(kind, change) {
 
 export function leave() {
   document.documentElement.dataset.hasCookie = "no";
-  depart(session.value.me?.id);
+  clearCurrentPerson(session.value.me?.id);
   session.set({ state: "out", me: null, vip: null, until: null, phone: null });
 }
 
@@ -67,16 +67,16 @@ api.onSuspension((until) => {
 
 export const setPhone = (phone) => session.set({ phone });
 
-// What this tab does is done in the name of whoever the cookie belongs to now, so it begins anew with them.
+// The cookie belongs to another person now, so this tab starts again for that person.
 onOtherPerson(() => {
-  if (whoIsHere() !== (session.value.me?.id ?? null)) location.reload();
+  if (currentPerson() !== (session.value.me?.id ?? null)) location.reload();
 });
 
-// A page of this site that sent its visitor here to log in; never an address of anybody else's.
+// The page of the operator's desk that redirected here for a login; null for other URLs, such as other sites.
 export function nextPage() {
   const wanted = new URLSearchParams(location.search).get("next");
   if (!wanted?.startsWith("/admin")) return null;
   const url = new URL(wanted, location.origin);
-  const isDesk = url.pathname === "/admin" || url.pathname.startsWith("/admin/");
-  return url.origin === location.origin && isDesk ? url.pathname + url.search : null;
+  const isAdmin = url.pathname === "/admin" || url.pathname.startsWith("/admin/");
+  return url.origin === location.origin && isAdmin ? url.pathname + url.search : null;
 }

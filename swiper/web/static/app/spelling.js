@@ -1,6 +1,6 @@
-// What people type or paste, in the form that all its spellings share. The server reads it the same way.
+// Normalises what people type or paste, as the server does, so that all spellings of a text become the same.
 
-// The digits of each script stand in a row of ten.
+// In Unicode, the ten digits of a script follow each other.
 function valueOf(digit) {
   const first = digit.codePointAt(0);
   let before = first - 1;
@@ -8,7 +8,7 @@ function valueOf(digit) {
   return String((first - before - 1) % 10);
 }
 
-// Without invisible marks; digits of all scripts are 0 to 9, dashes "-", spaces " ".
+// Removes invisible characters; digits of all scripts become 0 to 9, dashes "-", spaces " ".
 export function simplify(text) {
   return text
     .normalize("NFKC")

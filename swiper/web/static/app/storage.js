@@ -1,5 +1,5 @@
-// What this browser remembers, as JSON under names that begin with "swiper.". A browser that keeps nothing for pages
-// (private windows of some, blocked site data) gets a memory that lasts as long as the page.
+// Values that this browser stores, as JSON under names that begin with "swiper.". Without localStorage (in some private
+// windows, or with blocked site data) they are kept in memory, as long as the page is open.
 const PREFIX = "swiper.";
 
 function openStorage() {
@@ -22,7 +22,7 @@ export function read(name, fallback = null) {
   try {
     return JSON.parse(text);
   } catch {
-    // Written by another release, or by hand.
+    // Another release or the person has written it.
     return fallback;
   }
 }
@@ -38,14 +38,14 @@ export function remove(name) {
   else memory.delete(name);
 }
 
-// Every name that begins with `start`, in order.
+// All names that begin with `start`, sorted.
 export function names(start) {
   const all = kept ? Object.keys(kept).filter((key) => key.startsWith(PREFIX)) : [...memory.keys()];
   const own = kept ? all.map((key) => key.slice(PREFIX.length)) : all;
   return own.filter((name) => name.startsWith(start)).sort();
 }
 
-// Theme and language are read before this module by look-first.js, so they are kept as plain words.
+// look-first.js reads theme and language before this module, so these are stored as plain words.
 export const readWord = (name) => (kept ? kept.getItem(PREFIX + name) : memory.get(name)) ?? null;
 export const writeWord = (name, word) => (kept ? kept.setItem(PREFIX + name, word) : memory.set(name, word));
 

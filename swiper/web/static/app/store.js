@@ -1,4 +1,4 @@
-// One value that several parts of the page look at.
+// A value that several parts of the page show. They are rendered again when it changes.
 import { useEffect, useState } from "./html.js";
 
 export class Store {
@@ -7,7 +7,7 @@ export class Store {
     this.listeners = new Set();
   }
 
-  // Objects are merged, so that each writer names only what it changes.
+  // Objects are merged: a writer passes only the fields that change.
   set(change) {
     const isObject = change !== null && typeof change === "object" && !Array.isArray(change);
     this.value = isObject ? { ...this.value, ...change } : change;
@@ -23,14 +23,14 @@ export class Store {
 export function useStore(store) {
   const [value, setValue] = useState(store.value);
   useEffect(() => {
-    // It may have changed between rendering and now.
+    // The value may have changed between rendering and this effect.
     setValue(store.value);
     return store.subscribe(setValue);
   }, [store]);
   return value;
 }
 
-// Loads something when the component appears: `{data, error, reload}`; `keys` as for an effect.
+// Loads data when the component is mounted; returns `{data, error, reload}`. `keys` are those of an effect.
 export function useLoaded(load, keys = []) {
   const [state, setState] = useState({});
   const [turn, setTurn] = useState(0);

@@ -1,5 +1,5 @@
-// The own places in the queues of flash sales, kept in this browser, so that they are found again after a reload and
-// when the sale is over: whoever queued up before is still served, and has an order to pay.
+// The person's tickets in flash sales, stored in this browser. They are needed after a reload, and after the end of the
+// sale: those who queued up before the end are still served, and then have an order to pay.
 import { session } from "./session.js";
 import { names, read, remove, write } from "./storage.js";
 
@@ -13,7 +13,7 @@ export function keepTicket(sale, ticket) {
   write(start() + sale.id, { ticket, sale, at: Date.now() });
 }
 
-// Those on offer, and after them those that are over where the own place may still count.
+// The open sales, followed by those that are over in which the person has a ticket.
 export function withOwnPlaces(sales) {
   const offered = new Set(sales.map((sale) => sale.id));
   const over = [];

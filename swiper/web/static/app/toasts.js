@@ -1,4 +1,4 @@
-// Short notices at the foot of the page.
+// Short notices at the bottom of the page.
 import { Store } from "./store.js";
 
 const SHOWN_MS = 6000;
@@ -6,7 +6,7 @@ let last = 0;
 
 export const toasts = new Store([]);
 
-// `kind`: "plain", "good" or "bad"; `action`: `{label, run}`; a new one of the same `slot` takes the old one's place.
+// `kind`: "plain", "good" or "bad"; `action`: `{label, run}`; a notice replaces an older one with the same `slot`.
 export function showToast(text, { kind = "plain", action = null, slot = null, shownMs = SHOWN_MS } = {}) {
   last += 1;
   const toast = { id: last, text, kind, action, slot };

@@ -1,4 +1,4 @@
-// What somebody wanted to do and their level does not allow; the frame shows it as a dialog.
+// What the person tried to do and their level does not allow. The frame shows it as a dialog.
 import { Store } from "./store.js";
 
 export const wanted = new Store({ what: null });

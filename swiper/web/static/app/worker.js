@@ -1,4 +1,4 @@
-// Registers the service worker, and offers a new release as soon as it lies ready.
+// Registers the service worker, and offers a new release as soon as it is installed.
 import { t } from "./catalogue.js";
 import { showToast } from "./toasts.js";
 
@@ -9,17 +9,17 @@ function offer(waiting) {
 
 function watch(registration) {
   registration.installing?.addEventListener("statechange", (event) => {
-    // Without a controller it is the first one, and there is nothing to replace.
+    // Without a controller this is the first worker, which replaces nothing.
     if (event.target.state === "installed" && navigator.serviceWorker.controller) offer(event.target);
   });
 }
 
 export async function startWorker() {
-  // Browsers have it on secure pages and on this machine only.
+  // Browsers have service workers only on secure pages and on localhost.
   if (!navigator.serviceWorker) return;
   let isControlled = Boolean(navigator.serviceWorker.controller);
-  // In every tab, whichever has accepted it: an old page would import screens of the new release. The first worker
-  // replaces nothing.
+  // All tabs reload, not only the one that accepted the release: an old page would import screens of the new release.
+  // The first worker replaces nothing.
   navigator.serviceWorker.addEventListener("controllerchange", () => {
     if (isControlled) location.reload();
     isControlled = true;

@@ -1,9 +1,9 @@
-// The account itself: leaving, taking one's data along, deleting everything.
+// The account: logout, export, deletion.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
 import { html, useState } from "../html.js";
 import { leave } from "../session.js";
-import { tellRefusal } from "../tidings.js";
+import { showError } from "../notices.js";
 import { Confirm, Dialog } from "./dialog.js";
 import { Field } from "./form.js";
 import { FreshCode, useFreshCode } from "./fresh-code.js";
@@ -16,7 +16,7 @@ function saveFile(name, data) {
   URL.revokeObjectURL(url);
 }
 
-// Runs one of the account's commands at a time.
+// Runs one command of the account at a time.
 function useCommand() {
   const [isBusy, setBusy] = useState(false);
   const run = async (work) => {
@@ -24,7 +24,7 @@ function useCommand() {
     try {
       await work();
     } catch (error) {
-      tellRefusal(error);
+      showError(error);
     }
     setBusy(false);
   };
@@ -72,7 +72,7 @@ function Export({ phone, onClose }) {
   <//>`;
 }
 
-// `nickname` is typed before a deletion; suspended people, who may not read theirs, give none.
+// A deletion asks to type `nickname`, except from suspended people, who cannot read their profile.
 export function Account({ phone, nickname = null }) {
   const { isBusy, run } = useCommand();
   const [isDeleting, setDeleting] = useState(false);

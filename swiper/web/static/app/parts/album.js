@@ -3,7 +3,7 @@ import * as api from "../api.js";
 import { t } from "../catalogue.js";
 import { html, useState } from "../html.js";
 import { reloadMe } from "../session.js";
-import { tellRefusal } from "../tidings.js";
+import { showError } from "../notices.js";
 import { Confirm } from "./dialog.js";
 import { Icon } from "./icon.js";
 import { PhotoPick } from "./upload.js";
@@ -20,7 +20,7 @@ export function Album({ photos }) {
       await reloadMe();
       setDoomed(null);
     } catch (error) {
-      tellRefusal(error);
+      showError(error);
     }
     setBusy(false);
   };

@@ -1,4 +1,4 @@
-// Tells that the server is away, and how many swipes wait for it.
+// A banner that says that the server is away, and how many swipes wait.
 import { t } from "../catalogue.js";
 import { html } from "../html.js";
 import { outbox, sendSoon } from "../outbox.js";

@@ -1,9 +1,9 @@
-// Choosing a level and for how long.
+// The choice of a level and a number of months.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
 import { levelName, money } from "../format.js";
 import { html, useState } from "../html.js";
-import { tellRefusal } from "../tidings.js";
+import { showError } from "../notices.js";
 import { Choice } from "./form.js";
 
 const MONTHS = [1, 3, 6, 12];
@@ -21,7 +21,7 @@ export function Buy({ levels, own, onOrder }) {
     try {
       onOrder(await api.post("/api/vip/orders", { level, months }));
     } catch (error) {
-      tellRefusal(error);
+      showError(error);
     }
     setBusy(false);
   };

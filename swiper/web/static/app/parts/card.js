@@ -1,4 +1,4 @@
-// One person's card: the photo fills it, the rest lies over its foot.
+// The card of a person: the photo fills it, the text is over the lower part of the photo.
 import { t } from "../catalogue.js";
 import { cityName } from "../cities.js";
 import { classes, html, useEffect, useState } from "../html.js";
@@ -9,7 +9,7 @@ import { Icon } from "./icon.js";
 
 const STAY_MS = 3500;
 
-// The album goes on by itself while the card is in front, unless the owner of this page wants none of that.
+// The front card shows the photos of the album in turn, unless the person has switched that off.
 function usePictures(card, isPlaying) {
   const pictures = picturesOf(card);
   const [index, setIndex] = useState(0);

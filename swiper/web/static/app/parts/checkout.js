@@ -1,10 +1,10 @@
-// Paying for an order, and what became of it.
+// The payment of an order, and its result.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
 import { levelName, money } from "../format.js";
 import { html, useState } from "../html.js";
 import { reloadMe, reloadVip } from "../session.js";
-import { wordsOf } from "../tidings.js";
+import { errorText } from "../notices.js";
 import { Dialog } from "./dialog.js";
 import { Icon } from "./icon.js";
 
@@ -13,7 +13,7 @@ const STATES = { paid: "vip.paid", released: "vip.released", refund_due: "vip.re
 
 async function pay({ payment }) {
   if (payment.provider === SANDBOX) return api.post(payment.url);
-  // The provider's own page; it sends the buyer back.
+  // The page of the payment provider, which redirects the buyer back.
   location.assign(payment.url);
   return null;
 }
@@ -39,7 +39,7 @@ export function Checkout({ order, levels, onClose }) {
       await Promise.all([reloadVip(), reloadMe()]);
       setState({ isBusy: false, text: "" });
     } catch (error) {
-      setState({ isBusy: false, text: wordsOf(error) });
+      setState({ isBusy: false, text: errorText(error) });
     }
   };
   return html`<${Dialog} title=${t("vip.checkout")} onClose=${onClose}>

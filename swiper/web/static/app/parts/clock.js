@@ -1,9 +1,9 @@
-// Things that run down: seconds until a moment, and the ring around "send again".
+// Countdowns: the seconds until a time, and the ring around "send again".
 import { html, useEffect, useState } from "../html.js";
 
 const TICK_MS = 250;
 
-// Seconds until `moment` (milliseconds since 1970), counted down to 0.
+// The seconds until `moment` (milliseconds since 1970), down to 0.
 export function useCountdown(moment) {
   const left = () => Math.max(0, (moment - Date.now()) / 1000);
   const [seconds, setSeconds] = useState(left);

@@ -1,5 +1,5 @@
-// Cropping by Cropper.js, which is loaded when somebody chooses a picture. Its handles need a pointer, so buttons and
-// arrow keys do the same.
+// Cropping by Cropper.js, which is loaded when a picture is chosen. Its handles need a pointer; buttons and arrow keys
+// do the same.
 import { t } from "../catalogue.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { Dialog } from "./dialog.js";
@@ -23,7 +23,7 @@ function add(tag, attributes) {
   });
 }
 
-// Once for all pictures; where it did not come, the next picture asks again.
+// Loaded once for all pictures; after a failure the next picture tries again.
 function loadCropper() {
   loading ??= Promise.all([
     add("link", { rel: "stylesheet", href: new URL("cropper.min.css", VENDOR) }),
@@ -44,7 +44,7 @@ const OPTIONS = {
   dragMode: "move",
   autoCropArea: 1,
   background: false,
-  // It would read the file by a request of its own; browsers turn pictures by themselves.
+  // Otherwise the library would request the file again to rotate it, which browsers do by themselves.
   checkOrientation: false,
   checkCrossOrigin: false,
 };

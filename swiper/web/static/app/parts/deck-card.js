@@ -1,4 +1,4 @@
-// A card of the deck: the one in front can be dragged, those that were swiped fly out.
+// A card of the deck: the front card can be dragged, swiped cards fly out.
 import { t } from "../catalogue.js";
 import { dropLeaving } from "../deck.js";
 import { followDrag, meaningOf } from "../gestures.js";
@@ -11,7 +11,7 @@ const FULL_STAMP_PX = 110;
 const FLIGHT_MS = 280;
 const FADE_MS = 120;
 const STAMPS = { like: "--like", dislike: "--nope", superlike: "--super" };
-// Where a card leaves to, in widths and heights of the window, and its tilt in degrees.
+// The position to which a card flies out, in widths and heights of the window, and its rotation in degrees.
 const WAYS = { like: [1.2, 0.05, 22], dislike: [-1.2, 0.05, -22], superlike: [0, -1.2, 0] };
 
 function place(element, { dx, dy }) {
@@ -55,7 +55,7 @@ function useDrag(ref, isFront, onSwipe) {
   }, [isFront, onSwipe]);
 }
 
-// `depth` is 0 for the card in front; `leaving` is the kind of swipe that it leaves with.
+// `depth` is 0 for the front card; `leaving` is the kind of swipe with which the card flies out.
 export function DeckCard({ card, depth, leaving, onSwipe, isPlaying }) {
   const ref = useRef(null);
   const isFront = depth === 0 && !leaving;
@@ -68,7 +68,7 @@ export function DeckCard({ card, depth, leaving, onSwipe, isPlaying }) {
     return () => flight.cancel();
   }, [leaving]);
   useEffect(() => {
-    // One that was taken back stands where it was before.
+    // After an undo the card is at its former position.
     if (!leaving) clear(ref.current);
   }, [leaving]);
   const name = classes("card deck-card", leaving ? "card-leaving" : `card-depth-${depth}`);

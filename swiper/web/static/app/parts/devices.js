@@ -1,13 +1,13 @@
-// Where somebody is logged in, and the end of each of these sessions.
+// The list of the person's sessions, each with a button that ends it.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
 import { moment } from "../format.js";
 import { html, useState } from "../html.js";
 import { usePages } from "../paging.js";
-import { tellRefusal } from "../tidings.js";
+import { showError } from "../notices.js";
 import { Loaded } from "./states.js";
 
-// The API names a device as "Chrome on Android".
+// The API has names such as "Chrome on Android".
 function nameOf({ device }) {
   const [app, system] = device.split(" on ");
   if (!device) return t("devices.unknown");
@@ -42,8 +42,8 @@ export function Devices() {
       await api.del(`/api/user/sessions/${id}`);
       loaded.reload();
     } catch (error) {
-      tellRefusal(error);
-      // It has ended meanwhile.
+      showError(error);
+      // The session has ended since the list was loaded.
       if (error.code === api.CODE.NOT_FOUND) loaded.reload();
     }
   };
@@ -52,7 +52,7 @@ export function Devices() {
     try {
       for (const one of items) if (!one.is_current) await api.del(`/api/user/sessions/${one.id}`);
     } catch (error) {
-      tellRefusal(error);
+      showError(error);
     }
     setBusy(false);
     loaded.reload();

@@ -1,4 +1,4 @@
-// A modal dialog of the browser's own: it holds the focus, Escape closes it, and the focus returns to where it was.
+// A native modal dialog: it keeps the focus, Escape closes it, and the focus returns to where it was.
 import { t } from "../catalogue.js";
 import { classes, html, useEffect, useId, useRef } from "../html.js";
 import { Icon } from "./icon.js";
@@ -15,7 +15,7 @@ export function Dialog({ title, onClose, children, className = "", isTitleHidden
     event.preventDefault();
     onClose();
   };
-  // A press beside the dialog hits its backdrop, which counts as the dialog itself.
+  // A click beside the dialog is on its backdrop, whose events have the dialog as target.
   const press = (event) => event.target === ref.current && onClose();
   return html`<dialog ref=${ref} class=${classes("dialog", className)} aria-labelledby=${titleId} onCancel=${cancel}
     onPointerDown=${press}>

@@ -1,17 +1,17 @@
-// Why nobody is left, and what one press would change about it.
+// Says why the deck is empty, with buttons that relax a preference.
 import { t } from "../catalogue.js";
 import { fill, reshuffle } from "../deck.js";
 import { html } from "../html.js";
 import { go } from "../router.js";
-import { OLDEST, useSaving, YOUNGEST } from "../profile-form.js";
+import { MAX_AGE, MIN_AGE, useSaving } from "../profile-form.js";
 import { Icon } from "./icon.js";
 import { Empty } from "./states.js";
 
 const REASONS = { all_swiped: "deck.all_swiped", nobody_fits: "deck.nobody_fits", end_of_deck: "deck.end_of_deck" };
 const RELAXED = {
   dating_sex: { label: "deck.relax_sex", changes: { dating_sex: "any" } },
-  min_dating_age: { label: "deck.relax_min_age", changes: { min_dating_age: YOUNGEST } },
-  max_dating_age: { label: "deck.relax_max_age", changes: { max_dating_age: OLDEST } },
+  min_dating_age: { label: "deck.relax_min_age", changes: { min_dating_age: MIN_AGE } },
+  max_dating_age: { label: "deck.relax_max_age", changes: { max_dating_age: MAX_AGE } },
 };
 
 function again() {

@@ -1,4 +1,4 @@
-// Somebody's picture; whoever has none, or one that does not load, gets their initial on a colour of their own.
+// The avatar of a person. Without one, or if it does not load: the initial on a colour that depends on the id.
 import { t } from "../catalogue.js";
 import { classes, html, useEffect, useState } from "../html.js";
 

@@ -1,7 +1,7 @@
-// Fields with their label, hint and what the server said about them.
+// Fields with a label, a hint, and the errors that the server found.
 import { classes, html, useId } from "../html.js";
 
-// `field` gets the attributes that tie it to its label: `field({id, "aria-describedby", "aria-invalid"})`.
+// `field` gets the attributes that connect it to its label: `field({id, "aria-describedby", "aria-invalid"})`.
 export function Field({ label, hint, errors = [], children, className = "" }) {
   const id = useId();
   const noteId = `${id}-note`;
@@ -14,7 +14,7 @@ export function Field({ label, hint, errors = [], children, className = "" }) {
   </div>`;
 }
 
-// A choice of few, as radio buttons that look like one switch.
+// A choice of a few options: radio buttons that look like one switch.
 export function Choice({ legend, name, options, value, onChange, errors = [] }) {
   return html`<fieldset class="choice">
     <legend>${legend}</legend>

@@ -1,4 +1,4 @@
-// Navigation around the open screen, and what lies above all screens.
+// The navigation around the open screen, and overlays above all screens.
 import { t } from "../catalogue.js";
 import { html, useEffect, useState } from "../html.js";
 import { matches } from "../matches.js";
@@ -36,7 +36,7 @@ function Screen({ name }) {
     setState({});
     SCREENS[name].load().then(
       (module) => isCurrent && setState({ name, Content: module.default }),
-      // A module that could not be fetched is an outage like any other.
+      // A module that could not be fetched is an outage.
       (error) => isCurrent && setState({ name, error }),
     );
     return () => {
@@ -44,12 +44,12 @@ function Screen({ name }) {
     };
   }, [name, turn]);
   if (state.error) return html`<${Failed} error=${state.error} retry=${() => setTurn(turn + 1)} />`;
-  // Of the screen before, while the new one loads.
+  // While the new screen loads, `state` is still that of the screen before.
   if (!state.Content || state.name !== name) return html`<${Loading} />`;
   return html`<${state.Content} />`;
 }
 
-// Whoever follows a link by keyboard or hears the page goes on at the new screen's heading.
+// The focus moves to the heading of the new screen, for keyboards and screen readers.
 function useFocusOnHeading(name) {
   const [first] = useState(name);
   const [isMoved, setMoved] = useState(false);
@@ -86,7 +86,7 @@ export function Frame() {
   </div>`;
 }
 
-// The hash belongs to the router.
+// The router uses the hash.
 function skip(event) {
   event.preventDefault();
   document.getElementById("main").focus();

@@ -1,9 +1,9 @@
-// A fresh code of the own number, for what a session alone is not enough for.
+// The field for a fresh code to the person's phone, for actions that need more than a session.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
 import { askForCode } from "../codes.js";
 import { html, useState } from "../html.js";
-import { wordsOf } from "../tidings.js";
+import { errorText } from "../notices.js";
 import { Ring, useCountdown } from "./clock.js";
 import { Field } from "./form.js";
 
@@ -21,7 +21,7 @@ function Send({ phone, onError }) {
       onError("");
       wait(resendIn, now);
     } catch (error) {
-      onError(wordsOf(error));
+      onError(errorText(error));
       wait(error.retryAfter ?? 0, delivery);
     }
   };
@@ -45,7 +45,7 @@ export function FreshCode({ phone, code, onCode, error, onError }) {
     <//>`;
 }
 
-// `{code, setCode, error, setError, isWhole, isBusy, run}`: runs `work(code)` and says at the field what was wrong with it.
+// `{code, setCode, error, setError, isWhole, isBusy, run}`. `run` calls `work(code)`; `error` is for the field.
 export function useFreshCode() {
   const [code, setCode] = useState("");
   const [error, setError] = useState("");
@@ -58,7 +58,7 @@ export function useFreshCode() {
     } catch (refusal) {
       if (!(refusal instanceof api.ApiError || refusal instanceof api.Unreachable)) throw refusal;
       if (refusal.code === api.CODE.VCODE) setCode("");
-      setError(wordsOf(refusal));
+      setError(errorText(refusal));
       setBusy(false);
     }
   };

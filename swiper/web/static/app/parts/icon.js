@@ -1,4 +1,4 @@
-// An icon beside a text or inside a labelled button; nothing that a screen reader should read.
+// An icon beside a text or in a labelled button. Screen readers ignore it.
 import { h } from "../../vendor/preact/preact.js";
 import { ICONS } from "../../vendor/lucide/icons.js";
 

@@ -1,4 +1,4 @@
-// The overlay when two like each other.
+// The overlay for a new match.
 import { t } from "../catalogue.js";
 import { html, useEffect } from "../html.js";
 import { dropNews, matches } from "../matches.js";

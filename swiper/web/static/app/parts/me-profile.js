@@ -1,4 +1,4 @@
-// Changing the own profile, with the card as others will see it beside the form.
+// The form of the own profile, with the card as others see it beside the form.
 import { t } from "../catalogue.js";
 import { cityKept, cityName } from "../cities.js";
 import { ageOf } from "../format.js";
@@ -11,7 +11,7 @@ import { BioField, PersonFields } from "./person-fields.js";
 import { AvatarPick } from "./upload.js";
 
 const FIELDS = ["nickname", "sex", "birthday", "location", "bio"];
-// What may be corrected once is said before it is sent.
+// A hint says, before the form is sent, what can be corrected only once.
 const ONCE = { sex: "profile.sex_once", birthday: "profile.birthday_once" };
 
 const draftOf = (me) => {

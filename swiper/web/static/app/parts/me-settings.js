@@ -1,4 +1,4 @@
-// How the page behaves, the account, and where it is logged in.
+// Settings of the page, the account, and its sessions.
 import { t } from "../catalogue.js";
 import { html, useState } from "../html.js";
 import { useSaving } from "../profile-form.js";
@@ -15,7 +15,7 @@ const SWITCHES = {
 
 function Switches({ me }) {
   const { text, save } = useSaving();
-  // Shown at once; what could not be stored goes back to what the server has.
+  // The change is shown at once. If the server refuses it, the value of the server is shown again.
   const [wanted, setWanted] = useState({});
   const turn = async (name, isOn) => {
     setWanted((old) => ({ ...old, [name]: isOn }));

@@ -1,9 +1,9 @@
-// Whom somebody wants to see.
+// The form of the preferences: whom the person wants to meet.
 import { t } from "../catalogue.js";
 import { cityKept, cityName } from "../cities.js";
 import { reshuffle } from "../deck.js";
 import { html, useState } from "../html.js";
-import { OLDEST, useSaving, YOUNGEST } from "../profile-form.js";
+import { MAX_AGE, MIN_AGE, useSaving } from "../profile-form.js";
 import { has } from "../session.js";
 import { showToast } from "../toasts.js";
 import { offer } from "../upsell.js";
@@ -43,7 +43,7 @@ export function WishesPart({ me }) {
     <h2 id="wishes">${t("wishes.title")}</h2>
     <${Choice} legend=${t("wishes.sex")} name="dating_sex" options=${options} value=${draft.dating_sex} errors=${fields.dating_sex}
       onChange=${(value) => change({ dating_sex: value })} />
-    <${DoubleRange} legend=${t("wishes.ages")} least=${YOUNGEST} most=${OLDEST} low=${low} high=${high} lowLabel=${t("wishes.youngest")}
+    <${DoubleRange} legend=${t("wishes.ages")} least=${MIN_AGE} most=${MAX_AGE} low=${low} high=${high} lowLabel=${t("wishes.youngest")}
       highLabel=${t("wishes.oldest")} text=${t("wishes.age_text", { low, high })}
       onChange=${(least, most) => change({ min_dating_age: least, max_dating_age: most })} />
     <${City} draft=${draft} change=${change} errors=${fields} />

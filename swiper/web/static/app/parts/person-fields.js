@@ -1,8 +1,8 @@
-// The fields that make a profile, used when it is new and when it is changed.
+// The fields of a profile, for a new one and for changes.
 import { t } from "../catalogue.js";
 import { suggestedCities } from "../cities.js";
 import { html } from "../html.js";
-import { birthdayOf, OLDEST, YOUNGEST } from "../profile-form.js";
+import { birthdayOf, MAX_AGE, MIN_AGE } from "../profile-form.js";
 import { Choice, Field } from "./form.js";
 
 const NAME_LENGTH = 32;
@@ -21,11 +21,11 @@ export function CityField({ label, value, onInput, errors, hint, isDisabled = fa
   <//>`;
 }
 
-// `draft` is the profile as typed so far, `change(name, value)` types on.
+// `draft` has the values of the fields, `change(name, value)` sets one.
 export function PersonFields({ draft, change, errors }) {
   const typed = (name) => (event) => change(name, event.target.value);
-  const birthday = (ties) => html`<input ...${ties} type="date" autocomplete="bday" required min=${birthdayOf(OLDEST + 1)}
-    max=${birthdayOf(YOUNGEST)} value=${draft.birthday ?? ""} onInput=${typed("birthday")} />`;
+  const birthday = (ties) => html`<input ...${ties} type="date" autocomplete="bday" required min=${birthdayOf(MAX_AGE + 1)}
+    max=${birthdayOf(MIN_AGE)} value=${draft.birthday ?? ""} onInput=${typed("birthday")} />`;
   return html`
     <${Field} label=${t("profile.nickname")} errors=${errors.nickname}>
       ${(ties) => html`<input ...${ties} autocomplete="nickname" required maxlength=${NAME_LENGTH} value=${draft.nickname}

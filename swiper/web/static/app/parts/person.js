@@ -1,4 +1,4 @@
-// Everything that may be seen of one person, in a dialog.
+// A dialog with everything that may be seen of a person.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
 import { html } from "../html.js";
@@ -7,7 +7,7 @@ import { CardFace } from "./card.js";
 import { Dialog } from "./dialog.js";
 import { Failed } from "./states.js";
 
-// `known` is the card as the list has it; the server may show more by now, such as a friend's album.
+// `known` is the card from the list. The server may show more, such as the album of a friend.
 export function Person({ id, known, onClose, children }) {
   const loaded = useLoaded(() => api.get(`/api/user/${id}`), [id]);
   const card = loaded.data ?? known;

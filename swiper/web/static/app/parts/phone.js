@@ -1,4 +1,4 @@
-// A phone number with its country; the names of the countries are the browser's own.
+// The field of a phone number with its country. The browser has the names of the countries.
 import { language, t } from "../catalogue.js";
 import { html, useEffect, useState } from "../html.js";
 import { simplify } from "../spelling.js";
@@ -11,7 +11,7 @@ function loadRegions() {
   return loading;
 }
 
-// In international form. Whoever types a plus or 00 has said the country already.
+// The number in international form. A plus or 00 at its start means that it contains the country.
 export async function international(region, number) {
   const typed = simplify(number).trim().replace(/^tel:(\/\/)?/i, "").trim();
   const abroad = /^[ (]*(?:\+|00)(.*)$/.exec(typed);

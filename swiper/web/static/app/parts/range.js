@@ -1,4 +1,4 @@
-// Two bounds on one track: two sliders of the browser's own, so keys and screen readers work.
+// A range with two bounds: two native sliders on one track, so that keys and screen readers work.
 import { html, useId, useLayoutEffect, useRef } from "../html.js";
 
 export function DoubleRange({ legend, least, most, low, high, lowLabel, highLabel, text, onChange }) {
@@ -11,7 +11,7 @@ export function DoubleRange({ legend, least, most, low, high, lowLabel, highLabe
   }, [low, high, least, most]);
   const moveLow = (event) => onChange(Math.min(Number(event.target.value), high), high);
   const moveHigh = (event) => onChange(low, Math.max(Number(event.target.value), low));
-  // Where both stand at the upper end, only the lower one can still move.
+  // If both are at the upper end, only the lower one can move, so it must be on top.
   const isLowAbove = low > (least + most) / 2;
   return html`<fieldset class="range">
     <legend id=${id}>${legend}</legend>

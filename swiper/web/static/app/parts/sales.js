@@ -1,4 +1,4 @@
-// Flash sales: what is left and until when, and one's own place in the queue as the server tells it.
+// Flash sales: the remaining stock and time, and the person's own ticket.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
 import { duration, levelName, money } from "../format.js";
@@ -6,19 +6,19 @@ import { html, useEffect, useState } from "../html.js";
 import { session } from "../session.js";
 import { useLoaded, useStore } from "../store.js";
 import { keepTicket, ticketOf, withOwnPlaces } from "../tickets.js";
-import { tellRefusal, wordsOf } from "../tidings.js";
+import { errorText, showError } from "../notices.js";
 import { useCountdown } from "./clock.js";
 
 const REFRESH_MS = 10_000;
-// How often a ticket is looked at: one that waits is served any moment, one with an order may lose its place unpaid.
+// How often a ticket is requested: a waiting one is served soon, one with an unpaid order may lose its place.
 const POLLS_MS = { queued: 1000, ordered: REFRESH_MS };
 const STATES = { queued: "sale.queued", ordered: "sale.ordered", sold_out: "sale.sold_out", released: "sale.released" };
 
-// The caller's ticket, found again after a reload, and asked for until it is served.
+// The person's ticket, stored over a reload, and requested until it is served.
 function useTicket(sale) {
   const [ticket, setTicket] = useState(null);
   const [text, setText] = useState("");
-  const look = (id) => api.get(`/api/vip/qbuy/${id}`).then(setTicket, (error) => setText(wordsOf(error)));
+  const look = (id) => api.get(`/api/vip/qbuy/${id}`).then(setTicket, (error) => setText(errorText(error)));
   useEffect(() => {
     const kept = ticketOf(sale);
     if (kept) look(kept);
@@ -36,14 +36,14 @@ function useTicket(sale) {
       keepTicket(sale, placed.ticket);
       setTicket(placed);
     } catch (error) {
-      setText(wordsOf(error));
+      setText(errorText(error));
     }
   };
   return { ticket, text, queueUp };
 }
 
-// The order that a ticket has got: it may be paid, or given back because it was not. A payment changes the buyer's
-// standing, so the order is looked at again.
+// The order of a ticket, which may be paid, or released because it was not paid. It is requested again, because a
+// payment changes the buyer's VIP status.
 function useOrder(ticket) {
   const { vip } = useStore(session);
   const id = ticket?.state === "ordered" ? ticket.order_id : null;
@@ -88,7 +88,7 @@ function Offer({ sale, level, onOrder }) {
 export function Sales({ first, levels, onOrder }) {
   const [offered, setOffered] = useState(first);
   useEffect(() => {
-    const refresh = () => api.get("/api/vip/sales").then(setOffered, tellRefusal);
+    const refresh = () => api.get("/api/vip/sales").then(setOffered, showError);
     const timer = setInterval(() => document.visibilityState === "visible" && refresh(), REFRESH_MS);
     return () => clearInterval(timer);
   }, []);

@@ -1,7 +1,7 @@
-// What stands in the place of contents: they are on their way, could not be had, or there are none.
+// Placeholders for content that is loading, failed to load, or is empty.
 import { t } from "../catalogue.js";
 import { html } from "../html.js";
-import { wordsOf } from "../tidings.js";
+import { errorText } from "../notices.js";
 import { Icon } from "./icon.js";
 
 export function Loading({ rows = 3, kind = "rows" }) {
@@ -14,7 +14,7 @@ export function Loading({ rows = 3, kind = "rows" }) {
 export function Failed({ error, retry }) {
   return html`<div class="state" role="alert">
     <${Icon} name="wifi-off" />
-    <p>${wordsOf(error)}</p>
+    <p>${errorText(error)}</p>
     <button class="button" onClick=${retry}><${Icon} name="refresh-cw" />${t("app.retry")}</button>
   </div>`;
 }
@@ -28,7 +28,7 @@ export function Empty({ icon, title, text, children }) {
   </div>`;
 }
 
-// `loaded` from useLoaded, `children` a function of its data.
+// `loaded` is from useLoaded, `children` is a function of its data.
 export function Loaded({ loaded, kind, rows, children }) {
   if (loaded.error) return html`<${Failed} error=${loaded.error} retry=${loaded.reload} />`;
   if (!loaded.data) return html`<${Loading} kind=${kind} rows=${rows} />`;

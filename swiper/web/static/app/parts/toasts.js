@@ -1,4 +1,4 @@
-// The notices, read out by screen readers as they come.
+// The list of notices. Screen readers read each new one.
 import { t } from "../catalogue.js";
 import { html } from "../html.js";
 import { useStore } from "../store.js";

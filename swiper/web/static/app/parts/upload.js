@@ -1,16 +1,16 @@
-// Choosing a picture, cropping it and sending it with progress.
+// Choosing a picture, cropping it, and sending it with progress.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
 import { html, useRef, useState } from "../html.js";
 import { reloadMe } from "../session.js";
-import { wordsOf } from "../tidings.js";
+import { errorText } from "../notices.js";
 import { showToast } from "../toasts.js";
 import { Crop } from "./crop.js";
 import { Icon } from "./icon.js";
 
 const KINDS = "image/jpeg,image/png,image/webp";
 
-// `send(blob)`, and how far it has come: `progress` is null while nothing is on its way.
+// `send(blob)`, and its `progress` from 0 to 1, null while nothing is sent.
 function useUpload(path, field, onDone) {
   const [state, setState] = useState({ progress: null, text: "" });
   const send = async (blob) => {
@@ -22,7 +22,7 @@ function useUpload(path, field, onDone) {
       showToast(t("photo.stored"), { kind: "good" });
       onDone();
     } catch (error) {
-      setState({ progress: null, text: wordsOf(error) });
+      setState({ progress: null, text: errorText(error) });
     }
   };
   return { ...state, send };
@@ -35,7 +35,7 @@ function Picker({ label, icon, path, field, className }) {
   const { progress, text, send } = useUpload(path, field, close);
   const choose = (event) => {
     setFile(event.target.files[0] ?? null);
-    // So that the same file can be chosen again.
+    // Without this, the same file could not be chosen again.
     event.target.value = "";
   };
   return html`<label class=${className}>

@@ -1,4 +1,4 @@
-// The dialog for what the level does not allow, or for a quota that is used up.
+// The dialog for a missing permission or a used-up quota.
 import { t } from "../catalogue.js";
 import { clock } from "../format.js";
 import { html } from "../html.js";

@@ -1,4 +1,4 @@
-// The deck: cards, buttons, keys, and what stands there when nobody is left.
+// The deck: cards, buttons, keys, and the page for an empty deck.
 import { t } from "../catalogue.js";
 import { deck, fill, rewind, swipe } from "../deck.js";
 import { html, useCallback, useEffect, useState } from "../html.js";
@@ -14,7 +14,7 @@ const SHOWN = 3;
 const BUZZ_MS = 15;
 const KEYS = { ArrowLeft: "dislike", ArrowRight: "like", ArrowUp: "superlike" };
 
-// Keys belong to the deck only while nothing else wants them.
+// The deck uses a key only if no field or dialog uses it.
 const isElsewhere = ({ target, ctrlKey, metaKey, altKey }) =>
   ctrlKey || metaKey || altKey || target.closest("input, select, textarea, dialog") || document.querySelector("dialog[open]");
 
@@ -62,7 +62,7 @@ function Stack({ state, cards, leaving, error, empty, onSwipe, isPlaying }) {
     return html`<div class="card deck-card card-bone" role="status"><span class="hidden">${t("app.loading")}</span></div>`;
   }
   const waiting = cards.slice(0, SHOWN).map((card, depth) => ({ card, depth }));
-  // The one in front comes last, so that it lies on top; those that leave lie above it.
+  // The front card is the last element, so that it is on top; cards that fly out are above it.
   const drawn = [...waiting.reverse(), ...leaving.map(({ card, kind }) => ({ card, leaving: kind, depth: 0 }))];
   return drawn.map(
     (item) => html`<${DeckCard} key=${item.card.id} ...${item} onSwipe=${onSwipe} isPlaying=${isPlaying} />`,

@@ -1,4 +1,4 @@
-// Matches, newest first, and the end of one.
+// The list of friends, newest first, with a button to unfriend.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
 import { cityName } from "../cities.js";
@@ -12,7 +12,7 @@ import { More, Tile } from "../parts/people.js";
 import { Person } from "../parts/person.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { useStore } from "../store.js";
-import { tellRefusal } from "../tidings.js";
+import { showError } from "../notices.js";
 import { showToast } from "../toasts.js";
 
 function useUnfriend(onGone) {
@@ -24,7 +24,7 @@ function useUnfriend(onGone) {
       showToast(t("friends.ended", { name: friend.nickname }));
       onGone(friend.id);
     } catch (error) {
-      tellRefusal(error);
+      showError(error);
     }
     setBusy(false);
   };
@@ -48,7 +48,7 @@ export default function Friends() {
   const [open, setOpen] = useState(null);
   const { unseen } = useStore(matches);
   useEffect(() => {
-    // A match that comes while the list is open belongs into it.
+    // A new match while the list is open is added to it.
     if (unseen && pages.data) pages.reload();
     seeAll();
   }, [unseen]);

@@ -1,4 +1,4 @@
-// Who likes you: the people themselves with the permission, their number without it.
+// Who likes the person: a list with the permission, a number without it.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
 import { cityName } from "../cities.js";
@@ -49,7 +49,7 @@ function Likers() {
     ${open && html`<${Person} id=${open.id} known=${open} onClose=${() => setOpen(null)} />`}`;
 }
 
-// Shapes of the page's own: the server does not tell who it is, so there is nothing to uncover.
+// Drawn placeholders. The server does not send who it is, so the page hides nothing.
 function Hidden() {
   const loaded = useLoaded(() => api.get("/api/social/liked_me/count"));
   return html`<${Loaded} loaded=${loaded} kind="tiles" rows=${4}>

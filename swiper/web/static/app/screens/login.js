@@ -1,4 +1,4 @@
-// Phone, then the code that was sent there.
+// The login: a phone number, then the code that was sent to it.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
 import { askForCode } from "../codes.js";
@@ -10,11 +10,11 @@ import { PhoneField, international } from "../parts/phone.js";
 import { LanguagePick } from "../parts/picks.js";
 import { enter, setPhone } from "../session.js";
 import { digitsOf } from "../spelling.js";
-import { wordsOf } from "../tidings.js";
+import { errorText } from "../notices.js";
 
 const CODE_LENGTH = 6;
 
-// Runs `work`, and gives its refusal as text.
+// Runs `work`, and returns its error as text.
 function useTry() {
   const [state, setState] = useState({ isBusy: false, text: "" });
   const run = async (work) => {
@@ -23,7 +23,7 @@ function useTry() {
       await work();
       setState({ isBusy: false, text: "" });
     } catch (error) {
-      setState({ isBusy: false, text: wordsOf(error) });
+      setState({ isBusy: false, text: errorText(error) });
       if (!(error instanceof api.ApiError || error instanceof api.Unreachable)) throw error;
     }
   };
@@ -46,7 +46,7 @@ function PhoneStep({ onSent }) {
       try {
         onSent(await sendCode(phone, region));
       } catch (error) {
-        // The last code is still young: it can be typed in, and the ring tells when there is another.
+        // The last code is still valid and can be typed. The ring shows when another one can be sent.
         if (error.code !== api.CODE.RATE || error.retryAfter > 60) throw error;
         onSent(codeSent({ phone, region, resendIn: error.retryAfter }));
       }
@@ -110,7 +110,7 @@ function CodeStep({ state, onState, onBack }) {
     } catch (error) {
       if (error.code === api.CODE.VCODE) onState(guessedWrong(state));
       if (error.isSuspension) {
-        // The session is open all the same; the page shows what is left to do.
+        // The login has made a session for the suspended account, whose page needs the phone number.
         forget();
         setPhone(state.phone);
         return;

@@ -1,4 +1,4 @@
-// The own page: profile, wishes, settings.
+// The person's own page: profile, preferences, settings.
 import { t } from "../catalogue.js";
 import { html } from "../html.js";
 import { ProfilePart } from "../parts/me-profile.js";

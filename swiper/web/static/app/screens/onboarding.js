@@ -1,4 +1,4 @@
-// What a newcomer must tell before there is a deck for them.
+// The form for the fields that a new account needs before it has a deck.
 import { t } from "../catalogue.js";
 import { cityKept } from "../cities.js";
 import { html, useState } from "../html.js";

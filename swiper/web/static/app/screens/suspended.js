@@ -1,4 +1,4 @@
-// The account is suspended: until when, and what may still be done with it.
+// The page for suspended people: the end of the suspension, export, deletion, logout.
 import { t } from "../catalogue.js";
 import { moment } from "../format.js";
 import { html, useState } from "../html.js";
@@ -9,7 +9,7 @@ import { LanguagePick } from "../parts/picks.js";
 import { session, setPhone } from "../session.js";
 import { useStore } from "../store.js";
 
-// A page that was opened anew does not know the number, which the codes for export and deletion go to.
+// After a reload the page does not know the phone number to which the codes for export and deletion are sent.
 function OwnNumber() {
   const [region, setRegion] = useState(document.documentElement.dataset.region);
   const [number, setNumber] = useState("");

@@ -1,4 +1,4 @@
-// Where the member stands, what each level gives, and how to buy one.
+// The person's VIP status, what each level gives, and how to buy one.
 import * as api from "../api.js";
 import { t } from "../catalogue.js";
 import { duration, day, clock, levelName, money } from "../format.js";
@@ -11,7 +11,7 @@ import { Sales } from "../parts/sales.js";
 import { Loaded } from "../parts/states.js";
 import { reloadVip, session } from "../session.js";
 import { useLoaded, useStore } from "../store.js";
-import { tellRefusal } from "../tidings.js";
+import { showError } from "../notices.js";
 
 const QUOTAS = { like: "vip.quota_like", superlike: "vip.quota_superlike", rewind: "vip.quota_rewind" };
 const PERMISSIONS = {
@@ -32,18 +32,18 @@ function Quota({ kind, quota: { limit, left }, isAllowed }) {
   </li>`;
 }
 
-function Standing({ vip }) {
+function VipStatus({ vip }) {
   const seconds = useCountdown(Date.parse(vip.resets_at));
   const isAllowed = (kind) => kind === "like" || vip.permissions.includes(kind);
   useEffect(() => {
-    // A new day has come while the page was open.
-    if (seconds === 0) reloadVip().catch(tellRefusal);
+    // A new day has begun, with new quotas.
+    if (seconds === 0) reloadVip().catch(showError);
   }, [seconds === 0]);
-  return html`<section class="panel standing" aria-labelledby="standing">
-    <div class="standing-head">
+  return html`<section class="panel vip-status" aria-labelledby="vip-status">
+    <div class="vip-status-head">
       <span class=${`level-mark level-${vip.level}`}><${Icon} name="crown" /></span>
       <div>
-        <h2 id="standing">${levelName(vip)}</h2>
+        <h2 id="vip-status">${levelName(vip)}</h2>
         <p class="note">${vip.expires_at ? t("vip.until", { day: day(vip.expires_at) }) : t("vip.no_level")}</p>
       </div>
     </div>
@@ -88,18 +88,18 @@ function Grid({ levels, own }) {
 
 export default function Vip() {
   const { vip } = useStore(session);
-  // Both at once: sales that came later would push the choice of a level away from under a finger.
+  // Loaded together: sales that came later would move the choice of a level while somebody touches it.
   const offers = useLoaded(async () => {
     const [levels, sales] = await Promise.all([api.get("/api/vip/levels"), api.get("/api/vip/sales")]);
     return { levels, sales };
   });
   const [order, setOrder] = useState(null);
   useEffect(() => {
-    reloadVip().catch(tellRefusal);
+    reloadVip().catch(showError);
   }, []);
   return html`<h1 class="page-title">${t("nav.vip")}</h1>
     <div class="columns">
-      <${Standing} vip=${vip} />
+      <${VipStatus} vip=${vip} />
       <${Loaded} loaded=${offers}>
         ${({ levels, sales }) => html`<${Sales} first=${sales} levels=${levels} onOrder=${setOrder} />
           <${Buy} levels=${levels.filter((level) => level.price)} own=${vip.level} onOrder=${setOrder} />
