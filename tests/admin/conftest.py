@@ -1,7 +1,7 @@
 """An operator with a browser, whose forms have the token of a page of the same session."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +9,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from swiper.admin.metrics_buffer import MetricsBuffer
+from swiper.admin.models import OperatorAction
 from swiper.admin.unlocks import unlock
 from swiper.extensions import db
 from swiper.profiles.operators import grant_role
@@ -49,6 +51,13 @@ class AdminClient:
         return self.read(answer.headers["Location"])
 
 
+def actions(app: Flask) -> list[tuple[str, str]]:
+    """The action and the target of each entry of the log, the oldest first."""
+    with app.app_context():
+        rows = db.session.scalars(db.select(OperatorAction).order_by(OperatorAction.id))
+        return [(row.action, row.target) for row in rows]
+
+
 @pytest.fixture
 def add_operator(app: Flask, people: People) -> Callable[..., AdminClient]:
     """A function that adds an operator."""
@@ -68,3 +77,14 @@ def add_operator(app: Flask, people: People) -> Callable[..., AdminClient]:
 @pytest.fixture
 def admin(add_operator: Callable[..., AdminClient]) -> AdminClient:
     return add_operator()
+
+
+@pytest.fixture
+def buffer(app: Flask) -> Iterator[MetricsBuffer]:
+    """The buffer of the application, empty at first."""
+    made: MetricsBuffer = app.extensions["metrics_buffer"]
+    for part in made.batcher.content:
+        part.clear()
+    yield made
+    for part in made.batcher.content:
+        part.clear()

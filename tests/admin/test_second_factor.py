@@ -14,8 +14,8 @@ from swiper.admin.views import unlock
 from swiper.errors import CodeError
 from swiper.extensions import db, redis
 from swiper.profiles.operators import grant_role
-from tests.admin.authenticators import code_of, set_up
-from tests.admin.conftest import TOKEN, AdminClient
+from tests.admin.authenticators import post_while_locked, set_up, set_up_for, shown
+from tests.admin.conftest import AdminClient
 from tests.factories import People, at_once, session_id_of
 
 AddOperator = Callable[..., AdminClient]
@@ -25,28 +25,6 @@ AddOperator = Callable[..., AdminClient]
 def locked(add_operator: AddOperator) -> AdminClient:
     """An operator whose session has not unlocked the desk."""
     return add_operator(is_unlocked=False)
-
-
-def token_of_unlock_page(admin: AdminClient) -> str:
-    found = TOKEN.search(admin.read("/admin/unlock"))
-    assert found
-    return found[1]
-
-
-def post_while_locked(admin: AdminClient, path: str = "/admin/unlock", **form: str):  # type: ignore[no-untyped-def]
-    return admin.client.post(path, data=form | {"form_token": token_of_unlock_page(admin)})
-
-
-def set_up_for(app: Flask, admin: AdminClient) -> list[str]:
-    with app.app_context():
-        codes = set_up(admin.id)
-        db.session.remove()
-    return codes
-
-
-def shown(app: Flask, admin: AdminClient, steps: int = 0) -> str:
-    with app.app_context():
-        return code_of(admin.id, steps)
 
 
 def test_an_operator_is_redirected_to_unlock_and_back(app: Flask, locked: AdminClient) -> None:
@@ -244,18 +222,6 @@ def test_another_secret_key_opens_nothing_and_breaks_nothing(
         monkeypatch.setitem(app.config, "SECRET_KEY", "another key of more than 32 characters")
         with pytest.raises(CodeError):
             second_factor.check(locked.id, code)
-
-
-def test_opening_a_person_leaves_an_entry_with_the_operator_s_name_of_that_time(
-    app: Flask, people: People, add_operator: AddOperator
-) -> None:
-    admin, person = add_operator(nickname="first name"), people.add()
-    admin.read(f"/admin/people/{person.id}")
-    admin.person.client.post("/api/user/profile/modify", json={"nickname": "second name"})
-    with app.app_context():
-        [entry] = db.session.scalars(select(OperatorAction).where(OperatorAction.action == "open_person"))
-        assert (entry.actor, entry.target) == ("first name", str(person.id))
-    assert "first name" in admin.read("/admin/actions")
 
 
 def test_steps_are_those_of_the_clock(app: Flask, locked: AdminClient) -> None:
