@@ -10,6 +10,7 @@ from swiper.admin import second_factor
 from swiper.admin.audit import Action, record
 from swiper.admin.queries import locked_rows, people
 from swiper.auth.login import find_by_phone
+from swiper.bans import queries as ban_queries
 from swiper.bans import services as bans
 from swiper.bans.addresses import parse_address, parse_network
 from swiper.db.transactions import transactional
@@ -20,6 +21,7 @@ from swiper.sms.phone_numbers import parse_phone
 from swiper.vip import level_changes, sales
 from swiper.vip.levels import find_level
 from swiper.vip.models import FlashSale
+from swiper.vip.queries import sales as sale_queries
 
 # The target of a search by phone that found nobody. The log shows who tries many numbers, but not the numbers.
 NOBODY = "nobody"
@@ -187,7 +189,7 @@ def lift_ban(actor: int | None, text: str) -> bool:
 
 
 def _ban_of(network: str) -> dict[str, Any] | None:
-    held = locked_rows.lock_ban(network)
+    held = ban_queries.lock_ban(network)
     return {"reason": held.reason, "expires_at": held.expires_at} if held else None
 
 
@@ -214,7 +216,7 @@ def add_sale(actor: int | None, name: str, **wanted: Any) -> FlashSale:
 @transactional
 def close_sale(actor: int | None, sale_id: int) -> None:
     """End a flash sale now. Raises NotFoundError, ParamError if it is over."""
-    sale = locked_rows.lock_sale(sale_id)
+    sale = sale_queries.lock_sale(sale_id)
     before = _window_of(sale) if sale else None
     record(actor, Action.CLOSE_SALE, sale_id, before, _window_of(sales.close_sale(sale_id)))
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from swiper.admin.queries import shop as queries
 from swiper.errors import NotFoundError
 from swiper.vip.models import FlashSale, Order, OrderState
+from swiper.vip.queries import purchases
 
 
 def newest_sales(limit: int, below: int | None = None) -> Sequence[FlashSale]:
@@ -24,7 +25,7 @@ def newest_orders(
 
 def find_order(order_id: int) -> Order:
     """The order of any buyer. Raises NotFoundError."""
-    order = queries.find_order(order_id)
+    order = purchases.find_order(order_id)
     if order is None:
         raise NotFoundError()
     return order

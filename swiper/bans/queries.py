@@ -25,6 +25,11 @@ def _is_active(moment: datetime) -> ColumnElement[bool]:
     return or_(IpBan.expires_at.is_(None), IpBan.expires_at > moment)
 
 
+def lock_ban(network: str) -> IpBan | None:
+    """Lock the ban of exactly this network until the transaction ends and return it, or None if there is none."""
+    return db.session.get(IpBan, network, with_for_update=True, populate_existing=True)
+
+
 def store_ban(row: dict[str, Any]) -> None:
     """Insert a ban, or replace reason, expiry and time of the ban of the same network."""
     upsert(

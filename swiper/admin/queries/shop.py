@@ -36,8 +36,3 @@ def _is_before(order_id: int, state: OrderState | None) -> ColumnElement[bool]:
     is_older = (Order.created_at == last.created_at) & (Order.id < last.id)
     # The first condition limits the part of the index that is read.
     return and_(Order.created_at <= last.created_at, (Order.created_at < last.created_at) | is_older)
-
-
-def find_order(order_id: int) -> Order | None:
-    """The order as it is now; None when there is none."""
-    return db.session.get(Order, order_id, populate_existing=True)
