@@ -1,1 +1,1 @@
-"""IP bans: addresses and networks that are refused before anyone looks at a login."""
+"""IP bans: requests from banned addresses and networks are refused before the login is checked."""

@@ -9,10 +9,10 @@ from swiper.errors import ParamError
 # `203.0.113.9:443`, `[2001:db8::1]` and `[2001:db8::1]:443`, as some proxies forward them.
 WITH_PORT = re.compile(r"([0-9.]+):[0-9]+|\[([^\]]+)\](?::[0-9]+)?", re.ASCII)
 
-# What one IPv6 subscriber has to themself, at least (RFC 6177).
+# Each IPv6 subscriber has at least a network of this length (RFC 6177).
 SUBSCRIBER_LENGTH = 64
 
-# Where an IPv6-only host has IPv4 clients (NAT64), all of them come from this network.
+# All IPv4 clients of an IPv6-only host (NAT64) have addresses in this network.
 TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -20,17 +20,17 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def _ipv4_inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that is mapped into IPv6, or that a translator has put behind the prefix of RFC 6052."""
+    """Return the IPv4 address in a mapped IPv6 address, or in one with the prefix of translators (RFC 6052)."""
     if address in TRANSLATED:
         return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
     return address.ipv4_mapped
 
 
 def parse_network(text: str) -> Network:
-    """An address or network as typed by an operator. Raises ParamError; IPv4 mapped into IPv6 is told as IPv4.
+    """Parse an address or network that an operator typed. Raises ParamError for a text that is neither.
 
-    An IPv6 address without a length stands for its /64: one subscriber has all of that, and a new address for each
-    request. Whoever means one address alone writes /128.
+    IPv4 that is mapped into IPv6 is returned as IPv4. An IPv6 address without a length means its /64, since one
+    subscriber has all of it and can use a new address for each request. For a single address, write /128.
     """
     try:
         network = ipaddress.ip_network(text.strip(), strict=False)
@@ -49,9 +49,9 @@ def parse_network(text: str) -> Network:
 
 @functools.lru_cache(maxsize=10_000)
 def parse_address(text: str) -> Address | None:
-    """The client's address, with IPv4 mapped into IPv6 told as IPv4; None for a unix socket's empty peer.
+    """Return the address of a client, without a port. Return None for a text without one, as behind a unix socket.
 
-    A port that came with it is left out: a client may have a new one for each request.
+    IPv4 that is mapped into IPv6 is returned as IPv4.
     """
     found = WITH_PORT.fullmatch(text)
     try:
@@ -63,9 +63,9 @@ def parse_address(text: str) -> Address | None:
 
 
 def client_network(remote_addr: str) -> str:
-    """What budgets per address are counted by: an IPv4 address, or the /64 that one IPv6 subscriber has to themself.
+    """Return the key by which budgets are counted: an IPv4 address, or the /64 of an IPv6 subscriber.
 
-    Whatever is no address shares one budget, so that nobody gets a fresh one by writing something else.
+    All texts that are no address get the same key, so that nobody gets a new budget by sending another text.
     """
     address = parse_address(remote_addr)
     if isinstance(address, ipaddress.IPv6Address):

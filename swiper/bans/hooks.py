@@ -15,7 +15,7 @@ CACHE_SECONDS = 60
 
 
 class BanList:
-    """All bans in the form that one look-up per prefix length needs; each process keeps one."""
+    """All bans, arranged so that a check takes one look-up for each prefix length. Each process has one."""
 
     def __init__(self, rows: list[tuple[str, float | None]]) -> None:
         self.rows = rows
@@ -26,7 +26,7 @@ class BanList:
         self.lengths = sorted({(version, length) for version, length, _ in self.expiry})
 
     def has(self, address: Address) -> bool:
-        """True while a ban that has not run out covers `address`."""
+        """Return True if a ban that has not expired covers `address`."""
         for version, length in self.lengths:
             if version != address.version:
                 continue
@@ -50,7 +50,10 @@ def refuse_banned() -> None:
 
 
 def is_banned(remote_addr: str) -> bool:
-    """True when a ban covers the client's address; other processes' changes are seen after `LOCAL_REFRESH_SECONDS`."""
+    """Return True if a ban covers the client's address.
+
+    A change by another process is seen after `LOCAL_REFRESH_SECONDS` at most.
+    """
     address = parse_address(remote_addr)
     return address is not None and _current_list().has(address)
 

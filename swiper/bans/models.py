@@ -11,7 +11,7 @@ from swiper.extensions import TABLE_OPTIONS, Model
 
 
 class IpBan(Model):
-    """One banned address or network in its shortest text form, such as `203.0.113.9/32`."""
+    """A banned network in its canonical text form, such as `203.0.113.9/32`. Without `expires_at` it stays."""
 
     __tablename__ = "ip_bans"
     __table_args__ = (Index(None, "expires_at"), TABLE_OPTIONS)

@@ -7,5 +7,5 @@ from swiper.bans.services import purge_bans
 
 @shared_task(name="bans.purge")
 def purge() -> None:
-    """Delete the bans that have run out."""
+    """Delete the bans that have expired."""
     purge_bans()

@@ -1,4 +1,4 @@
-"""The view's permission, as a decorator beside the view."""
+"""Checks the permission that a view needs."""
 
 import functools
 from collections.abc import Callable
@@ -11,7 +11,10 @@ from swiper.vip.models import Permission
 
 
 def permission_required(permission: Permission) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Answer NOT_HAS_PERM unless the caller's VIP level unlocks `permission`; runs after the login hook."""
+    """Decorate a view that needs `permission`. The login hook must have set `g.vip_status`.
+
+    The view then raises PermissionDeniedError for a caller without the permission.
+    """
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(view)

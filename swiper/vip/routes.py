@@ -1,4 +1,4 @@
-"""The `vip` blueprint: levels, memberships, orders, payments, flash sales."""
+"""The endpoints of levels, memberships, orders, payments and flash sales."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from swiper.vip.models import Order
 from swiper.vip.payments.sandbox import SandboxProvider
 
 blueprint = Blueprint("vip", __name__, url_prefix="/api/vip", tag="VIP")
-# A payment provider proves itself by its signature instead of a login.
+# A payment provider has no login. Its signature proves who it is.
 blueprint.before_request(require_login(whitelist=("show_levels", "receive_payment")))
 
 
@@ -31,7 +31,7 @@ def show_levels() -> dict[str, Any]:
 @blueprint.get("/me")
 @blueprint.output(schemas.MembershipOut)
 def show_membership() -> dict[str, Any]:
-    """The caller's level, expiry, permissions and what is left of today's quotas."""
+    """The caller's level, its expiry and permissions, and what is left of the quotas of today."""
     level, day = g.vip_status.level, today()
     return ok(
         {
@@ -82,7 +82,7 @@ def show_order(order_id: int) -> dict[str, Any]:
 )
 @blueprint.output(schemas.NoticeOut)
 def receive_payment(provider: str) -> dict[str, Any]:
-    """A payment provider's signed notice; sending it again is harmless."""
+    """A payment provider's signed notice of a payment. Sending it again changes nothing."""
     notice = payments.find_provider(provider).read_callback(dict(request.headers), request.get_data())
     return ok({"state": orders.confirm_payment(provider, notice).state.value})
 
@@ -90,7 +90,7 @@ def receive_payment(provider: str) -> dict[str, Any]:
 @blueprint.post("/payments/sandbox/checkout/<id:order_id>")
 @blueprint.output(schemas.OrderOut)
 def pay_in_sandbox(order_id: int) -> dict[str, Any]:
-    """Pretend to pay one of the caller's orders; exists only where the sandbox is the payment provider."""
+    """Pay one of the caller's orders without money. It exists only if the sandbox is the payment provider."""
     provider = payments.find_provider(SandboxProvider.name)
     if not isinstance(provider, SandboxProvider):
         raise NotFoundError()
@@ -103,7 +103,7 @@ def pay_in_sandbox(order_id: int) -> dict[str, Any]:
 @doc(links=(link("queue_up", body={"sale_id": "/data/0/id"}),))
 @blueprint.output(schemas.SaleOut(many=True))
 def show_sales() -> dict[str, Any]:
-    """The flash sales that are open or still to come."""
+    """The flash sales that are open or will open later."""
     return ok(sales.list_sales())
 
 
@@ -112,10 +112,10 @@ def show_sales() -> dict[str, Any]:
 @blueprint.input(schemas.SaleIn, location="json_or_form", arg_name="wanted")
 @blueprint.output(schemas.TicketOut)
 def queue_up(wanted: dict[str, int]) -> dict[str, Any]:
-    """Queue up for a flash sale; poll the ticket to see what came of it."""
+    """Queue up for a flash sale. Poll the ticket for the result."""
     ticket, is_queued = sales.queue_up(g.uid, wanted["sale_id"])
     if is_queued:
-        # A repeat makes no further task: should this one be lost, the sweep serves the ticket.
+        # A repeated request queues no second task. If this task is lost, the sweep serves the ticket.
         enqueue(tasks.serve, g.uid, ticket.id)
     return ok(ticket)
 
@@ -123,5 +123,5 @@ def queue_up(wanted: dict[str, int]) -> dict[str, Any]:
 @blueprint.get("/qbuy/<id:ticket_id>")
 @blueprint.output(schemas.TicketOut)
 def show_ticket(ticket_id: int) -> dict[str, Any]:
-    """What has become of a place in the queue."""
+    """The state of one of the caller's tickets."""
     return ok(sales.find_ticket(g.uid, ticket_id))

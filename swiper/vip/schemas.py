@@ -1,4 +1,4 @@
-"""What the vip endpoints take and answer."""
+"""Schemas of what the vip endpoints take and answer."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from marshmallow import fields, validate
 from swiper.http.schemas import ID_DOCUMENT, Id, InputSchema, WholeNumber, in_range
 from swiper.vip.models import Order, OrderState, TicketState
 
-# A payment provider's notice, which its class reads by itself.
+# The body of a payment provider's notice, for the API document. The provider's class reads it.
 NOTICE_BODY = {
     "type": "object",
     "required": ["order_id", "payment_id", "amount_cents", "currency"],
@@ -29,14 +29,14 @@ SIGNATURE = {
 
 
 class Cents(fields.Float):
-    """An amount kept in cents, shown in yuan."""
+    """An amount in cents that is answered in yuan."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> float | None:
         return None if value is None else value / 100
 
 
 class VipOut(Schema):
-    """The VIP part of a user or card; the badge is shown only where the level unlocks `vipflag`."""
+    """The VIP part of a user or card. `badge` is true if the level has the permission `vipflag`."""
 
     level = fields.Integer(required=True)
     name = fields.String(required=True)
@@ -44,7 +44,7 @@ class VipOut(Schema):
 
 
 class LevelOut(Schema):
-    """A level, its monthly price in yuan, its permissions."""
+    """A level, its price for a month in yuan, and its permissions."""
 
     level = fields.Integer(required=True)
     name = fields.String(required=True)
@@ -53,7 +53,7 @@ class LevelOut(Schema):
 
 
 class QuotaOut(Schema):
-    """One daily quota; null is without limit."""
+    """A daily quota. `limit` and `left` are null if there is no limit."""
 
     limit = fields.Integer(required=True, allow_none=True)
     used = fields.Integer(required=True)
@@ -61,7 +61,7 @@ class QuotaOut(Schema):
 
 
 class QuotasOut(Schema):
-    """The caller's quotas of today."""
+    """The caller's quotas of today by kind."""
 
     like = fields.Nested(QuotaOut, required=True)
     superlike = fields.Nested(QuotaOut, required=True)
@@ -69,7 +69,7 @@ class QuotasOut(Schema):
 
 
 class MembershipOut(Schema):
-    """Where the caller stands."""
+    """The caller's level, its expiry and permissions, and the quotas of today until `resets_at`."""
 
     level = fields.Integer(required=True)
     name = fields.String(required=True)
@@ -80,21 +80,21 @@ class MembershipOut(Schema):
 
 
 class OrderIn(InputSchema):
-    """Buy `months` of `level`."""
+    """An order of `months` of `level`."""
 
     level = WholeNumber(required=True, validate=in_range(1, 100))
     months = WholeNumber(required=True, validate=in_range(1, 36))
 
 
 class PaymentOut(Schema):
-    """How to pay: send the buyer to `url` (in the sandbox, POST to it)."""
+    """Where to pay: open `url` for the buyer. In the sandbox, POST to it."""
 
     provider = fields.String(required=True)
     url = fields.String(required=True)
 
 
 class OrderOut(Schema):
-    """An order; amounts in yuan. `payment` is null once there is nothing to pay."""
+    """An order. `amount` is in yuan. `payment` is null unless the order can be paid now."""
 
     id = Id(required=True)
     level = fields.Integer(required=True)
@@ -108,19 +108,19 @@ class OrderOut(Schema):
 
 
 class NoticeOut(Schema):
-    """The answer that a payment provider expects."""
+    """The answer to a payment provider: the state of the order."""
 
     state = fields.String(required=True, validate=validate.OneOf([state.value for state in OrderState]))
 
 
 class SaleIn(InputSchema):
-    """Queue up for a flash sale."""
+    """The flash sale to queue up for."""
 
     sale_id = Id(required=True)
 
 
 class SaleOut(Schema):
-    """A flash sale; the price is in yuan for the whole period."""
+    """A flash sale. `price` is in yuan for all `months`."""
 
     id = Id(required=True)
     name = fields.String(required=True)
@@ -134,7 +134,7 @@ class SaleOut(Schema):
 
 
 class TicketOut(Schema):
-    """A place in a sale's queue; `order_id` is set once the state is `ordered`."""
+    """A ticket in a sale's queue. `order_id` is null unless the state is `ordered`."""
 
     ticket = Id(attribute="id", required=True)
     sale_id = Id(required=True)
@@ -143,7 +143,7 @@ class TicketOut(Schema):
 
 
 def describe_order(order: Order, checkout_url: str | None) -> dict[str, Any]:
-    """What `OrderOut` shows; only a pending order is payable."""
+    """Return what `OrderOut` shows. `checkout_url` is shown only while the order is pending."""
     is_payable = order.state is OrderState.PENDING and checkout_url
     columns = {column.key: getattr(order, column.key) for column in Order.__table__.columns}
     payment = {"provider": order.provider, "url": checkout_url} if is_payable else None

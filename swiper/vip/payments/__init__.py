@@ -1,4 +1,4 @@
-"""Payments behind one interface; `PAYMENT_PROVIDER` names the one in use, or `none`."""
+"""Payment providers. The setting `PAYMENT_PROVIDER` names the one in use, or is `none`."""
 
 from flask import Flask, current_app
 
@@ -24,7 +24,7 @@ PROVIDERS: dict[str, type[PaymentProvider]] = {
 
 
 def init_app(app: Flask) -> None:
-    """Build the chosen provider; an unknown name stops the start."""
+    """Create the provider that the settings name. Raises ConfigurationError for an unknown name."""
     name = app.config["PAYMENT_PROVIDER"]
     if name != "none" and name not in PROVIDERS:
         raise ConfigurationError(f"PAYMENT_PROVIDER knows none, {', '.join(sorted(PROVIDERS))}; not {name!r}")
@@ -32,13 +32,13 @@ def init_app(app: Flask) -> None:
 
 
 def provider_names() -> list[str]:
-    """The name of the provider in use; where there is none, of all that could be."""
+    """Return the name of the provider in use, or the names of all providers if none is in use."""
     provider: PaymentProvider | None = current_app.extensions["payment"]
     return [provider.name] if provider else sorted(PROVIDERS)
 
 
 def current_provider() -> PaymentProvider:
-    """The provider that new orders are paid with. Raises UnavailableError where there is none."""
+    """Return the provider in use, which new orders are paid with. Raises UnavailableError if there is none."""
     provider: PaymentProvider | None = current_app.extensions["payment"]
     if provider is None:
         raise UnavailableError()
@@ -46,7 +46,7 @@ def current_provider() -> PaymentProvider:
 
 
 def find_provider(name: str) -> PaymentProvider:
-    """The provider that a callback's address names. Raises NotFoundError where it is not in use."""
+    """Return the provider that the path of a callback names. Raises NotFoundError if it is not in use."""
     provider: PaymentProvider | None = current_app.extensions["payment"]
     if provider is None or provider.name != name:
         raise NotFoundError()
@@ -54,7 +54,7 @@ def find_provider(name: str) -> PaymentProvider:
 
 
 def checkout_url(provider_name: str, order_id: int, amount_cents: int, currency: str) -> str | None:
-    """Where an order is paid; None when its provider is no longer in use."""
+    """Return the URL where an order is paid, or None if its provider is no longer in use."""
     provider: PaymentProvider | None = current_app.extensions["payment"]
     if provider is None or provider.name != provider_name:
         return None

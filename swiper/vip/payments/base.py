@@ -1,4 +1,4 @@
-"""The interface that a payment provider fits."""
+"""The interface of payment providers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class PaymentNotice:
-    """What a provider says has been paid: amounts in cents, `payment_id` is the provider's own number."""
+    """A payment as the provider reports it. `payment_id` is the provider's own number of the payment."""
 
     order_id: int
     payment_id: str
@@ -17,18 +17,18 @@ class PaymentNotice:
 
 
 class PaymentProvider(ABC):
-    """Takes money for an order and tells us so in a signed callback."""
+    """Takes the money for orders, and reports each payment in a signed callback."""
 
     name: str
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """`config` is the application's configuration; a subclass reads its own credentials from it."""
+        """`config` is the configuration of the application. A subclass reads its credentials from it."""
         self.config = config
 
     @abstractmethod
     def checkout_url(self, order_id: int, amount_cents: int, currency: str) -> str:
-        """Where the buyer pays."""
+        """Return the URL of the page where the buyer pays this order."""
 
     @abstractmethod
     def read_callback(self, headers: Mapping[str, str], body: bytes) -> PaymentNotice:
-        """The notice in a callback, once its signature is proven. Raises PaymentError."""
+        """Check the signature of a callback and return its notice. Raises PaymentError if either is wrong."""

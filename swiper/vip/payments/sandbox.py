@@ -1,4 +1,4 @@
-"""Pretended payments for development: no money moves, but the callback is as signed as a real one."""
+"""Payments without money, for development. Their callbacks are signed like real ones."""
 
 import hashlib
 import json
@@ -7,21 +7,21 @@ from swiper.vip.payments.signed import SignedProvider
 
 
 class SandboxProvider(SignedProvider):
-    """The cashier's notices with a checkout of our own; production refuses to start with it."""
+    """Has an endpoint as its checkout, and notices like the cashier's. Production refuses to start with it."""
 
     name = "sandbox"
 
     @property
     def secret(self) -> bytes:
-        """Derived from the application's key, so that there is no secret to set up."""
+        """A secret that is derived from `SECRET_KEY`, so that none must be set."""
         return hashlib.sha256(b"sandbox payments:" + str(self.config["SECRET_KEY"]).encode()).digest()
 
     def checkout_url(self, order_id: int, amount_cents: int, currency: str) -> str:
-        """A POST here stands for the buyer's consent."""
+        """Return the path of the endpoint that pays the order when the buyer posts to it."""
         return f"/api/vip/payments/sandbox/checkout/{order_id}"
 
     def pay(self, order_id: int, amount_cents: int, currency: str) -> tuple[dict[str, str], bytes]:
-        """Headers and body of the callback that a bank would send after the buyer's consent."""
+        """Return headers and body of the callback that a real provider would send after the payment."""
         body = json.dumps(
             {
                 "order_id": str(order_id),

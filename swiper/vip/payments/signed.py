@@ -1,7 +1,7 @@
-"""What the payment providers of this package share: signatures by one secret, each for one purpose alone.
+"""Signatures and notices that the payment providers of this package share.
 
-A signature is the hexadecimal HMAC-SHA256 under the secret of a purpose, a line feed and the text that is signed. What
-we sign for one purpose is therefore never a right signature for the other.
+A signature is the hexadecimal HMAC-SHA256, with the secret as its key, of a purpose, a line feed and the signed text.
+A signature for one purpose is therefore never valid for the other.
 """
 
 import hashlib
@@ -22,26 +22,26 @@ FIELDS = {"order_id": str, "payment_id": str, "amount_cents": int, "currency": s
 
 
 class SignedProvider(PaymentProvider):
-    """Reads signed notices; a subclass says where the buyer pays, and has the secret."""
+    """Signs links and reads signed notices. A subclass has the secret, and knows where the buyer pays."""
 
     @property
     @abstractmethod
     def secret(self) -> bytes:
-        """The key shared with whoever takes the money."""
+        """The secret that is shared with the service that takes the money."""
 
     def sign(self, body: bytes) -> str:
-        """The signature of a notice with this body."""
+        """Return the signature of a notice with this body."""
         return self._signature(NOTICE, body)
 
     def sign_link(self, text: str) -> str:
-        """The signature of a link."""
+        """Return the signature of a link."""
         return self._signature(LINK, text.encode())
 
     def _signature(self, purpose: bytes, text: bytes) -> str:
         return hmac.new(self.secret, purpose + b"\n" + text, hashlib.sha256).hexdigest()
 
     def read_callback(self, headers: Mapping[str, str], body: bytes) -> PaymentNotice:
-        """Check the signature over the raw bytes before a single field is looked at."""
+        """Check the signature of the raw bytes, then return the notice. Raises PaymentError if either is wrong."""
         given = headers.get("X-Signature", "").lower()
         if not hmac.compare_digest(self.sign(body).encode(), given.encode()):
             raise PaymentError("The signature is wrong.", status=403)
