@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from swiper.profiles.models import DatingSex, Discovery, Sex
+from swiper.profiles.models import Discovery, Sex
+from swiper.profiles.profiles import default_dating_sex
 from swiper.robots.seeding import CITIES
 
 # Some do not take part at all, of each city and sex; 208 in all cities.
@@ -52,7 +53,7 @@ def read_city(session: Session, number: int) -> City:
 
 def _ids(session: Session, city: str, sex: Sex) -> "array[int]":
     query = select(Discovery.uid).where(
-        Discovery.location == city, Discovery.sex == sex, Discovery.dating_sex == DatingSex(sex.other)
+        Discovery.location == city, Discovery.sex == sex, Discovery.dating_sex == default_dating_sex(sex)
     )
     rows = session.scalars(query.order_by(Discovery.uid).execution_options(yield_per=10_000))
     return array("q", rows)

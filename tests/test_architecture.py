@@ -118,17 +118,6 @@ SESSION_METHODS = {
 }
 # Modules that still hold SQL. The list only gets shorter: move the SQL to `queries`, then remove the module here.
 NOT_CONVERTED = {
-    "profiles.accounts",
-    "profiles.cards",
-    "profiles.change_limits",
-    "profiles.deleted_numbers",
-    "profiles.exports",
-    "profiles.nicknames",
-    "profiles.operators",
-    "profiles.profile_changes",
-    "profiles.suspensions",
-    "profiles.upload_pushes",
-    "profiles.uploads",
     "robots.replies",
     "robots.seeding",
     "social.ended_matches",

@@ -17,6 +17,7 @@ from swiper.db.transactions import transactional
 from swiper.errors import NotFoundError, ParamError
 from swiper.profiles import deleted_numbers, operators, profile_changes, suspensions
 from swiper.profiles.models import Sex, Status
+from swiper.profiles.queries.suspensions import find_suspension
 from swiper.sms.phone_numbers import parse_phone
 from swiper.vip import level_changes, sales
 from swiper.vip.levels import find_level
@@ -109,7 +110,7 @@ def _account_status_of(uid: int) -> dict[str, Any]:
     user = locked_rows.lock_user(uid)
     if user is None:
         raise NotFoundError()
-    held = suspensions.suspension_of(uid) if user.status is Status.SUSPENDED else None
+    held = find_suspension(uid) if user.status is Status.SUSPENDED else None
     return {"status": user.status.value} | ({"reason": held.reason, "until": held.until} if held else {})
 
 

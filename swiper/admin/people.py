@@ -10,7 +10,7 @@ from swiper.logs import mask
 from swiper.profiles.models import Suspension, Upload, User
 from swiper.profiles.nicknames import fold_nickname
 from swiper.profiles.operators import find_caller
-from swiper.profiles.suspensions import suspension_of
+from swiper.profiles.queries.suspensions import find_suspension
 from swiper.vip.levels import VipStatus, vip_status_of
 
 
@@ -54,7 +54,7 @@ def details_of(uid: int) -> Details:
         user=user,
         phone=mask(user.phone),
         vip_status=vip_status_of(uid),
-        suspension=suspension_of(uid),
+        suspension=find_suspension(uid),
         is_operator=caller.is_operator,
         pictures=queries.uploads_of(uid),
         counts=queries.count_activity(uid) | {"open sessions": count_sessions(uid)},

@@ -10,7 +10,7 @@ from swiper.db.statements import Statement
 from swiper.db.upsert import insert_if_absent
 from swiper.extensions import db
 from swiper.profiles.models import Preferences
-from swiper.profiles.queries import ACCOUNT_COLUMNS, ACCOUNT_SELECT
+from swiper.profiles.queries.people import ACCOUNT_COLUMNS, ACCOUNT_SELECT
 
 UID_OF_PHONE = Statement("SELECT uid FROM phones WHERE phone = :phone", int)
 # A repeat after a lost connection finds the row there.

@@ -9,11 +9,11 @@ from redis.exceptions import RedisError
 
 from swiper.auth.sessions import delete_sessions, key_of, list_key, unpack
 from swiper.cache.invalidations import SESSIONS, remover
+from swiper.db.row_pages import page_of_dicts
 from swiper.encryption import keyed_digest
 from swiper.errors import NotFoundError
 from swiper.extensions import redis
 from swiper.outages import is_redis_outage
-from swiper.profiles.exports import page_of_dicts
 from swiper.signals import account_exporting
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from swiper.commands import command
 from swiper.errors import NotFoundError
 from swiper.logs import mask
 from swiper.profiles.models import Sex
-from swiper.profiles.operators import list_operators
+from swiper.profiles.queries.operators import list_operators
 from swiper.robots.seeding import is_robot_phone
 from swiper.sms.phone_numbers import parse_phone
 

@@ -1,22 +1,21 @@
-"""How often people may change what others are matched by: city, sex and birthday.
+"""Limits how often people change what others are matched by: city, sex and birthday.
 
-The deck leaves out people whose hidden `dating_sex` does not admit the caller's sex. Whoever saw the deck as a man and
-then as a woman could read that preference of everybody from the difference. So a person who corrects their sex after
-they could see a deck starts anew: from then on they are shown people who came later, and people who like them as they
-are now. An operator who corrects the sex lifts that.
+The deck leaves out people whose hidden `dating_sex` does not include the caller's sex. Somebody who saw the deck as a
+man and then as a woman could find out everybody's hidden preference by comparison. So whoever corrects their sex after
+they could see a deck is shown only people who registered later, and people who have liked them since. When an operator
+corrects the sex, this limit is removed.
 """
 
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
-
 from swiper.clock import now
 from swiper.errors import ProfileError, RateLimitedError
-from swiper.extensions import db, this_app
-from swiper.ids import first_id_at, new_id
+from swiper.extensions import this_app
+from swiper.ids import first_id_at
 from swiper.profiles.deleted_numbers import COMPARED, differing_from_former
-from swiper.profiles.models import CountedField, ProfileChange, User
+from swiper.profiles.models import CountedField, User
+from swiper.profiles.queries import profile_changes
 from swiper.vip.levels import VipStatus
 from swiper.vip.models import Permission
 
@@ -25,13 +24,13 @@ USED_UP = "This has been corrected before; only an operator can change it again.
 
 
 def count_changes(user: User, changes: dict[str, Any], current: VipStatus) -> None:
-    """Count the changes of city, sex and birthday, before they are made, under the lock of the user's row.
+    """Count the changes of city, sex and birthday before they are made, under the lock of the user's row.
 
-    An equal value is no change, nor is a first one, unless a deleted account of the number had another. The city of
-    those who may look anywhere is not counted.
+    An equal value is not a change. A first value is one only if a deleted account of the same number had another value.
+    The city is not counted for people who may look at any city.
 
-    Raises ProfileError at a sex or birthday that was corrected before, RateLimitedError with the moment from which the
-    city may be changed again.
+    Raises ProfileError if sex or birthday were corrected before, and RateLimitedError with the time from which the city
+    may be changed again.
     """
     firsts = {field: changes[field] for field in COMPARED if field in changes and getattr(user, field) is None}
     of_former_account = differing_from_former(user.phone, firsts)
@@ -46,7 +45,7 @@ def count_changes(user: User, changes: dict[str, Any], current: VipStatus) -> No
     could_see_deck = bool(user.birthday and user.location) or CountedField.SEX in of_former_account
     if CountedField.SEX in changed and could_see_deck:
         user.deck_from = first_id_at(now())
-    db.session.add_all(ProfileChange(uid=user.id, id=new_id(), field=field, changed_at=now()) for field in changed)
+    profile_changes.insert_changes(user.id, [(field, now()) for field in changed])
 
 
 def _is_changed(user: User, field: CountedField, changes: dict[str, Any]) -> bool:
@@ -55,19 +54,13 @@ def _is_changed(user: User, field: CountedField, changes: dict[str, Any]) -> boo
 
 
 def _is_used_up(user: User, field: CountedField) -> bool:
-    query = select(func.count()).where(ProfileChange.uid == user.id, ProfileChange.field == field)
     allowed: int = this_app().config[f"{field.name}_CORRECTIONS"]
-    return (db.session.scalar(query) or 0) >= allowed
+    return profile_changes.count_changes(user.id, field) >= allowed
 
 
 def _check_city(user: User) -> None:
     allowed, window = this_app().config["CITY_CHANGES"], timedelta(days=this_app().config["CITY_CHANGE_DAYS"])
-    moved = select(ProfileChange.changed_at).where(
-        ProfileChange.uid == user.id,
-        ProfileChange.field == CountedField.LOCATION,
-        ProfileChange.changed_at > now() - window,
-    )
-    latest = db.session.scalars(moved.order_by(ProfileChange.changed_at.desc()).limit(allowed)).all()
+    latest = profile_changes.latest_changes(user.id, CountedField.LOCATION, now() - window, allowed)
     if len(latest) == allowed:
         free_at = latest[-1] + window
         message = "You have changed your city too often; try again later."

@@ -1,37 +1,34 @@
-"""What the number of a deleted account keeps for a while, so that to delete and come back resets nothing.
+"""What is kept under the number of a deleted account for a while, so that a new account does not reset it.
 
-Kept are, under a keyed digest of the number: the quotas used, a suspension, the counted changes of the profile and from
-which id on the deck shows people, and in a higher layer the ended matches. Sex and city, whose first values in the new
-account are changes where they differ, are kept as keyed digests too. So the table names no number, and nobody's data,
-without the application's key. It is written in the transaction that deletes the account, and read in the one that makes
-the next account of the number.
+Kept are the used quotas, a suspension, the counted changes of the profile, and the lowest id that the deck shows. A
+higher layer keeps the ended matches. Sex and city are kept as keyed digests: their first values in the new account
+count as changes if they are others. The row's key is a keyed digest of the number, so without the application's secret
+key the table tells neither a number nor whose data it is. It is written in the transaction that deletes the account,
+and read in the one that makes the next account of the number.
 """
 
 import json
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select
-
 from swiper.clock import now
 from swiper.db.transactions import transactional
-from swiper.db.upsert import upsert
 from swiper.encryption import keyed_digest
 from swiper.errors import NotFoundError
-from swiper.extensions import db, this_app
-from swiper.ids import new_id
-from swiper.profiles.models import CountedField, DeletedNumber, ProfileChange, Status, Suspension, User
+from swiper.extensions import this_app
+from swiper.profiles.models import CountedField, DeletedNumber, Status, User
+from swiper.profiles.queries import deleted_numbers as queries
+from swiper.profiles.queries import profile_changes
+from swiper.profiles.queries.suspensions import find_suspension, upsert_suspension
 from swiper.signals import account_deleting, account_returning
-from swiper.vip.models import Quota, QuotaKind
+from swiper.vip.models import QuotaKind
 
-# What one turn of the purge deletes at most.
-BATCH = 1_000
-# The fields whose first value is compared to what the deleted account had.
+# The fields whose first value is compared with the value of the deleted account.
 COMPARED = (CountedField.SEX, CountedField.LOCATION)
 
 
 def digest_of(phone: str) -> str:
-    """What a number is kept by."""
+    """The key of a number's row."""
     return keyed_digest("deleted number", phone)
 
 
@@ -40,31 +37,30 @@ def _digest_of_value(phone: str, field: CountedField, value: str) -> str:
 
 
 def oldest_kept() -> datetime:
-    """What was deleted before this moment is forgotten."""
+    """Rows from before this moment do not count any more and are deleted."""
     return now() - timedelta(days=this_app().config["DELETED_NUMBER_DAYS"])
 
 
 def remember(user: User) -> None:
-    """Keep what the user's number is not to lose, in the transaction that deletes the account."""
+    """Store what the user's number keeps, in the transaction that deletes the account."""
     digest, former = digest_of(user.phone), _find(user.phone)
-    suspension = db.session.get(Suspension, user.id, populate_existing=True)
-    is_suspended = user.status is Status.SUSPENDED
-    row = {
-        "digest": digest,
-        "deleted_at": now(),
-        "is_suspended": is_suspended,
-        "reason": suspension.reason if suspension and is_suspended else "",
-        "until": suspension.until if suspension and is_suspended else None,
-        "kept": json.dumps(_state_of(user, json.loads(former.kept) if former else {})),
-    }
-    upsert(DeletedNumber, [row], ["digest"], lambda _, new: {name: new[name] for name in row if name != "digest"})
+    suspension = find_suspension(user.id) if user.status is Status.SUSPENDED else None
+    queries.upsert_deleted_number(
+        {
+            "digest": digest,
+            "deleted_at": now(),
+            "is_suspended": user.status is Status.SUSPENDED,
+            "reason": suspension.reason if suspension else "",
+            "until": suspension.until if suspension else None,
+            "kept": json.dumps(_state_of(user, json.loads(former.kept) if former else {})),
+        }
+    )
     account_deleting.send(None, uid=user.id, phone=user.phone, digest=digest)
 
 
 def _state_of(user: User, former: dict[str, Any]) -> dict[str, Any]:
-    quotas = db.session.scalars(select(Quota).where(Quota.uid == user.id))
-    changes = db.session.scalars(select(ProfileChange).where(ProfileChange.uid == user.id))
-    # Who could see no deck has read nothing by their sex.
+    quotas, changes = queries.list_quotas(user.id), profile_changes.list_changes(user.id)
+    # Somebody who could not see a deck has found out nothing with their sex.
     values = {
         CountedField.LOCATION: user.location,
         CountedField.SEX: user.sex if user.birthday and user.location else None,
@@ -80,8 +76,8 @@ def _state_of(user: User, former: dict[str, Any]) -> dict[str, Any]:
 
 
 def _find(phone: str) -> DeletedNumber | None:
-    # Locked: two who need it at the same moment take turns, and what was committed meanwhile is seen.
-    found = db.session.get(DeletedNumber, digest_of(phone), with_for_update=True, populate_existing=True)
+    # Locked, so two transactions that need the row run one after the other.
+    found = queries.lock_deleted_number(digest_of(phone))
     return found if found and found.deleted_at > oldest_kept() else None
 
 
@@ -92,20 +88,20 @@ def restore(user: User) -> None:
         return
     kept = json.loads(found.kept)
     user.deck_from = kept["deck_from"]
-    for kind, day, used in kept["quotas"]:
-        db.session.add(Quota(uid=user.id, kind=QuotaKind(kind), day=date.fromisoformat(day), used=used))
-    for field, moment in kept["changes"]:
-        changed_at = datetime.fromisoformat(moment)
-        db.session.add(ProfileChange(uid=user.id, id=new_id(), field=CountedField(field), changed_at=changed_at))
+    queries.insert_quotas(
+        user.id, [(QuotaKind(kind), date.fromisoformat(day), used) for kind, day, used in kept["quotas"]]
+    )
+    profile_changes.insert_changes(
+        user.id, [(CountedField(field), datetime.fromisoformat(moment)) for field, moment in kept["changes"]]
+    )
     if found.is_suspended and (found.until is None or found.until > now()):
         user.status = Status.SUSPENDED
-        db.session.add(Suspension(uid=user.id, reason=found.reason, until=found.until))
-    db.session.flush()
+        upsert_suspension(user.id, found.reason, found.until)
     account_returning.send(None, uid=user.id, digest=found.digest)
 
 
 def differing_from_former(phone: str, first_values: dict[CountedField, str]) -> set[CountedField]:
-    """Those of the first values of a new account that are others than the deleted account of the number had."""
+    """The fields whose first value in a new account is another than the number's deleted account had."""
     found = _find(phone) if first_values else None
     if found is None:
         return set()
@@ -119,7 +115,7 @@ def differing_from_former(phone: str, first_values: dict[CountedField, str]) -> 
 
 @transactional
 def lift_suspension(phone: str) -> None:
-    """Forget the suspension that a deleted account's number keeps. Raises NotFoundError where it keeps none."""
+    """Delete the suspension that is kept under a number. Raises NotFoundError if there is none."""
     found = _find(phone)
     if found is None or not found.is_suspended:
         raise NotFoundError()
@@ -128,9 +124,5 @@ def lift_suspension(phone: str) -> None:
 
 @transactional
 def purge() -> int:
-    """Forget the numbers whose time is over; how many, of `BATCH` at most."""
-    query = select(DeletedNumber.digest).where(DeletedNumber.deleted_at < oldest_kept()).limit(BATCH)
-    over = list(db.session.scalars(query.execution_options(everywhere="The purge looks for any number.")))
-    if over:
-        db.session.execute(delete(DeletedNumber).where(DeletedNumber.digest.in_(over)))
-    return len(over)
+    """Delete some of the rows whose time is over; returns how many."""
+    return queries.delete_deleted_numbers(oldest_kept())

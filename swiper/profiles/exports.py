@@ -1,7 +1,7 @@
-"""Exports: everything that the service holds on a user, as a stream of JSON.
+"""Exports: everything that the service stores about a user, as a stream of JSON.
 
-Rows are read in pages along their primary key, and the worker serves other requests between two pages. So an export
-needs little memory and delays nobody, however many rows there are.
+Rows are read in pages, and the worker serves other requests between two pages. So an export needs little memory and
+delays nobody, however many rows there are.
 """
 
 import errno
@@ -12,22 +12,20 @@ from typing import Any
 
 import msgspec
 from flask import current_app
-from sqlalchemy import select, tuple_
 
 from swiper.errors import RateLimitedError
-from swiper.extensions import db, redis
+from swiper.extensions import redis
 from swiper.http.blueprints import compile_schema
 from swiper.http.responses import explain
 from swiper.profiles.export_schemas import ExportOut
-from swiper.profiles.models import Operator, Preferences, ProfileChange, Upload, User
+from swiper.profiles.queries.exports import owned_rows
 from swiper.signals import account_exporting
 from swiper.tasks.queue import GIVE_BACK, RENEW
-from swiper.vip.models import Membership, Order, PaidPeriod, Quota, Ticket
 
-PAGE_ROWS = 500
-# A process that has sent no page for so long is dead, and another export may begin. Each page renews the lease.
+# A process that has sent no page for this time is taken for dead, and another export may begin. Each page renews the
+# lease.
 LEASE_SECONDS = 60
-# KEYS: lease. ARGV: token, ms. Returns 0, or ms to wait. It may be sent again after a lost answer.
+# KEYS: lease. ARGV: token, ms. Returns 0, or ms to wait. Safe to repeat after a lost answer.
 TAKE = """
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('GET', KEYS[1]) == ARGV[1] then return 0 end
 return redis.call('PTTL', KEYS[1])"""
@@ -44,8 +42,8 @@ class _Lease:
     """The one export that an account may have within `EXPORT_SECONDS`."""
 
     def __init__(self, uid: int) -> None:
-        """Take it. Raises RateLimitedError."""
-        # Kept, since a stream whose reader hangs up may end outside of the application's context.
+        """Take the lease. Raises RateLimitedError while somebody else has it."""
+        # Stored here, since a stream whose reader closes the connection may end outside the application's context.
         self.redis, self.seconds = redis.client, current_app.config["EXPORT_SECONDS"]
         self.key, self.token = f"{{u:{uid}}}:export", secrets.token_hex(8)
         wait_ms = self._run(TAKE, LEASE_SECONDS)
@@ -56,11 +54,11 @@ class _Lease:
         return int(self.redis.eval(script, 1, self.key, self.token, seconds * 1000))
 
     def renew(self) -> None:
-        """Another page is sent."""
+        """Hold the lease for another page."""
         self._run(RENEW, LEASE_SECONDS)
 
     def use_up(self) -> None:
-        """The export was sent, or its reader has hung up: the next one is `EXPORT_SECONDS` away."""
+        """The export was sent, or its reader has closed the connection: the next may begin after `EXPORT_SECONDS`."""
         self._run(RENEW, self.seconds)
 
     def give_back(self) -> None:
@@ -69,9 +67,9 @@ class _Lease:
 
 
 def begin_export(uid: int) -> Iterator[bytes]:
-    """The whole answer in pieces; the first is read at once, so a failure there becomes an error answer.
+    """The response in pieces. The first one is read at once, so that a failure there becomes an error response.
 
-    Raises RateLimitedError while the account's last export is less than `EXPORT_SECONDS` ago.
+    Raises RateLimitedError if the account's last export is less than `EXPORT_SECONDS` ago.
     """
     lease = _Lease(uid)
     try:
@@ -97,61 +95,17 @@ def _stream(lease: _Lease, first: bytes, pieces: Iterator[bytes]) -> Iterator[by
     except Exception as error:
         explain(error)
         lease.give_back()
-        # The connection is closed before the JSON ends, so nobody takes the answer for a whole one.
+        # The connection is closed before the JSON ends, so no client takes the response for complete.
         raise ConnectionResetError(errno.ECONNRESET, "an export has ended early") from error
     lease.use_up()
 
 
 def _parts_of(uid: int) -> dict[str, Any]:
-    """By the name in `ExportOut`: pages of rows, or plain values; higher layers add theirs on `account_exporting`."""
-    parts: dict[str, Any] = {
-        "account": rows_of(select(User).where(User.id == uid)),
-        "preferences": rows_of(select(Preferences).where(Preferences.uid == uid)),
-        "profile_changes": rows_of(select(ProfileChange).where(ProfileChange.uid == uid)),
-        "uploads": rows_of(select(Upload).where(Upload.uid == uid)),
-        "membership": rows_of(select(Membership).where(Membership.uid == uid)),
-        "paid_periods": rows_of(select(PaidPeriod).where(PaidPeriod.uid == uid)),
-        "orders": rows_of(
-            select(Order)
-            .where(Order.uid == uid)
-            .execution_options(everywhere="Orders are distributed by their own id.")
-        ),
-        "tickets": rows_of(select(Ticket).where(Ticket.uid == uid)),
-        "quotas": rows_of(select(Quota).where(Quota.uid == uid)),
-        "operator": rows_of(select(Operator).where(Operator.uid == uid)),
-    }
+    """Pages of rows or plain values by the name in `ExportOut`; higher layers add theirs on `account_exporting`."""
+    parts: dict[str, Any] = dict(owned_rows(uid))
     for _, part in account_exporting.send(None, uid=uid):
         parts |= part
     return parts
-
-
-def rows_of(query: Any) -> Iterator[list[dict[str, Any]]]:
-    """Pages of the rows that a `select` of one model finds, as dictionaries that JSON can carry."""
-    table = query.column_descriptions[0]["entity"].__table__
-    key = list(table.primary_key.columns)
-    pages = select(table).where(query.whereclause).execution_options(**query.get_execution_options())
-    pages = pages.order_by(*key).limit(PAGE_ROWS)
-    last: list[Any] | None = None
-    while True:
-        page = pages if last is None else pages.where(tuple_(*key) > tuple_(*last))
-        rows = db.session.execute(page).mappings().all()
-        # The connection is free until the next page is asked for.
-        db.session.rollback()
-        if rows:
-            yield [{column.key: _plain(row[column]) for column in table.columns} for row in rows]
-        if len(rows) < PAGE_ROWS:
-            return
-        last = [rows[-1][column] for column in key]
-
-
-def page_of_dicts(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """The one page of rows that are dictionaries already, with values that JSON can carry."""
-    yield [{name: _plain(value) for name, value in row.items()} for row in rows]
-
-
-def _plain(value: Any) -> Any:
-    convert: Callable[[], Any] | None = getattr(value, "isoformat", None)
-    return convert() if convert else value
 
 
 def _pieces(parts: dict[str, Any]) -> Iterator[bytes]:

@@ -21,11 +21,6 @@ class Sex(StrEnum):
     MALE = "male"
     FEMALE = "female"
 
-    @property
-    def other(self) -> "Sex":
-        """The default of `dating_sex`."""
-        return Sex.FEMALE if self is Sex.MALE else Sex.MALE
-
 
 class DatingSex(StrEnum):
     """Whom people look for."""

@@ -6,12 +6,10 @@ import re
 import unicodedata
 from importlib.resources import files
 
-from sqlalchemy import select
-
 from swiper.characters import BLANKS, IGNORABLE, SPACES
 from swiper.errors import ProfileError
-from swiper.extensions import db, this_app
-from swiper.profiles.models import Operator, User
+from swiper.extensions import this_app
+from swiper.profiles.queries.operators import nicknames_of_operators
 
 # Refused as a part of a name; those in Latin letters as a part of a word.
 RESERVED_PARTS = (
@@ -137,9 +135,7 @@ def check_nickname(uid: int, nickname: str) -> None:
     if is_reserved(nickname) and nickname != first_nickname(uid):
         raise ProfileError(errors={"nickname": ["This nickname is reserved."]})
     # Operators are few, and names are changed rarely.
-    operators = list(db.session.scalars(select(Operator.uid).where(Operator.uid != uid)))
-    names = select(User.nickname).where(User.id.in_(operators))
-    if _compact(nickname) in {_compact(name) for name in db.session.scalars(names)}:
+    if _compact(nickname) in {_compact(name) for name in nicknames_of_operators(except_uid=uid)}:
         raise ProfileError(errors={"nickname": ["This nickname is taken."]})
 
 

@@ -4,23 +4,20 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import delete, select
-
 from swiper.cache.invalidations import ACCOUNT, invalidate_after_commit
 from swiper.db.transactions import transactional
-from swiper.db.upsert import insert_if_absent
 from swiper.errors import LoginError, NotFoundError, PermissionDeniedError, ProfileError
-from swiper.extensions import db
-from swiper.profiles.ages import AGE_OUT_OF_RANGE, is_adult
 from swiper.profiles.cards import refresh_discovery_row
 from swiper.profiles.change_limits import count_changes
-from swiper.profiles.models import Nickname, Preferences, Sex, User
+from swiper.profiles.models import Preferences, Sex, User
 from swiper.profiles.nicknames import check_nickname, fold_nickname
-from swiper.profiles.queries import PREFERENCE_FIELDS
+from swiper.profiles.profiles import AGE_OUT_OF_RANGE, is_adult
+from swiper.profiles.queries.people import PREFERENCE_FIELDS, get_preferences, lock_user
+from swiper.profiles.queries.profile_changes import claim_nickname, delete_nickname
 from swiper.vip.levels import VipStatus
 from swiper.vip.models import Permission
 
-LONGEST_FOLDED = 160
+MAX_FOLDED_LENGTH = 160
 
 
 @transactional
@@ -30,14 +27,14 @@ def change_profile(uid: int, changes: dict[str, Any], current: VipStatus) -> Non
     Raises ProfileError with the reasons by field, PermissionDeniedError for a foreign `dating_location` without the
     permission, RateLimitedError for a city that was changed too often.
     """
-    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+    user = lock_user(uid)
     if user is None:
         raise LoginError()
-    preferences = db.session.get_one(Preferences, uid, populate_existing=True)
+    preferences = get_preferences(uid)
     former_location = user.location
     count_changes(user, changes, current)
     if "nickname" in changes and changes["nickname"] != user.nickname:
-        _claim_nickname(user, changes["nickname"])
+        _change_nickname(user, changes["nickname"])
     for name, value in changes.items():
         setattr(preferences if name in PREFERENCE_FIELDS else user, name, value)
     _check_order(preferences)
@@ -49,17 +46,16 @@ def change_profile(uid: int, changes: dict[str, Any], current: VipStatus) -> Non
     invalidate_after_commit(uid, ACCOUNT)
 
 
-def _claim_nickname(user: User, nickname: str) -> None:
+def _change_nickname(user: User, nickname: str) -> None:
     folded, former = fold_nickname(nickname), fold_nickname(user.nickname)
     if folded == former:
         return
-    if not 0 < len(folded) <= LONGEST_FOLDED:
+    if not 0 < len(folded) <= MAX_FOLDED_LENGTH:
         raise ProfileError(errors={"nickname": ["Wrong length."]})
     check_nickname(user.id, nickname)
-    insert_if_absent(Nickname, [{"folded": folded, "uid": user.id}], ["folded"])
-    if db.session.scalar(select(Nickname.uid).where(Nickname.folded == folded)) != user.id:
+    if not claim_nickname(user.id, folded):
         raise ProfileError(errors={"nickname": ["This nickname is taken."]})
-    db.session.execute(delete(Nickname).where(Nickname.folded == former, Nickname.uid == user.id))
+    delete_nickname(user.id, former)
 
 
 def _check_order(preferences: Preferences) -> None:
@@ -81,7 +77,7 @@ def correct_profile(uid: int, *, sex: Sex | None = None, birthday: date | None =
     """
     if birthday is not None and not is_adult(birthday):
         raise ProfileError(errors={"birthday": [AGE_OUT_OF_RANGE]})
-    user = db.session.get(User, uid, with_for_update=True, populate_existing=True)
+    user = lock_user(uid)
     if user is None:
         raise NotFoundError()
     if sex is not None:

@@ -1,4 +1,4 @@
-"""The account of the caller as one cached value, and what they see of it."""
+"""The account of the caller as one cached value, how ages are counted, and what people see of themselves."""
 
 import functools
 import zlib
@@ -14,20 +14,47 @@ from swiper.cache.values import get_or_load, invalidate, is_pending, take_prefet
 from swiper.clock import today
 from swiper.db.statements import Row, read
 from swiper.errors import LoginError
-from swiper.profiles import queries
-from swiper.profiles.ages import age_on
 from swiper.profiles.models import DatingSex, Sex, Status
-from swiper.profiles.queries import PREFERENCE_FIELDS, USER_FIELDS
+from swiper.profiles.queries import people
+from swiper.profiles.queries.people import PREFERENCE_FIELDS, USER_FIELDS
 from swiper.signals import vip_changed
 from swiper.vip.levels import VipStatus, current_vip_status
 from swiper.vip.models import Permission
 
-# `(id, address)` of its photos.
+MIN_AGE = 18
+MAX_AGE = 100
+AGE_OUT_OF_RANGE = "You must be 18 to 100 years old."
+
+# `(id, URL)` of a user's photos.
 Album = list[tuple[int, str]]
 
 
+def age_on(day: date, birthday: date) -> int:
+    """Age in full years on `day`. It goes up on the calendar day of the birthday."""
+    return day.year - birthday.year - ((day.month, day.day) < (birthday.month, birthday.day))
+
+
+def is_adult(birthday: date) -> bool:
+    """True if somebody with this birthday may register: from `MIN_AGE` to `MAX_AGE` years old today."""
+    return MIN_AGE <= age_on(today(), birthday) <= MAX_AGE
+
+
+def latest_birthday(day: date, years: int) -> date:
+    """The latest birthday of people who are at least `years` old on `day`."""
+    try:
+        return day.replace(year=day.year - years)
+    except ValueError:
+        # `day` is 29 February, and that year has none.
+        return date(day.year - years, 2, 28)
+
+
+def default_dating_sex(sex: Sex) -> DatingSex:
+    """Whom people look for who have not said it: the other sex."""
+    return DatingSex.FEMALE if sex is Sex.MALE else DatingSex.MALE
+
+
 class Account(msgspec.Struct, frozen=True):
-    """Everything about a user that their own requests need: one cached value. Photos are `(id, address)`."""
+    """Everything about a user that their own requests need: one cached value. Photos are `(id, URL)`."""
 
     id: int
     phone: str
@@ -55,31 +82,31 @@ class Account(msgspec.Struct, frozen=True):
 
     @property
     def wanted_sex(self) -> DatingSex | None:
-        """`dating_sex`, by default the other sex; None while the own sex is not set."""
-        return self.dating_sex or (DatingSex(self.sex.other) if self.sex else None)
+        """`dating_sex` or its default; None while the own sex is not set."""
+        return self.dating_sex or (default_dating_sex(self.sex) if self.sex else None)
 
     def wanted_location(self, current: VipStatus) -> str | None:
-        """The city whose people are shown: another than the own one only while the VIP level allows it."""
+        """The city whose people are shown: `dating_location` if the VIP level allows another city than the own one."""
         if self.dating_location and current.has(Permission.ANYLOCATION):
             return self.dating_location
         return self.location
 
     @property
     def missing(self) -> list[str]:
-        """What must be filled in before there is a deck."""
+        """The fields that must be filled in before the user gets a deck."""
         return [name for name in ("sex", "birthday", "location") if not getattr(self, name)]
 
     @property
     def vip_status(self) -> VipStatus:
-        """The VIP status at this moment."""
+        """The VIP status now."""
         return current_vip_status(self.vip_level, self.vip_expires_at)
 
 
 OWN_FIELDS = [name for name in (*USER_FIELDS, *PREFERENCE_FIELDS) if name not in ("status", "is_robot", "deck_from")]
 _pack = msgspec.msgpack.Encoder().encode
-# Users come back soon; whoever reads the same bytes again gets the same Account.
+# A user's next request usually reads the same bytes, and gets the same Account.
 _unpack = functools.lru_cache(maxsize=2_000)(msgspec.msgpack.Decoder(Account).decode)
-# Another release may have another Account; neither must read the other's.
+# Part of the key, since another release may store an Account with other fields.
 _LAYOUT = f"{zlib.crc32(repr(msgspec.structs.fields(Account)).encode()):x}"
 
 
@@ -90,12 +117,12 @@ def account_key(uid: int) -> str:
 
 @remover(ACCOUNT)
 def drop_cached_account(uid: int) -> bool:
-    """Drop the cached Account; False where the cache does not let us."""
+    """Remove the cached Account; False if that was not possible now."""
     return invalidate(account_key(uid))
 
 
 def invalidate_after_vip_change(_sender: Any, *, uid: int) -> None:
-    """The Account carries the membership, which a lower layer has changed."""
+    """Invalidate the cached Account, which contains the membership that a lower layer has changed."""
     invalidate_after_commit(uid, ACCOUNT)
 
 
@@ -103,7 +130,7 @@ vip_changed.connect(invalidate_after_vip_change)
 
 
 def find_account(uid: int) -> Account | None:
-    """The cached Account, or the database's where that is out of date; None when the user is gone."""
+    """The cached Account, or the stored one if that is out of date; None when the user is gone."""
     if is_pending(uid, ACCOUNT):
         return load_account(uid)
     packed = take_prefetched(account_key(uid))
@@ -114,7 +141,7 @@ def find_account(uid: int) -> Account | None:
     try:
         return _unpack(packed)
     except (msgspec.DecodeError, TypeError):
-        # Nothing that this release has written.
+        # This release has not written these bytes.
         invalidate(account_key(uid))
         return load_account(uid)
 
@@ -125,7 +152,7 @@ def _load_packed(uid: int) -> bytes | None:
 
 
 def own_account(uid: int) -> Account:
-    """The Account as the database has it now. Raises LoginError when it was deleted meanwhile."""
+    """The Account as it is stored now. Raises LoginError if it was deleted meanwhile."""
     account = load_account(uid)
     if account is None:
         raise LoginError()
@@ -133,12 +160,12 @@ def own_account(uid: int) -> Account:
 
 
 def load_account(uid: int) -> Account | None:
-    """The Account from the database."""
-    return assemble(*read((queries.ACCOUNT, {"uid": uid}), (queries.ALBUMS, {"uids": [uid]})))
+    """The Account as it is stored now; None when the user is gone."""
+    return assemble(*read((people.ACCOUNT, {"uid": uid}), (people.ALBUMS, {"uids": [uid]})))
 
 
 def assemble(accounts: list[Row], photos: list[Row]) -> Account | None:
-    """The Account of the rows of `queries.ACCOUNT_SELECT` and of an album's statement; None where there is nobody."""
+    """The Account made of the rows of `ACCOUNT_SELECT` and of an album's statement; None without rows."""
     if not accounts:
         return None
     ((*own, vip_level, vip_expires_at),) = accounts
@@ -148,10 +175,10 @@ def assemble(accounts: list[Row], photos: list[Row]) -> Account | None:
 
 
 def photos_of(uids: Collection[int]) -> dict[int, Album]:
-    """By user id: `(id, address)` of the album's photos, oldest first."""
+    """The albums by user id, photos in the order of upload."""
     if not uids:
         return {}
-    (rows,) = read((queries.ALBUMS, {"uids": list(uids)}))
+    (rows,) = read((people.ALBUMS, {"uids": list(uids)}))
     return albums_of_rows(rows)
 
 
@@ -164,7 +191,7 @@ def albums_of_rows(photos: Iterable[Any]) -> dict[int, Album]:
 
 
 def own_view(account: Account, current: VipStatus | None = None) -> dict[str, Any]:
-    """What the caller sees of themself: user, preferences with their defaults filled in, VIP state."""
+    """What people see of themselves: user, preferences with their defaults, VIP status."""
     current = current or account.vip_status
     return {name: getattr(account, name) for name in OWN_FIELDS} | {
         "age": age_on(today(), account.birthday) if account.birthday else None,

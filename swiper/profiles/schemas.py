@@ -9,8 +9,8 @@ from marshmallow import ValidationError, fields, validate
 
 from swiper.errors import FileMissingError, ProfileError
 from swiper.http.schemas import Flag, Id, InputSchema, Text, WholeNumber, in_range
-from swiper.profiles.ages import AGE_OUT_OF_RANGE, MAX_AGE, MIN_AGE, is_adult
 from swiper.profiles.models import DatingSex, Sex
+from swiper.profiles.profiles import AGE_OUT_OF_RANGE, MAX_AGE, MIN_AGE, is_adult
 from swiper.vip.schemas import VipOut
 
 SEXES = [sex.value for sex in Sex]

@@ -2,56 +2,44 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
-
 from swiper.clock import now
 from swiper.db.transactions import transactional
-from swiper.db.upsert import upsert
-from swiper.extensions import db
 from swiper.profiles.accounts import set_status
-from swiper.profiles.models import Status, Suspension, User
-
-# What one turn admits at most; the next one goes on.
-BATCH = 500
+from swiper.profiles.models import Status
+from swiper.profiles.queries import suspensions as queries
+from swiper.profiles.queries.people import lock_user
 
 
 @transactional
 def suspend(uid: int, reason: str, until: datetime | None) -> None:
-    """Lock an account out and hide it from everybody, `until` a moment or for good; again replaces reason and end.
+    """Suspend an account until a moment, or without an end. A second call replaces reason and end.
 
     Raises NotFoundError.
     """
     set_status(uid, Status.SUSPENDED)
-    row = {"uid": uid, "reason": reason, "until": until}
-    upsert(Suspension, [row], ["uid"], lambda _, new: {"reason": new.reason, "until": new.until})
+    queries.upsert_suspension(uid, reason, until)
 
 
 @transactional
 def resume(uid: int) -> None:
     """Admit an account again. Raises NotFoundError."""
     set_status(uid, Status.ACTIVE)
-    db.session.execute(delete(Suspension).where(Suspension.uid == uid))
+    queries.delete_suspension(uid)
 
 
-def suspension_of(uid: int) -> Suspension | None:
-    """Reason and end of a suspension; None where nobody has told any."""
-    return db.session.get(Suspension, uid, populate_existing=True)
-
-
-def over_suspensions() -> list[int]:
-    """Ids of people whose suspension is over."""
-    query = select(Suspension.uid).where(Suspension.until <= now()).limit(BATCH)
-    return list(db.session.scalars(query.execution_options(everywhere="The sweep looks for suspensions of anybody.")))
+def ended_suspensions() -> list[int]:
+    """Ids of people whose suspension has ended."""
+    return queries.list_ended_suspensions(now())
 
 
 @transactional
-def lift_if_over(uid: int) -> bool:
-    """Admit somebody whose suspension is over; False where it was made longer meanwhile, or lifted."""
-    # The account is locked first, as every change of its status does.
-    if db.session.get(User, uid, with_for_update=True, populate_existing=True) is None:
+def lift_if_ended(uid: int) -> bool:
+    """Admit somebody whose suspension has ended; False if it was extended or lifted meanwhile."""
+    # The account is locked first, as in every change of its status.
+    if lock_user(uid) is None:
         return False
-    held = suspension_of(uid)
-    if held is None or held.until is None or held.until > now():
+    found = queries.find_suspension(uid)
+    if found is None or found.until is None or found.until > now():
         return False
     resume(uid)
     return True

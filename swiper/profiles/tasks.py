@@ -55,4 +55,4 @@ def finish_invalidations() -> None:
 @shared_task(name="profiles.lift_suspensions")
 def lift_suspensions() -> None:
     """Admit the people whose suspension is over."""
-    sweep("lift_suspensions", lambda: zip(suspensions.over_suspensions()), suspensions.lift_if_over)
+    sweep("lift_suspensions", lambda: zip(suspensions.ended_suspensions()), suspensions.lift_if_ended)

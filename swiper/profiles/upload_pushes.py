@@ -1,26 +1,24 @@
-"""Pictures are pushed to the object store by a task, and files that nobody needs any more are removed."""
+"""Pushes pictures to the object store, and removes files that nobody needs any more; both run in tasks."""
 
 import random
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from flask import current_app
-from sqlalchemy import delete, select, update
 
 from swiper.clock import now
 from swiper.db.transactions import transactional
-from swiper.db.upsert import changed_a_row, insert_if_absent
-from swiper.extensions import db
-from swiper.profiles.models import FileRemoval, Upload, UploadKind
-from swiper.profiles.uploads import lock_user, show_changed
+from swiper.profiles.models import UploadKind
+from swiper.profiles.queries import uploads as queries
+from swiper.profiles.queries.people import lock_user
+from swiper.profiles.uploads import show_changed
 from swiper.storage import StorageError, object_store
 from swiper.storage.files import remove_local
 
 JPEG = "image/jpeg"
-# An upload, push or removal that is still undone after this time has lost its process or task.
+# An upload, push or removal that is not done after this time has lost its process or task.
 LOST_AFTER_SECONDS = 60
-BATCH = 1_000
-# What a note begins with when only the local file has to go, because the picture is shown from the store.
+# The prefix of a note that only the local file must be removed, because the picture is shown from the store.
 LOCAL_COPY = "local/"
 
 T = TypeVar("T")
@@ -28,7 +26,7 @@ T = TypeVar("T")
 
 def push_upload(uid: int, upload_id: int) -> None:
     """Push one picture to the object store, then show it from there. Safe to repeat. Raises StorageError."""
-    upload = db.session.get(Upload, (uid, upload_id), populate_existing=True)
+    upload = queries.get_upload(uid, upload_id)
     if upload is None or upload.is_pushed:
         return
     object_store().put(upload.key, current_app.config["MEDIA_DIR"] / upload.key, JPEG)
@@ -39,24 +37,23 @@ def push_upload(uid: int, upload_id: int) -> None:
 
 @transactional
 def _show_pushed(uid: int, upload_id: int, key: str, url: str) -> bool:
-    user = lock_user(uid)
-    upload = db.session.get(Upload, (uid, upload_id), populate_existing=True)
+    user, upload = lock_user(uid), queries.get_upload(uid, upload_id)
     if user is None or upload is None:
-        # Replaced or deleted while it was pushed; the removal may have run before the push ended.
-        insert_if_absent(FileRemoval, [{"key": key, "created_at": now()}], ["key"])
+        # Replaced or deleted during the push. The file may have been removed before the push ended, so note it again.
+        queries.insert_removals([key], now())
         return False
     upload.url, upload.is_pushed = url, True
     if upload.kind is UploadKind.AVATAR:
         user.avatar = url
-    insert_if_absent(FileRemoval, [{"key": LOCAL_COPY + key, "created_at": now()}], ["key"])
+    queries.insert_removals([LOCAL_COPY + key], now())
     show_changed(user)
     return True
 
 
 def remove_file(noted: str) -> None:
-    """Remove a file that nobody needs, locally and from the store, then its note. Raises StorageError.
+    """Remove the file of a note, locally and from the store, then the note. Raises StorageError.
 
-    Does nothing where the note is gone or somebody has just turned to it.
+    Does nothing if the note is gone or another process has just claimed it.
     """
     if not _claim_removal(noted):
         return
@@ -76,34 +73,29 @@ def _remove_local(key: str) -> None:
 
 @transactional
 def _claim_removal(noted: str) -> bool:
-    """Renew the note, so that an upload still under way does not find its own one, and other sweeps wait."""
-    waiting = update(FileRemoval).where(FileRemoval.key == noted, FileRemoval.created_at < _lost_before())
-    return changed_a_row(waiting.values(created_at=now()))
+    """Renew the note's time, so that a slow upload does not find its own note, and other sweeps leave it alone."""
+    return queries.renew_removal(noted, _lost_before(), now())
 
 
 @transactional
 def _drop_removal(noted: str) -> None:
-    db.session.execute(delete(FileRemoval).where(FileRemoval.key == noted))
+    queries.delete_removal(noted)
 
 
 def unpushed_uploads() -> list[tuple[int, int]]:
     """`(uid, id)` of uploads whose own push was lost."""
-    query = select(Upload.uid, Upload.id).where(Upload.is_pushed.is_(False), Upload.created_at < _lost_before())
-    query = query.limit(BATCH).execution_options(everywhere="The sweep looks for uploads of anybody.")
-    return _mixed([(uid, upload_id) for uid, upload_id in db.session.execute(query)])
+    return _shuffled(queries.list_unpushed(_lost_before()))
 
 
 def pending_removals() -> list[str]:
-    """Notes of files to remove; a short delay lets an upload or a push that is under way end first."""
-    query = select(FileRemoval.key).where(FileRemoval.created_at < _lost_before())
-    query = query.limit(BATCH).execution_options(everywhere="The sweep looks for notes of any file.")
-    return _mixed(list(db.session.scalars(query)))
+    """Notes of files to remove. They are some time old, so that an upload or a push that still runs can end first."""
+    return _shuffled(queries.list_removals(_lost_before()))
 
 
 def _lost_before() -> datetime:
     return now() - timedelta(seconds=LOST_AFTER_SECONDS)
 
 
-def _mixed(items: list[T]) -> list[T]:
-    """`items` in any order, so that what fails each time starves nobody behind it."""
+def _shuffled(items: list[T]) -> list[T]:
+    """`items` in random order, so that those that fail each time do not keep the others from their turn."""
     return random.sample(items, len(items))

@@ -17,8 +17,9 @@ from swiper.db.upsert import bulk_insert
 from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.profiles.cards import card_text, shuffle_of
-from swiper.profiles.models import CARD_COLUMNS, DatingSex, Discovery, Nickname, Preferences, Sex, User
+from swiper.profiles.models import CARD_COLUMNS, Discovery, Nickname, Preferences, Sex, User
 from swiper.profiles.nicknames import fold_nickname
+from swiper.profiles.profiles import default_dating_sex
 from swiper.vip.models import Membership
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ BIOS = (
     "",
 )
 
-WANTED = {sex: DatingSex(sex.other) for sex in Sex}
+WANTED = {sex: default_dating_sex(sex) for sex in Sex}
 
 
 class Robot(NamedTuple):

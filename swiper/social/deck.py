@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from swiper.cache.invalidations import invalidate_after_commit, remover
 from swiper.extensions import redis
 from swiper.outages import is_redis_outage
-from swiper.profiles.cards import KeptCard, complete
+from swiper.profiles.cards import CardRow, complete_cards
 from swiper.profiles.models import DatingSex
 from swiper.profiles.profiles import Account
 from swiper.signals import rewound, status_changed
@@ -151,7 +151,7 @@ def show_deck(
         wish = wish_of(account, current, date.fromordinal(held.day))
     shown = _cards_of_group(wish, group, stored, held)
     empty = None if shown else _explain(account, current, wish, group)
-    return list(shown), {"users": complete(shown.values()), "empty": empty}
+    return list(shown), {"users": complete_cards(shown.values()), "empty": empty}
 
 
 def pass_key(uid: int) -> str:
@@ -198,7 +198,7 @@ status_changed.connect(invalidate_pass)
 rewound.connect(bring_back)
 
 
-def _cards_of_group(wish: Wish, group: int, stored: Any, held: Pass | None) -> dict[int, KeptCard]:
+def _cards_of_group(wish: Wish, group: int, stored: Any, held: Pass | None) -> dict[int, CardRow]:
     """A group of the current pass, in its order.
 
     A pass that has changed meanwhile, by a rewind or another request, is read again, so that neither change is lost.
@@ -216,7 +216,7 @@ def _cards_of_group(wish: Wish, group: int, stored: Any, held: Pass | None) -> d
     return {uid: cards[uid] for uid in shown if uid in cards}
 
 
-def _make_group(wish: Wish, group: int, stored: Any, held: Pass | None) -> tuple[list[int], dict[int, KeptCard], bytes]:
+def _make_group(wish: Wish, group: int, stored: Any, held: Pass | None) -> tuple[list[int], dict[int, CardRow], bytes]:
     """Whom a group shows, the cards known by now, and the pass to store; a new day or changed wishes start a new one.
 
     `held` is what `stored` holds.
@@ -236,7 +236,7 @@ def _make_group(wish: Wish, group: int, stored: Any, held: Pass | None) -> tuple
     return shown, cards, _pack(current)
 
 
-def _start(wish: Wish, current: Pass, group: int) -> tuple[list[int], dict[int, KeptCard], Pass]:
+def _start(wish: Wish, current: Pass, group: int) -> tuple[list[int], dict[int, CardRow], Pass]:
     """The first group of a pass: `current` with those who like the caller now, and without those who fell out.
 
     The cards are of those who were looked at first, whom nearly every group consists of.
@@ -274,7 +274,7 @@ def _fill(wish: Wish, current: Pass, good: int, wanted: int) -> None:
             current.extend(wish, PASS_STEP)
 
 
-def _go_on(wish: Wish, current: Pass, group: int) -> tuple[list[int], dict[int, KeptCard], Pass]:
+def _go_on(wish: Wish, current: Pass, group: int) -> tuple[list[int], dict[int, CardRow], Pass]:
     """A later group of the pass."""
     start = max(0, group - current.base) * GROUP_SIZE
     asked = current.ids(start, start + GROUP_SIZE)

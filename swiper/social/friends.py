@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, text, union_all, update
 
+from swiper.db.row_pages import rows_of
 from swiper.db.transactions import after_commit, transactional
 from swiper.errors import NotFoundError
 from swiper.extensions import db
 from swiper.http.schemas import page_of
-from swiper.profiles.exports import rows_of
+from swiper.profiles.cards import cards_of
 from swiper.profiles.models import Discovery, Status, User
 from swiper.profiles.profiles import Account
-from swiper.profiles.public_cards import cards_of
 from swiper.signals import account_deleted, account_exporting
 from swiper.social import queries
 from swiper.social.ended_matches import forget_ended_matches

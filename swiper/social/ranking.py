@@ -23,8 +23,8 @@ from swiper.cache.invalidations import invalidate_shared_after_commit
 from swiper.db.replicas import replica_reads
 from swiper.extensions import db, redis, this_app
 from swiper.outages import is_redis_outage
+from swiper.profiles.cards import cards_of
 from swiper.profiles.models import User
-from swiper.profiles.public_cards import cards_of
 from swiper.signals import status_changed
 from swiper.social.models import Pair, Swipe, SwipeKind
 from swiper.tasks.batcher import batcher_of

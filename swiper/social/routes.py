@@ -12,7 +12,7 @@ from swiper.http.hooks import require_login
 from swiper.http.page_cache import cached_page
 from swiper.http.schemas import PageIn, page_schema
 from swiper.http.view_marks import doc, link
-from swiper.profiles.public_cards import cards_of
+from swiper.profiles.cards import cards_of
 from swiper.signals import deck_shown, like_given
 from swiper.social import deck, friends, ranking, schemas, swipes
 from swiper.social.models import SwipeKind

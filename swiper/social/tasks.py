@@ -7,7 +7,8 @@ from celery import shared_task
 
 from swiper.clock import now
 from swiper.profiles import deleted_numbers
-from swiper.profiles.accounts import drop_tombstone, old_tombstones, remove_owned
+from swiper.profiles.accounts import drop_tombstone, remove_owned
+from swiper.profiles.queries.deletion import list_tombstones
 from swiper.social import ended_matches, friends, ranking
 from swiper.tasks.queue import only_one, sweep
 
@@ -40,7 +41,7 @@ def sweep_deleted() -> None:
 
 
 def _deleted_before() -> Iterable[tuple[int]]:
-    return zip(old_tombstones(now() - SWEEP_AFTER))
+    return zip(list_tombstones(now() - SWEEP_AFTER))
 
 
 def _finish_deletion(uid: int) -> None:

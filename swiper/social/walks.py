@@ -8,8 +8,8 @@ from typing import Any
 
 from swiper.clock import now
 from swiper.db.statements import Row, Step, on_single_node, read
-from swiper.profiles.ages import age_on
-from swiper.profiles.cards import KeptCard
+from swiper.profiles.cards import CardRow
+from swiper.profiles.profiles import age_on
 from swiper.social import queries
 from swiper.social.wishes import FULL_CIRCLE, Wish
 
@@ -58,13 +58,13 @@ def _ids(step: Step) -> list[int]:
     return [uid for (uid,) in rows]
 
 
-def _look_again_at_once(wish: Wish, uids: list[int], count: int) -> tuple[list[int], dict[int, KeptCard]]:
+def _look_again_at_once(wish: Wish, uids: list[int], count: int) -> tuple[list[int], dict[int, CardRow]]:
     (rows,) = read((queries.CARDS_AND_LIKERS_AT_ONCE, _values_at_once(wish, uids, count) | {"most": LIKERS}))
     return [row[0] for row in rows if row[1] is None], _cards_of_rows(wish.day, rows)
 
 
 @on_single_node(_look_again_at_once)
-def look_again(wish: Wish, uids: list[int], count: int) -> tuple[list[int], dict[int, KeptCard]]:
+def look_again(wish: Wish, uids: list[int], count: int) -> tuple[list[int], dict[int, CardRow]]:
     """Who waits for the caller's answer and fits, and what `fitting_cards` returns for `uids`.
 
     Superlikers come first, then likers, in each case those who have waited longest.
@@ -75,7 +75,7 @@ def look_again(wish: Wish, uids: list[int], count: int) -> tuple[list[int], dict
     return _fitting(wish, [uid for uid in uids if uid not in swiped], [uid for _, _, uid in waiting], count)
 
 
-def _fitting_cards_at_once(wish: Wish, uids: list[int], count: int) -> dict[int, KeptCard]:
+def _fitting_cards_at_once(wish: Wish, uids: list[int], count: int) -> dict[int, CardRow]:
     if not uids:
         return {}
     (rows,) = read((queries.FITTING_CARDS_AT_ONCE, _values_at_once(wish, uids, count)))
@@ -83,13 +83,13 @@ def _fitting_cards_at_once(wish: Wish, uids: list[int], count: int) -> dict[int,
 
 
 @on_single_node(_fitting_cards_at_once)
-def fitting_cards(wish: Wish, uids: list[int], count: int) -> dict[int, KeptCard]:
+def fitting_cards(wish: Wish, uids: list[int], count: int) -> dict[int, CardRow]:
     """The cards of the first `count` of `uids` who fit the wish and are not swiped, in the same order."""
     _, cards = _fitting(wish, unseen(wish.uid, uids), [], count)
     return cards
 
 
-def _fitting(wish: Wish, uids: list[int], others: list[int], count: int) -> tuple[list[int], dict[int, KeptCard]]:
+def _fitting(wish: Wish, uids: list[int], others: list[int], count: int) -> tuple[list[int], dict[int, CardRow]]:
     """Those of `others` who fit, and the cards of the first `count` of `uids` who do, both in their order."""
     if not (uids or others):
         return [], {}
@@ -104,11 +104,11 @@ def _fitting(wish: Wish, uids: list[int], others: list[int], count: int) -> tupl
     return [uid for uid in others if uid in found], cards
 
 
-def _cards_of_rows(day: date, rows: Sequence[Row]) -> dict[int, KeptCard]:
+def _cards_of_rows(day: date, rows: Sequence[Row]) -> dict[int, CardRow]:
     return {uid: _kept_card(day, uid, card, birthday, level) for uid, card, birthday, level in rows if card is not None}
 
 
-def _kept_card(day: date, uid: int, card: bytes, birthday: date, level: int | None) -> KeptCard:
+def _kept_card(day: date, uid: int, card: bytes, birthday: date, level: int | None) -> CardRow:
     return uid, card, age_on(day, birthday), level
 
 

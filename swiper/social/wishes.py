@@ -9,9 +9,8 @@ from typing import Any
 from swiper.clock import today
 from swiper.errors import ProfileError
 from swiper.ids import moment_of
-from swiper.profiles.ages import latest_birthday
 from swiper.profiles.models import DatingSex, Sex
-from swiper.profiles.profiles import Account
+from swiper.profiles.profiles import Account, latest_birthday
 from swiper.vip.levels import VipStatus
 
 FULL_CIRCLE = 2**31

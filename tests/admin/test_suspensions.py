@@ -12,7 +12,7 @@ from swiper.admin import changes
 from swiper.clock import now
 from swiper.extensions import db
 from swiper.profiles.models import Status, Suspension, User
-from swiper.profiles.suspensions import lift_if_over, over_suspensions, resume
+from swiper.profiles.suspensions import ended_suspensions, lift_if_ended, resume
 from swiper.profiles.tasks import lift_suspensions
 from tests.admin.conftest import AdminClient, actions
 from tests.factories import Clock, People, Person
@@ -68,12 +68,12 @@ def test_a_suspension_that_was_made_longer_meanwhile_is_not_lifted(
     with app.app_context():
         changes.suspend(None, person.id, "", now() + timedelta(hours=1))
         clock.advance(hours=2)
-        assert over_suspensions() == [person.id]
+        assert ended_suspensions() == [person.id]
         changes.suspend(None, person.id, "worse than we thought", None)
-        assert not lift_if_over(person.id)
+        assert not lift_if_ended(person.id)
         assert db.session.get_one(User, person.id).status is Status.SUSPENDED
         resume(person.id)
-        assert not lift_if_over(person.id)
+        assert not lift_if_ended(person.id)
         db.session.remove()
 
 

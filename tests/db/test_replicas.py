@@ -12,8 +12,8 @@ from sqlalchemy import select
 from swiper.db.replicas import replica_reads
 from swiper.db.transactions import transactional
 from swiper.extensions import db
+from swiper.profiles.cards import cards_of
 from swiper.profiles.models import User
-from swiper.profiles.public_cards import cards_of
 from tests.factories import People
 
 

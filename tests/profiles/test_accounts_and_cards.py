@@ -9,9 +9,9 @@ from swiper.auth.login import find_or_create
 from swiper.db.transactions import transactional
 from swiper.extensions import db
 from swiper.profiles.accounts import set_status
+from swiper.profiles.cards import cards_of
 from swiper.profiles.models import DatingSex, Preferences, Sex, Status, Upload, UploadKind, User
 from swiper.profiles.profiles import load_account
-from swiper.profiles.public_cards import cards_of
 from tests.factories import People, Person
 
 

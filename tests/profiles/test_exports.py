@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
+from swiper.db import row_pages
 from swiper.extensions import db, redis
 from swiper.ids import new_id
 from swiper.profiles import exports
@@ -58,9 +59,9 @@ def test_no_piece_is_larger_than_a_page_and_nothing_is_read_ahead(
     man: Person, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(app, man, 2_000)
-    told = exports._plain
+    told = row_pages._plain
     count = itertools.count()
-    monkeypatch.setattr("swiper.profiles.exports._plain", lambda value: (next(count), told(value))[1])
+    monkeypatch.setattr("swiper.db.row_pages._plain", lambda value: (next(count), told(value))[1])
     answer = ask(man)
     assert answer.is_streamed
     pieces = iter(answer.response)
@@ -97,7 +98,7 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, page: int) -> None:
             raise OperationalError("SELECT", {}, Exception("gone"), connection_invalidated=True)
         return real(*args, **kwargs)
 
-    monkeypatch.setattr("swiper.profiles.exports.db.session.execute", execute)
+    monkeypatch.setattr("swiper.db.row_pages.db.session.execute", execute)
 
 
 def test_an_export_that_fails_from_the_start_is_an_error_and_may_be_asked_for_again(
@@ -107,7 +108,7 @@ def test_an_export_that_fails_from_the_start_is_an_error_and_may_be_asked_for_ag
         raise OperationalError("SELECT", {}, Exception("gone"))
 
     with monkeypatch.context() as broken:
-        broken.setattr("swiper.profiles.exports._plain", fail)
+        broken.setattr("swiper.db.row_pages._plain", fail)
         answer = man.export()
         assert (answer.status_code, answer.json["code"]) == (503, 1011)
     assert man.export().status_code == 200

@@ -10,10 +10,9 @@ from flask import Flask
 
 from swiper.clock import today
 from swiper.extensions import cache, db
-from swiper.profiles.ages import age_on, latest_birthday
 from swiper.profiles.models import Nickname
 from swiper.profiles.profile_changes import change_profile
-from swiper.profiles.profiles import Account, account_key, find_account
+from swiper.profiles.profiles import Account, account_key, age_on, find_account, latest_birthday
 from swiper.vip.levels import vip_status_of
 from tests.factories import People, Person
 
