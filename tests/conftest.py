@@ -40,7 +40,7 @@ if find_spec("playwright") is None:
     collect_ignore += ["browser"]
 
 # They use the application, yet what they prove holds on every database: parsing, pictures, pages, nginx.
-ANY_DATABASE = ("fuzz/test_parsing.py", "http/test_languages.py", "storage/", "web/", "test_nginx.py")
+ANY_DATABASE = ("fuzz/test_parsing.py", "http/test_languages.py", "storage/", "web/", "nginx/")
 # They make databases of their own, on the server that TEST_DATABASE names.
 OWN_DATABASES = ("db/", "test_bench_data.py")
 

@@ -1,4 +1,4 @@
-"""What greenlets share; the checks themselves are in `tests/shared_connections.py`."""
+"""Connections that greenlets share; the checks run in a process of their own (`shared_connections.py`)."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
+from tests.fastpath.shared_connections import checks_of
 from tests.processes import patched_program
-from tests.shared_connections import checks_of
 
 SERVERS = [("redis", False)]
 if os.environ.get("TEST_DATABASE") == "postgres":
@@ -19,6 +19,6 @@ def test_a_connection_that_greenlets_share(
     server: str, is_behind_pgbouncer: bool, settings: Settings, tmp_path: Path
 ) -> None:
     arguments = (server, settings.database_url, settings.redis_url, is_behind_pgbouncer)
-    with patched_program(settings, tmp_path / "log", "tests.shared_connections", *arguments) as program:
+    with patched_program(settings, tmp_path / "log", "tests.fastpath.shared_connections", *arguments) as program:
         program.wait()
     assert program.output.splitlines() == [check.__name__ for check in checks_of(server)], program.output
