@@ -8,7 +8,7 @@ from typing import Any
 
 from swiper.admin import second_factor
 from swiper.admin.audit import Action, record
-from swiper.admin.queries import locked_rows, people
+from swiper.admin.queries import people
 from swiper.auth.login import find_by_phone
 from swiper.bans import queries as ban_queries
 from swiper.bans import services as bans
@@ -17,6 +17,7 @@ from swiper.db.transactions import transactional
 from swiper.errors import NotFoundError, ParamError
 from swiper.profiles import deleted_numbers, operators, profile_changes, suspensions
 from swiper.profiles.models import Sex, Status
+from swiper.profiles.queries.people import lock_user
 from swiper.profiles.queries.suspensions import find_suspension
 from swiper.sms.phone_numbers import parse_phone
 from swiper.vip import level_changes, sales
@@ -107,7 +108,8 @@ def resume(actor: int | None, uid: int) -> None:
 
 
 def _account_status_of(uid: int) -> dict[str, Any]:
-    user = locked_rows.lock_user(uid)
+    # Locked, so the log tells the state that the change really replaced.
+    user = lock_user(uid)
     if user is None:
         raise NotFoundError()
     held = find_suspension(uid) if user.status is Status.SUSPENDED else None
@@ -135,7 +137,7 @@ def correct_profile(actor: int | None, uid: int, sex: Sex | None, birthday: date
 
 
 def _matching_fields(uid: int) -> dict[str, Any]:
-    user = locked_rows.lock_user(uid)
+    user = lock_user(uid)
     if user is None:
         raise NotFoundError()
     return {"sex": user.sex, "birthday": user.birthday, "deck_from": user.deck_from}

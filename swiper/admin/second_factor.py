@@ -7,13 +7,13 @@ import pyotp
 
 from swiper.admin.models import SecondFactor
 from swiper.admin.queries import second_factors as queries
-from swiper.admin.queries.locked_rows import lock_user
 from swiper.auth.challenges import parse_code
 from swiper.auth.code_budgets import count_below
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.encryption import keyed_digest, seal, unseal
 from swiper.errors import CodeError, NotFoundError
+from swiper.profiles.queries.people import lock_user
 
 PURPOSE = "second factor"
 ISSUER = "Swiper"
