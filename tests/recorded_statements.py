@@ -17,7 +17,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from config.settings import ROOT
-from tests.distribution import Breach, broken_rules
+from tests.bound_columns import Breach
+from tests.distribution import broken_rules
 
 # As many values as a caller happens to ask for make no other statement.
 MANY_VALUES = re.compile(r"\((?:\?, ){2,}\?\)")

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from config.settings import ROOT
-from tests.distribution import Rule, broken_rules
+from tests.bound_columns import Rule
+from tests.distribution import broken_rules
 from tests.recorded_statements import reasons_in, sweeps
 
 EMPTY_LIST = "SELECT 1 FROM (SELECT 1) WHERE 1!=1"

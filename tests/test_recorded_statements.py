@@ -11,7 +11,7 @@ from swiper.db.transactions import transactional
 from swiper.db.upsert import changed_a_row
 from swiper.extensions import db
 from swiper.profiles.models import User
-from tests.distribution import Rule
+from tests.bound_columns import Rule
 from tests.recorded_statements import KNOWN, Broken, is_known
 
 
