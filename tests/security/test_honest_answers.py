@@ -8,11 +8,11 @@ from flask import Flask
 from redis import Redis
 
 from tests.endpoints import ROWS
+from tests.security.roles import World, take_role, use_up_likes
 from tests.security.state import difference, snapshot
-from tests.security.test_access import World, take_role, use_up_likes, world
 from tests.test_redis_refusals import Refusal, private
 
-__all__ = ["private", "world"]
+__all__ = ["private"]
 
 CHANGING = [row for row in ROWS if row.method != "GET"]
 # What these change is in Redis alone, and a search by name changes nothing.

@@ -235,11 +235,11 @@ def test_of_two_cookies_of_one_name_the_first_counts_and_none_is_mixed(app: Flas
 def test_an_id_is_shown_in_the_cookie_alone(app: Flask, people: People) -> None:
     lines: list[str] = []
 
-    class Keeper(logging.Handler):
+    class CapturingHandler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             lines.append(self.format(record))
 
-    keeper, root = Keeper(), logging.getLogger()
+    keeper, root = CapturingHandler(), logging.getLogger()
     keeper.setFormatter(MaskingFormatter(LINE))
     level = root.level
     root.addHandler(keeper)
