@@ -25,7 +25,7 @@ from tests.factories import at_once
 from tests.processes import patched_program
 from tests.proxy import FreezableProxy
 
-NAME = "quick-redis-test"
+NAME = "swiper-redis-test"
 # Before a command is sent on, or before its answer comes back.
 STAGES = pytest.mark.parametrize("is_sent", [False, True])
 # As redis-py sends it.

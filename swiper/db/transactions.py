@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 ATTEMPTS = 12
 # After a lost connection or a duplicate key, either the next attempts succeed or none does.
-QUICK_ATTEMPTS = 3
+FEW_ATTEMPTS = 3
 # PostgreSQL: serialization failure, deadlock. MariaDB: deadlock, lock wait time-out, record has changed (11.6+).
 RETRYABLE_STATES = {"40001", "40P01"}
 RETRYABLE_NUMBERS = {1213, 1205, 1020}
@@ -140,7 +140,7 @@ def _attempts_for(error: DBAPIError) -> int:
         return 1
     # Two transactions may insert one key at the same moment. The second attempt finds the row.
     if isinstance(error, IntegrityError) or error.connection_invalidated:
-        return QUICK_ATTEMPTS
+        return FEW_ATTEMPTS
     number = next(iter(getattr(original, "args", ())), None)
     is_conflict = getattr(original, "sqlstate", None) in RETRYABLE_STATES or number in RETRYABLE_NUMBERS
     return ATTEMPTS if is_conflict else 1

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Program
 from swiper.auth.models import Phone
 from swiper.bans.models import IpBan
 from swiper.clock import now
-from swiper.db.transactions import ATTEMPTS, QUICK_ATTEMPTS, after_commit, transactional
+from swiper.db.transactions import ATTEMPTS, FEW_ATTEMPTS, after_commit, transactional
 from swiper.db.upsert import bulk_insert, insert_if_absent, upsert
 from swiper.extensions import db
 from swiper.http.responses import is_outage
@@ -221,7 +221,7 @@ def test_a_duplicate_key_is_tried_again_twice_at_most() -> None:
 
     with pytest.raises(IntegrityError):
         work()
-    assert len(runs) == QUICK_ATTEMPTS
+    assert len(runs) == FEW_ATTEMPTS
     assert db.session.scalar(select(func.count()).select_from(Phone)) == 0
 
 
