@@ -13,7 +13,7 @@ from bench.extent import Extent
 from bench.servers import LoggingPostgres
 from bench.site import Site
 from swiper.extensions import db
-from swiper.social.ranking import rebuild_ranking
+from swiper.social.ranking_rebuild import rebuild_ranking
 from tests.front import render, start_nginx
 from tests.processes import BIN, Program, answers_at, free_port
 

@@ -8,9 +8,8 @@ from sqlalchemy import or_, select
 
 from chaos.site import Site
 from chaos.traffic import Swiped
-from swiper.social.models import MATCHED, Friend, LikeIn, Pair, Swipe
-from swiper.social.pairs import pair_of
-from swiper.social.ranking import GATHER_SECONDS, KEY, POINTS
+from swiper.social.models import MATCHED, POINTS, Friend, LikeIn, Pair, Swipe, pair_of
+from swiper.social.ranking import GATHER_SECONDS, KEY
 from swiper.vip.models import Quota
 
 Pairs = set[tuple[int, int]]

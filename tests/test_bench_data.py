@@ -16,7 +16,7 @@ from config.settings import Settings
 from swiper.clock import now
 from swiper.extensions import db
 from swiper.profiles.models import Discovery, User
-from swiper.social import ranking
+from swiper.social import ranking_rebuild
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from tests.processes import environment_of
 
@@ -60,8 +60,8 @@ def test_people_and_swipes_are_as_the_rules_would_have_them(
     assert len(uids) == PEOPLE
     # Quotas of days gone by are not kept.
     assert [fault for fault in half_written(Here(app), uids) if not fault.startswith("quota")] == []
-    monkeypatch.setattr(ranking, "SETTLE_SECONDS", 0)
-    ranking.rebuild_ranking()
+    monkeypatch.setattr(ranking_rebuild, "SETTLE_SECONDS", 0)
+    ranking_rebuild.rebuild_ranking()
     assert ranking_drift(Here(app)) == 0
     check_swipes(made)
     again = filled(settings)

@@ -16,7 +16,7 @@ from chaos.requests import OK, UNAVAILABLE, WITHOUT_DATABASE, WITHOUT_REDIS, Cas
 from chaos.servers import Server
 from chaos.site import Site
 from chaos.traffic import Swiped
-from swiper.social.ranking import rebuild_ranking
+from swiper.social.ranking_rebuild import rebuild_ranking
 
 BACK_SECONDS = 10.0
 # Requests of each kind at the same moment, and couples who like each other when the server goes away.

@@ -1,1 +1,1 @@
-"""People of the demo: made by a command, and answering by themselves."""
+"""Robots: invented people of a demo. A command makes them, and they reply by themselves."""

@@ -1,67 +1,67 @@
-"""Development: robots reply, so that a newcomer finds a match within a few likes.
+"""Replies of robots, so that a newcomer finds a match within a few likes.
 
-Each robot has its own mind about each person. Of those who like somebody at all, half do so when they meet, and stand
-at the head of the next deck; the others like back a few seconds after they were liked. The rest never replies.
+`ROBOTS_ANSWER_PERCENT` is the percentage of robots that like a given user. Half of these like the user as soon as the
+deck has shown them, and so come first in the next deck. The other half like back some seconds after they were liked.
+All other robots never reply. A percentage of 0 switches replies off.
 """
 
 import hashlib
 import logging
 
-from sqlalchemy import select
-
 from swiper.errors import ApiError
-from swiper.extensions import db, this_app
-from swiper.profiles.models import User
-from swiper.social.models import Swipe, SwipeKind
+from swiper.extensions import this_app
+from swiper.robots import queries
+from swiper.social.models import SwipeKind
 from swiper.social.swipes import swipe
 from swiper.vip.levels import vip_status_of
 
 log = logging.getLogger(__name__)
 
-# As long as somebody takes who looks at the phone now and then.
-QUICKEST_REPLY_SECONDS = 3
-SLOWEST_REPLY_SECONDS = 12
+# About as long as a person takes who looks at the phone now and then.
+MIN_REPLY_SECONDS = 3
+MAX_REPLY_SECONDS = 12
 
 
-def reply_to_deck(uid: int, met: list[int]) -> int:
-    """Let some robots among `met`, at least one, like `uid` through the ordinary service; how many did."""
-    robots = list(db.session.scalars(select(User.id).where(User.id.in_(met), User.is_robot.is_(True))))
-    if db.session.scalar(select(User.is_robot).where(User.id == uid)) or not robots:
+def reply_to_deck(uid: int, shown: list[int]) -> int:
+    """Let some robots among the people who were shown to `uid` like this user, at least one. Return how many did."""
+    robots = queries.robots_among([*shown, uid])
+    if uid in robots or not robots:
         return 0
-    eager = [robot for robot in robots if _taste(robot, uid) < _share() / 2]
-    return sum(_like(robot, uid) for robot in eager or [min(robots, key=lambda robot: _taste(robot, uid))])
+    eager = [robot for robot in robots if _preference(robot, uid) < answer_percent() / 2]
+    return sum(_like(robot, uid) for robot in eager or [min(robots, key=lambda robot: _preference(robot, uid))])
 
 
 def reply_delay(robot: int, uid: int) -> float | None:
-    """Seconds until `robot`, if it is one, replies to a like of `uid`; None where it has no reply to give."""
-    share = _share()
-    # In production, where the share is 0, a like does not pay for anybody's taste.
-    if not share or not share / 2 <= _taste(robot, uid) < share:
+    """Return after how many seconds `robot` replies to a like of `uid`, or None if it does not reply.
+
+    `robot` may be any person; whether it is a robot is not read here.
+    """
+    percent = answer_percent()
+    if not percent / 2 <= _preference(robot, uid) < percent:
         return None
-    span = SLOWEST_REPLY_SECONDS - QUICKEST_REPLY_SECONDS
-    return QUICKEST_REPLY_SECONDS + span * (_mind(robot, uid)[4] / 255)
+    return MIN_REPLY_SECONDS + (MAX_REPLY_SECONDS - MIN_REPLY_SECONDS) * (_digest(robot, uid)[4] / 255)
 
 
 def reply_to_like(robot: int, uid: int) -> bool:
-    """Let `robot` like `uid` back, if it is a robot and the like still stands; True when it did."""
-    if not db.session.scalar(select(User.is_robot).where(User.id == robot)):
+    """Let `robot` like `uid` back. Return False if it is no robot, or if the like was taken back meanwhile."""
+    if not queries.robots_among([robot]):
         return False
-    given = db.session.scalar(select(Swipe.kind).where(Swipe.uid == uid, Swipe.sid == robot))
-    return given is not None and given.is_like and _like(robot, uid)
+    kind = queries.kind_of_swipe(uid, robot)
+    return kind is not None and kind.is_like and _like(robot, uid)
 
 
-def _share() -> float:
-    """How many in a hundred robots like somebody at all."""
-    share: float = this_app().config["ROBOTS_ANSWER_PERCENT"]
-    return share
+def answer_percent() -> float:
+    """Return the percentage of robots that like a given user."""
+    percent: float = this_app().config["ROBOTS_ANSWER_PERCENT"]
+    return percent
 
 
-def _taste(robot: int, uid: int) -> int:
-    """0 to 99, always the same for one robot and one user, so that asking again changes nobody's mind."""
-    return int.from_bytes(_mind(robot, uid)[:4]) % 100
+def _preference(robot: int, uid: int) -> int:
+    """Return a number from 0 to 99, always the same for one robot and one user. The lowest like the user."""
+    return int.from_bytes(_digest(robot, uid)[:4]) % 100
 
 
-def _mind(robot: int, uid: int) -> bytes:
+def _digest(robot: int, uid: int) -> bytes:
     return hashlib.sha256(f"{robot}:{uid}".encode()).digest()
 
 
@@ -69,7 +69,7 @@ def _like(robot: int, uid: int) -> bool:
     try:
         swipe(robot, uid, SwipeKind.LIKE, vip_status_of(robot))
     except ApiError as error:
-        # A robot's own quota may be used up, like anybody's.
+        # For example, the robot's quota is used up.
         log.info("robot %d did not reply: %s", robot, error.message)
         return False
     return True

@@ -1,4 +1,4 @@
-"""Robots: invented people who fill the decks of a new installation."""
+"""Makes robots: invented people who fill the decks of a new installation."""
 
 import itertools
 import logging
@@ -7,20 +7,16 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from swiper.auth.models import Phone
 from swiper.clock import now
 from swiper.db.transactions import transactional
-from swiper.db.upsert import bulk_insert
-from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.profiles.cards import card_text, shuffle_of
-from swiper.profiles.models import CARD_COLUMNS, Discovery, Nickname, Preferences, Sex, User
+from swiper.profiles.models import CARD_COLUMNS, Sex
 from swiper.profiles.nicknames import fold_nickname
 from swiper.profiles.profiles import default_dating_sex
-from swiper.vip.models import Membership
+from swiper.robots import queries
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +33,7 @@ LAST_PHONE = 21_900_000_000
 EARLIEST_BIRTHDAY = date(1980, 1, 1)
 LATEST_BIRTHDAY = date(2000, 12, 31)
 BATCH = 5_000
-# The levels with a badge. In each city every fifth woman and every fifth man has one of them.
+# The levels with a badge. In each city, every fifth woman and every fifth man has one of these levels.
 BADGED_LEVELS = (1, 3)
 BADGE_EVERY = 5
 BADGE_TIME = timedelta(days=3650)
@@ -79,7 +75,7 @@ WANTED = {sex: default_dating_sex(sex) for sex in Sex}
 
 
 class Robot(NamedTuple):
-    """What is made up for each; the fields are columns of `users`."""
+    """The invented data of a robot. The fields are columns of `users`."""
 
     id: int
     phone: str
@@ -92,15 +88,15 @@ class Robot(NamedTuple):
 
     @property
     def card(self) -> str:
-        """See `Discovery`."""
+        """The text of `Discovery.card`."""
         return card_text(dict.fromkeys(CARD_COLUMNS) | self._asdict(), [])
 
 
 def seed_robots(count: int, seed: int | None = None, progress: Callable[[int], None] = lambda _: None) -> None:
-    """Add `count` robots in batches, each in one transaction; `progress` is told the size of each batch.
+    """Add `count` robots in batches, each in one transaction, and call `progress` with the size of each batch.
 
-    The same seed and the same number of robots already there give the same people. Phones follow each other from the
-    last one used, so running it again adds more. Raises ValueError when the range of phones would run out.
+    The same seed and the same number of existing robots give the same people. The first phone follows the last one
+    that is used, so another run adds more robots. Raises ValueError if there are not enough phones.
     """
     first = _robots_so_far()
     if FIRST_PHONE + first + count - 1 > LAST_PHONE:
@@ -113,26 +109,25 @@ def seed_robots(count: int, seed: int | None = None, progress: Callable[[int], N
 
 
 def is_robot_phone(phone: str) -> bool:
-    """True for a number of the robots' range."""
+    """Return True for a phone of the robots' range."""
     return phone.isascii() and phone.isdigit() and FIRST_PHONE <= int(phone[:12]) <= LAST_PHONE
 
 
 def _robots_so_far() -> int:
-    """How many phones of the robots' range are taken, counted from its start to the last one."""
-    query = select(func.max(Phone.phone)).where(Phone.phone >= str(FIRST_PHONE), Phone.phone <= str(LAST_PHONE))
-    last = db.session.scalar(query.execution_options(everywhere="The last robot's number is on any machine."))
+    """Return the number of phones from the first one of the robots' range to the last one that is used."""
+    last = queries.last_phone(str(FIRST_PHONE), str(LAST_PHONE))
     return int(last) - FIRST_PHONE + 1 if last else 0
 
 
 def _people(first: int, count: int, pick: random.Random) -> Iterator[Robot]:
-    """The robots from number `first` on."""
+    """Yield the robots from number `first` on."""
     pools = {
         Sex.MALE: [a + b for a in SURNAMES for b in MALE_NAMES],
         Sex.FEMALE: [a + b for a in SURNAMES for b in FEMALE_NAMES],
     }
     days = (LATEST_BIRTHDAY - EARLIEST_BIRTHDAY).days + 1
     birthdays = [EARLIEST_BIRTHDAY + timedelta(days=day) for day in range(days)]
-    # Dealt out evenly, so that a newcomer finds somebody in every city, however few robots there are.
+    # Cities and sexes take turns, so that a newcomer finds somebody in every city, even if there are few robots.
     places = [(city, sex) for city in CITIES for sex in (Sex.MALE, Sex.FEMALE)]
     for number in range(first, first + count):
         city, sex = places[number % len(places)]
@@ -150,47 +145,40 @@ def _people(first: int, count: int, pick: random.Random) -> Iterator[Robot]:
 
 
 def _nickname(pool: list[str], number: int) -> str:
-    """The pool's names, each once, in a mixed order; from then on with a number that makes them new."""
-    # 1223 shares no factor with the pool's 3,200 names, so the steps visit all of them.
+    """Return a nickname. Each name of the pool comes once, in a mixed order; after that, a number makes it new."""
+    # 1223 has no common factor with the 3,200 names of the pool, so the steps reach all of them.
     name = pool[number * 1223 % len(pool)]
     turn = number // len(pool)
     return f"{name}{turn}" if turn else name
 
 
 def _store(people: list[Robot]) -> None:
-    """Insert one batch; where somebody real has a robot's name, the phone number makes the robot's new."""
+    """Insert one batch. If a real person has the nickname of a robot, the robot's phone makes its nickname new."""
     try:
         _insert(people, has_free_names=True)
     except IntegrityError:
-        # Looked for only now: it would take a third of all the time, and such people are rare.
+        # Such people are rare, and looking for them takes a third of the whole time.
         _insert(people, has_free_names=False)
 
 
 @transactional
 def _insert(people: list[Robot], has_free_names: bool) -> None:
-    """Insert one batch into all the tables that a person is in; the names first, since they may be taken."""
+    """Insert one batch into all tables of people. Nicknames come first, since they may be taken."""
     if not has_free_names:
         people = _renamed(people)
-    bulk_insert(Nickname, ("folded", "uid"), ((fold_nickname(robot.nickname), robot.id) for robot in people))
-    bulk_insert(User, (*Robot._fields, "is_robot"), ((*robot, True) for robot in people))
-    bulk_insert(Phone, ("phone", "uid"), ((robot.phone, robot.id) for robot in people))
-    bulk_insert(Preferences, ("uid",), ((robot.id,) for robot in people))
-    bulk_insert(
-        Discovery,
-        ("location", "uid", "sex", "dating_sex", "birthday", "shuffle", "card"),
-        (
-            (robot.location, robot.id, robot.sex, WANTED[robot.sex], robot.birthday, shuffle_of(robot.id), robot.card)
-            for robot in people
-        ),
+    queries.insert_nicknames((fold_nickname(robot.nickname), robot.id) for robot in people)
+    discovery = (
+        (robot.location, robot.id, robot.sex, WANTED[robot.sex], robot.birthday, shuffle_of(robot.id), robot.card)
+        for robot in people
     )
-    bulk_insert(Membership, ("uid", "level", "expires_at"), _badges(people))
+    queries.insert_people(Robot._fields, people, discovery, _memberships(people))
 
 
-def _badges(people: list[Robot]) -> Iterator[tuple[int, int, datetime]]:
-    """Memberships for those of a batch who shall have a badge; their numbers follow each other."""
+def _memberships(people: list[Robot]) -> Iterator[tuple[int, int, datetime]]:
+    """Yield id, level and end of the memberships of a batch, whose robots have consecutive numbers."""
     until, turn = now() + BADGE_TIME, len(CITIES) * len(Sex)
     for number, robot in enumerate(people, int(people[0].phone) - FIRST_PHONE):
-        # Cities and sexes take turns, so it is the turn that counts.
+        # Each turn has one robot of each city and sex.
         place, rest = divmod(number // turn, BADGE_EVERY)
         if rest == 0:
             yield robot.id, BADGED_LEVELS[place % len(BADGED_LEVELS)], until
@@ -198,7 +186,7 @@ def _badges(people: list[Robot]) -> Iterator[tuple[int, int, datetime]]:
 
 def _renamed(people: list[Robot]) -> list[Robot]:
     folded = {robot.id: fold_nickname(robot.nickname) for robot in people}
-    taken = set(db.session.scalars(select(Nickname.folded).where(Nickname.folded.in_(folded.values()))))
+    taken = queries.taken_nicknames(list(folded.values()))
     return [
         robot._replace(nickname=robot.nickname + robot.phone[-9:]) if folded[robot.id] in taken else robot
         for robot in people

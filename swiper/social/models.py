@@ -1,5 +1,11 @@
-"""Tables of swipes and matches. No foreign keys stand between users, so each table can be distributed by its key."""
+"""Tables of swipes and matches, and the state of a pair of people.
 
+No foreign key refers from one user to another, so each table can be distributed by its own key. Columns called `sid`
+hold the id of the person who is swiped or liked; Python code calls it `target_id`. The columns keep their name, since
+renaming them would need a migration of millions of rows.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,7 +16,7 @@ from swiper.clock import now
 from swiper.db.types import UtcDateTime, enum_type
 from swiper.extensions import TABLE_OPTIONS, Model
 
-# Bits of `Pair.mask`.
+# Bits of `Pair.mask`. FIRST is the person with the lower id.
 FIRST_LIKES = 1
 SECOND_LIKES = 2
 ENDED = 4
@@ -21,7 +27,7 @@ MATCHED = FIRST_LIKES | SECOND_LIKES | FIRST_SWIPED | SECOND_SWIPED
 
 
 class SwipeKind(StrEnum):
-    """What somebody thinks of somebody."""
+    """The kinds of swipes, by their values in the database."""
 
     LIKE = "like"
     SUPERLIKE = "superlike"
@@ -29,12 +35,16 @@ class SwipeKind(StrEnum):
 
     @property
     def is_like(self) -> bool:
-        """A superlike counts as a like."""
+        """True for a like and for a superlike."""
         return self is not SwipeKind.DISLIKE
 
 
+# What a swipe adds to the score of the swiped person in the ranking.
+POINTS = {SwipeKind.LIKE: 5, SwipeKind.SUPERLIKE: 7, SwipeKind.DISLIKE: -5}
+
+
 class Swipe(Model):
-    """`uid` swiped `sid`: at most once."""
+    """The swipe of `uid` on `sid`. There is at most one."""
 
     __tablename__ = "swipes"
     __table_args__ = (
@@ -50,7 +60,7 @@ class Swipe(Model):
 
 
 class LikeIn(Model):
-    """The same like seen from the liked person's side: the head of their deck, and who liked them."""
+    """The like of `uid` for `sid`, stored with the liked person: who stands first in their deck, and who liked them."""
 
     __tablename__ = "likes_in"
     __table_args__ = (
@@ -62,15 +72,15 @@ class LikeIn(Model):
     sid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     is_super: Mapped[int] = mapped_column(SmallInteger, default=0)
-    # The liked person has swiped back, either way; so those who wait for an answer are found without the others.
+    # 1 if the liked person has swiped back, with any kind of swipe. The index finds those who wait for an answer.
     is_answered: Mapped[int] = mapped_column(SmallInteger, default=0)
     liked_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 class Pair(Model):
-    """What stands between two people, in one row that every change between them locks first.
+    """The state between two people. Every change between them locks this row first.
 
-    Two likes at the same moment meet here: the second waits for the first one's commit and then sees its bit.
+    Of two likes at the same moment, the second waits for the commit of the first, and then sees its bit.
     """
 
     __tablename__ = "pairs"
@@ -88,8 +98,44 @@ class Pair(Model):
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
+@dataclass
+class PairState:
+    """A pair as one of the two sees it: which bits of `mask` are the own ones, and which are the other person's."""
+
+    uid1: int
+    uid2: int
+    own_like: int
+    own_swipe: int
+    other_like: int
+    other_swipe: int
+    mask: int = 0
+
+    @property
+    def key(self) -> dict[str, int]:
+        """The key of the row."""
+        return {"uid1": self.uid1, "uid2": self.uid2}
+
+    @property
+    def is_matched(self) -> bool:
+        """True if both like each other and neither has ended the match."""
+        return self.mask == MATCHED
+
+    @property
+    def is_ended(self) -> bool:
+        """True if one of the two has ended the match."""
+        return bool(self.mask & ENDED)
+
+
+def pair_of(uid: int, target_id: int) -> PairState:
+    """Return the pair as `uid` sees it, with an empty mask. Nothing is read from the database."""
+    first, second = (FIRST_LIKES, FIRST_SWIPED), (SECOND_LIKES, SECOND_SWIPED)
+    if uid < target_id:
+        return PairState(uid, target_id, *first, *second)
+    return PairState(target_id, uid, *second, *first)
+
+
 class Friend(Model):
-    """A match: one row for both."""
+    """A match. There is one row for both people."""
 
     __tablename__ = "friends"
     __table_args__ = (
@@ -105,7 +151,7 @@ class Friend(Model):
 
 
 class EndedMatch(Model):
-    """An ended match of a deleted account with `uid`, kept by the digest of the number; see `ended_matches`."""
+    """An ended match of a deleted account with `uid`, by the keyed digest of the account's number."""
 
     __tablename__ = "ended_matches"
     __table_args__ = (Index(None, "uid"), Index(None, "deleted_at"), TABLE_OPTIONS)

@@ -14,14 +14,14 @@ from swiper.http.schemas import PageIn, page_schema
 from swiper.http.view_marks import doc, link
 from swiper.profiles.cards import cards_of
 from swiper.signals import deck_shown, like_given
-from swiper.social import deck, friends, ranking, schemas, swipes
+from swiper.social import deck, deck_session, friends, likers, ranking, schemas, swipes
 from swiper.social.models import SwipeKind
 from swiper.vip.models import Permission
 from swiper.vip.permissions import permission_required
 
 blueprint = Blueprint("social", __name__, url_prefix="/api", tag="Social")
 blueprint.before_request(require_login())
-sessions.READ_ALONG["/api/social/users"] = deck.pass_key
+sessions.READ_ALONG["/api/social/users"] = deck_session.session_key
 
 
 @blueprint.get("/user/<id:user_id>")
@@ -49,15 +49,15 @@ def show_deck(wanted: dict[str, int]) -> dict[str, Any]:
     kept = this_g()
     ids, answer = deck.show_deck(kept.account, kept.vip_status, wanted["group_num"], sessions.taken_along())
     if ids:
-        deck_shown.send(None, uid=kept.uid, met=ids)
+        deck_shown.send(None, uid=kept.uid, shown=ids)
     return ok(answer)
 
 
-def _swipe(sid: int, kind: SwipeKind) -> dict[str, Any]:
+def _swipe(target_id: int, kind: SwipeKind) -> dict[str, Any]:
     kept = this_g()
-    is_matched = swipes.swipe(kept.uid, sid, kind, kept.vip_status).is_matched
+    is_matched = swipes.swipe(kept.uid, target_id, kind, kept.vip_status).is_matched
     if kind.is_like and not is_matched:
-        like_given.send(None, uid=kept.uid, sid=sid)
+        like_given.send(None, uid=kept.uid, target_id=target_id)
     return ok({"is_matched": is_matched})
 
 
@@ -85,7 +85,7 @@ def superlike(given: dict[str, int]) -> dict[str, Any]:
 @blueprint.input(schemas.SwipeIn, location="json_or_form", arg_name="given")
 @blueprint.output(schemas.SwipeOut)
 def dislike(given: dict[str, int]) -> dict[str, Any]:
-    """Pass somebody by."""
+    """Dislike somebody; they leave the deck."""
     return _swipe(given["sid"], SwipeKind.DISLIKE)
 
 
@@ -125,14 +125,14 @@ def unfriend(given: dict[str, int]) -> dict[str, Any]:
 @blueprint.output(page_schema("LikerPage", schemas.LikerOut))
 def show_likers(wanted: dict[str, int]) -> dict[str, Any]:
     """Who liked the caller, newest first."""
-    return ok(friends.list_likers(g.uid, **wanted))
+    return ok(likers.list_likers(g.uid, **wanted))
 
 
 @blueprint.get("/social/liked_me/count")
 @blueprint.output(schemas.WaitingOut)
 def count_likers() -> dict[str, Any]:
     """How many wait for the caller's answer; who they are takes the permission."""
-    return ok(friends.count_waiting(g.account, g.vip_status))
+    return ok(likers.count_waiting(g.account, g.vip_status))
 
 
 @blueprint.get("/social/hot")

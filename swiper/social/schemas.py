@@ -1,4 +1,4 @@
-"""What the social endpoints take and answer."""
+"""Schemas of the social endpoints."""
 
 from apiflask import Schema
 from marshmallow import fields, validate
@@ -16,13 +16,13 @@ class PersonOut(CardOut):
 
 
 class DeckIn(InputSchema):
-    """Which group of five, from 0."""
+    """The number of a group of five, from 0."""
 
     group_num = WholeNumber(load_default=0, validate=in_range(0, LAST_GROUP))
 
 
 class EmptyOut(Schema):
-    """Why there is nobody to show, and which preferences would bring people if they were relaxed."""
+    """Why the deck is empty, and which preferences would bring people if they were relaxed."""
 
     reason = fields.String(required=True, validate=validate.OneOf(["end_of_deck", "all_swiped", "nobody_fits"]))
     relax = fields.List(fields.String(validate=validate.OneOf(RELAXABLE)), required=True)
@@ -36,7 +36,7 @@ class DeckOut(Schema):
 
 
 class SwipeIn(InputSchema):
-    """Whom the swipe is on."""
+    """`sid` is the id of the person to swipe."""
 
     sid = Id(required=True)
 
@@ -48,13 +48,13 @@ class SwipeOut(Schema):
 
 
 class RewindIn(InputSchema):
-    """`sid`, if given, must be the last swipe's."""
+    """`sid`, if given, must be the person of the last swipe."""
 
     sid = Id()
 
 
 class RewindOut(Schema):
-    """Whom the swipe that was taken back was on."""
+    """`sid` is the person whose swipe was taken back."""
 
     sid = Id(required=True)
 

@@ -18,7 +18,7 @@ from swiper.profiles.accounts import set_status
 from swiper.profiles.models import Status
 from swiper.profiles.profile_changes import change_profile
 from swiper.profiles.profiles import account_key
-from swiper.social.deck import pass_key
+from swiper.social.deck_session import session_key
 from swiper.vip.levels import vip_status_of
 from swiper.vip.memberships import grant
 from tests.factories import People, Person, session_id_of
@@ -40,8 +40,10 @@ GARBAGE = [
     b'{"wish": "x", "base": 0, "ids": [], "is_whole": false}',
     msgspec.msgpack.encode({}),
     msgspec.msgpack.encode([]),
-    msgspec.msgpack.encode({"wish": 17}),
-    msgspec.msgpack.encode({"wish": "x", "rest": ["y"]}),
+    msgspec.msgpack.encode({"criteria": 17}),
+    msgspec.msgpack.encode({"criteria": "x", "likers": ["y"]}),
+    # As the release before has stored it.
+    msgspec.msgpack.encode({"wish": "x", "base": 0, "likers": [], "rest": b"", "walked": None, "is_whole": True}),
     msgspec.msgpack.encode({"id": 1, "phone": 2}),
     msgspec.msgpack.encode("text"),
 ]
@@ -159,7 +161,7 @@ def test_a_pass_that_cannot_be_read_is_begun_anew(garbage: bytes, app: Flask, pe
     first = man.deck()
     for group in (0, 1):
         with app.app_context():
-            redis.client.set(pass_key(man.id), garbage)
+            redis.client.set(session_key(man.id), garbage)
         answer = man.get("/api/social/users", group_num=group)
         assert answer.status_code == 200
         # As after any other change, a later group goes on from there with a new list.
@@ -167,7 +169,7 @@ def test_a_pass_that_cannot_be_read_is_begun_anew(garbage: bytes, app: Flask, pe
     assert man.deck() == first
     assert len(man.deck(1)) == 2
     with app.app_context():
-        redis.client.set(pass_key(man.id), garbage)
+        redis.client.set(session_key(man.id), garbage)
         grant(man.id, 2, 1)
         db.session.remove()
     assert man.dislike(first[0]).status_code == 200
@@ -178,7 +180,7 @@ def test_a_pass_that_cannot_be_read_is_begun_anew(garbage: bytes, app: Flask, pe
 def test_a_pass_of_another_kind_does_not_hide_the_session(app: Flask, people: People) -> None:
     man = people.add()
     with app.app_context():
-        redis.client.hset(pass_key(man.id), "a", "b")
+        redis.client.hset(session_key(man.id), "a", "b")
     assert man.get("/api/user/profile").status_code == 200
     assert man.get("/api/social/users").status_code == 200
 

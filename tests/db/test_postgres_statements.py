@@ -34,10 +34,10 @@ from swiper.fastpath.postgres_statements import BEGIN, COMMIT, Statement, Step, 
 from swiper.http.responses import is_outage
 from swiper.profiles import profiles
 from swiper.profiles.accounts import delete_account
-from swiper.social import queries
+from swiper.social.candidates import unseen
 from swiper.social.models import Swipe, SwipeKind
+from swiper.social.queries import deck as queries
 from swiper.social.swipes import Outcome, swipe
-from swiper.social.walks import unseen
 from swiper.vip.levels import vip_status_of
 from tests.factories import People, at_once
 from tests.http.test_bad_input import state_of
@@ -534,7 +534,7 @@ def test_whom_a_caller_has_swiped_is_looked_up_without_reading_all_their_swipes(
             plans = []
             for statement in (
                 *(queries.SWIPED, queries.FITTING),
-                *(queries.FITTING_CARDS_AT_ONCE, queries.CARDS_AND_LIKERS_AT_ONCE),
+                *(queries.FITTING_CARDS_SINGLE_NODE, queries.CARDS_AND_LIKERS_SINGLE_NODE),
             ):
                 name = f"asked{len(plans)}"
                 kinds, asked = zip(*[values[each] for each in statement.names], strict=True)

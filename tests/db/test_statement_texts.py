@@ -16,6 +16,7 @@ def test_parameters_and_lists() -> None:
     assert LOOK.numbered.sql == "SELECT a::text FROM t WHERE b = $1 AND c = ANY($2) AND d <> $1"
     assert LOOK.psycopg == "SELECT a::text FROM t WHERE b = %(b)s AND c = ANY(%(cs)s) AND d <> %(b)s"
     assert LOOK.pymysql == "SELECT a::text FROM t WHERE b = %(b)s AND c IN %(cs)s AND d <> %(b)s"
+    assert LOOK.sqlite((0,)).endswith("AND c IN (SELECT value FROM json_each(:cs)) AND d <> :b")
     assert LOOK.sqlite((2,)) == "SELECT a::text FROM t WHERE b = :b AND c IN (:cs_0, :cs_1) AND d <> :b"
 
 

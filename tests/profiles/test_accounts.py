@@ -21,7 +21,7 @@ from swiper.profiles.accounts import delete_account, set_status
 from swiper.profiles.models import FileRemoval, Status, Tombstone, User
 from swiper.profiles.profiles import account_key
 from swiper.signals import account_deleted, status_changed
-from swiper.social import friends
+from swiper.social import deletions
 from swiper.vip.models import FlashSale
 from swiper.vip.sales import add_sale
 from tests.factories import People, Person
@@ -165,14 +165,14 @@ def test_a_deletion_that_always_fails_stops_no_other(
             update(Tombstone).where(Tombstone.uid == first.id).values(deleted_at=now() - timedelta(minutes=6))
         )
         db.session.commit()
-    forget = friends.forget_user
+    forget = deletions.remove_traces
 
     def fail(uid: int) -> None:
         if uid == first.id:
             raise ValueError("always")
         forget(uid)
 
-    monkeypatch.setattr(friends, "forget_user", fail)
+    monkeypatch.setattr(deletions, "remove_traces", fail)
     app.extensions["celery"].tasks["social.sweep_deleted"]()
     with app.app_context():
         assert list(db.session.scalars(select(Tombstone.uid))) == [first.id]

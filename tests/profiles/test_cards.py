@@ -57,7 +57,7 @@ class Scene:
         self.people.woman()
 
     def cards(self) -> dict[str, Any]:
-        """The first group of a new pass and of one that goes on, by id."""
+        """The first group of a new deck session and of one that continues, by id."""
         first, second = ({card["id"]: card for card in self._deck()} for _ in range(2))
         assert first == second
         return first

@@ -19,8 +19,8 @@ from swiper.auth.login import restore_code
 from swiper.clock import now
 from swiper.extensions import db, redis
 from swiper.profiles.models import User
-from swiper.social.friends import forget_user
-from swiper.social.ranking import rebuild_ranking
+from swiper.social.deletions import remove_traces
+from swiper.social.ranking_rebuild import rebuild_ranking
 from swiper.vip.sales import add_sale, serve_ticket
 from tests.endpoints import plain_requests
 from tests.security.patterns import TELLING_DIGITS
@@ -278,7 +278,7 @@ class Life:
         assert self.bob.post("/api/user/logout").status_code == 200
         assert self.ada.client.delete("/api/user/account", json={"vcode": self.fresh_code(self.ada)}).status_code == 200
         with self.app.app_context():
-            forget_user(self.ada.id)
+            remove_traces(self.ada.id)
         own = ("/api/social/liked_me", "/api/social/liked_me/count", "/api/user/export")
         for path in (f"/api/user/{self.ada.id}", "/api/social/hot", *own):
             self.eve.get(path)

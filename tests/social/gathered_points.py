@@ -13,7 +13,7 @@ from flask import Flask
 from deploy.processes import wait_until
 from swiper.extensions import db, redis
 from swiper.social import ranking, swipes
-from swiper.social.models import SwipeKind
+from swiper.social.models import POINTS, SwipeKind
 from swiper.vip.levels import vip_status_of
 from tests.patched import application
 
@@ -46,7 +46,7 @@ def many(app: Flask, uids: list[int], sids: list[int]) -> None:
     started = time.monotonic()
     gevent.joinall([gevent.spawn(swipe, app, *job) for job in jobs], raise_error=True)
     seconds = time.monotonic() - started
-    expected = sum(ranking.POINTS[kind] for _, _, kind in jobs)
+    expected = sum(POINTS[kind] for _, _, kind in jobs)
     wait_until(lambda: sum(sum(points.values()) for points in sent) == expected, 30, f"points are missing: {sent}")
     print(len(jobs), len(sent), 1 + int(seconds / GATHER_SECONDS))
 

@@ -165,7 +165,7 @@ def test_the_order_is_stable_within_a_day_and_differs_across_days_and_callers(
     assert all(set(order) == women and len(order) == 30 for order in first)
     clock.advance(hours=23, minutes=59)
     with app.app_context():
-        # Not only the stored pass says so.
+        # Not only the stored deck session says so.
         redis.client.delete(*[f"{{u:{man.id}}}:deck" for man in men])
     assert [whole_deck(man) for man in men] == first
     clock.advance(minutes=1)
@@ -240,9 +240,9 @@ def test_groups_hold_five(people: People) -> None:
     assert [len(man.deck(group)) for group in range(4)] == [5, 5, 2, 0]
 
 
-def test_a_pass_longer_than_one_step_is_continued(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swiper.social.deck.PASS_STEP", 10)
-    monkeypatch.setattr("swiper.social.walks.CHUNK", 4)
+def test_a_deck_session_longer_than_one_step_is_continued(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swiper.social.deck.GROWTH", 10)
+    monkeypatch.setattr("swiper.social.candidates.CHUNK", 4)
     man, women = people.add(vip=2), [people.woman() for _ in range(33)]
     for woman in women[:6]:
         woman.like(man)
@@ -251,7 +251,7 @@ def test_a_pass_longer_than_one_step_is_continued(people: People, monkeypatch: p
     assert shown[:6] == [woman.id for woman in women[:6]]
 
 
-def test_somebody_who_likes_meanwhile_stands_first_on_the_next_pass(people: People) -> None:
+def test_somebody_who_likes_meanwhile_stands_first_on_the_next_deck_session(people: People) -> None:
     man, women = people.add(), [people.woman(vip=1) for _ in range(8)]
     order = whole_deck(man)
     late = {woman.id: woman for woman in women}
@@ -260,7 +260,7 @@ def test_somebody_who_likes_meanwhile_stands_first_on_the_next_pass(people: Peop
     assert whole_deck(man) == [order[7], order[6], *order[:6]]
 
 
-def test_a_rewound_person_is_back_on_the_next_pass(people: People) -> None:
+def test_a_rewound_person_is_back_on_the_next_deck_session(people: People) -> None:
     man, woman = people.add(vip=2), people.woman()
     man.dislike(woman)
     assert man.deck() == []
@@ -268,7 +268,7 @@ def test_a_rewound_person_is_back_on_the_next_pass(people: People) -> None:
     assert man.deck() == [woman.id]
 
 
-def test_whoever_is_gone_since_the_pass_began_is_not_shown(people: People, app: Flask) -> None:
+def test_whoever_is_gone_since_the_deck_session_began_is_not_shown(people: People, app: Flask) -> None:
     man, women = people.add(), [people.woman() for _ in range(10)]
     man.deck()
     by_id = {woman.id: woman for woman in women}

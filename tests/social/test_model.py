@@ -27,9 +27,10 @@ from swiper.profiles.accounts import set_status
 from swiper.profiles.models import DatingSex, Sex, Status, Tombstone
 from swiper.profiles.profile_changes import change_profile
 from swiper.profiles.profiles import find_account
-from swiper.social import ranking
+from swiper.social import ranking, ranking_rebuild
 from swiper.social.deck import show_deck
-from swiper.social.friends import halves_of_matches, list_friends, list_likers
+from swiper.social.friends import list_friends, matches_to_repair
+from swiper.social.likers import list_likers
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
 from swiper.vip.levels import quotas_left, vip_status_of
 from swiper.vip.memberships import expire_memberships
@@ -259,12 +260,12 @@ class Service(RuleBasedStateMachine):
     def rebuild_the_ranking(self, is_lost: bool) -> None:
         with self.app.app_context():
             if is_lost:
-                redis.client.delete(ranking.KEY, ranking.BUILT_KEY)
-            assert ranking.rebuild_ranking() == len(self.world.scores())
+                redis.client.delete(ranking.KEY, ranking_rebuild.BUILT_KEY)
+            assert ranking_rebuild.rebuild_ranking() == len(self.world.scores())
 
     def sweep(self) -> None:
         with self.app.app_context():
-            assert halves_of_matches() == []
+            assert matches_to_repair() == []
             db.session.execute(update(Tombstone).values(deleted_at=MORNING - timedelta(hours=1)))
             db.session.commit()
         self.app.extensions["celery"].tasks["social.sweep_deleted"]()
@@ -364,7 +365,7 @@ def test_every_answer_and_every_table_is_what_the_model_says(app: Flask, monkeyp
     for kind, limit in LIMITS.items():
         monkeypatch.setitem(app.config, f"{kind.upper()}S_PER_DAY", limit)
     assert app.config["TIMEZONE"] == str(SHANGHAI)
-    monkeypatch.setattr(ranking, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(ranking_rebuild, "SETTLE_SECONDS", 0)
     tally: Counter[tuple[str, int]] = Counter()
     try:
         for number in itertools.count():

@@ -11,9 +11,10 @@ from swiper.db.transactions import transactional
 from swiper.extensions import db
 from swiper.ids import new_id
 from swiper.profiles.models import User
-from swiper.social import walks
-from swiper.social.walks import fits_anyone, fitting_cards, has_more_unseen, look_again, still_fitting, unseen_rest
-from swiper.social.wishes import Wish, wish_of
+from swiper.social import candidates
+from swiper.social.candidates import fitting_cards, likers_and_cards, still_fitting, unseen_candidates
+from swiper.social.deck_session import DeckCriteria, criteria_of
+from swiper.social.empty_deck import fits_anyone, has_more_unseen
 from swiper.vip.levels import vip_status_of
 from tests.factories import People, Person
 
@@ -23,8 +24,8 @@ def begin_deck_now(person: Person) -> None:
     db.session.execute(update(User).where(User.id == person.id).values(deck_from=new_id()))
 
 
-def own_wish(people: People, person: Person) -> Wish:
-    return wish_of(people.account(person), vip_status_of(person.id))
+def own_criteria(people: People, person: Person) -> DeckCriteria:
+    return criteria_of(people.account(person), vip_status_of(person.id))
 
 
 @pytest.mark.parametrize("is_single_node", [False, True])
@@ -34,7 +35,7 @@ def test_nobody_is_lost_however_many_have_liked(
     """The caller has answered those who liked last; a page holds fewer than there are."""
     database = app.extensions["database"]
     monkeypatch.setattr(database, "is_single_node", database.is_single_node and is_single_node)
-    monkeypatch.setattr(walks, "MAX_CHUNK", 2)
+    monkeypatch.setattr(candidates, "MAX_CHUNK", 2)
     man, early = people.add(vip=2), people.woman()
     early.like(man)
     women = [people.woman() for _ in range(7)]
@@ -47,35 +48,35 @@ def test_nobody_is_lost_however_many_have_liked(
         man.dislike(woman)
     wanted = {women[0].id, women[1].id, late.id}
     with app.app_context():
-        wish = own_wish(people, man)
-        assert wish.from_id
+        criteria = own_criteria(people, man)
+        assert criteria.from_id
         asked = [early.id, *(woman.id for woman in women), late.id]
-        assert {uid for _, uid in unseen_rest(wish)} == wanted
-        places = list(unseen_rest(wish))
-        assert list(unseen_rest(wish, places[0])) == places[1:]
-        assert set(still_fitting(wish, asked)) == wanted
-        assert set(fitting_cards(wish, asked, 20)) == wanted
-        likers, cards = look_again(wish, asked, 20)
+        assert {uid for _, uid in unseen_candidates(criteria)} == wanted
+        cursors = list(unseen_candidates(criteria))
+        assert list(unseen_candidates(criteria, cursors[0])) == cursors[1:]
+        assert set(still_fitting(criteria, asked)) == wanted
+        assert set(fitting_cards(criteria, asked, 20)) == wanted
+        likers, cards = likers_and_cards(criteria, asked, 20)
         assert (likers, set(cards)) == ([women[0].id, women[1].id], wanted)
-        assert fits_anyone(wish)
+        assert fits_anyone(criteria)
 
 
 def test_older_likers_count_where_nobody_else_is(app: Flask, people: People, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walks, "MAX_CHUNK", 2)
+    monkeypatch.setattr(candidates, "MAX_CHUNK", 2)
     man, women = people.add(), [people.woman() for _ in range(3)]
     with app.app_context():
         begin_deck_now(man)
-        wish = own_wish(people, man)
-        wider = replace(wish, born_after=wish.born_after.replace(year=1900))
-        narrow = replace(wish, born_until=wish.born_after)
-        assert not fits_anyone(wish)
+        criteria = own_criteria(people, man)
+        wider = replace(criteria, born_after=criteria.born_after.replace(year=1900))
+        narrow = replace(criteria, born_until=criteria.born_after)
+        assert not fits_anyone(criteria)
         assert not has_more_unseen(narrow, wider)
     for woman in women:
         woman.like(man)
     assert man.get("/api/social/liked_me/count").json["data"] == {"waiting": 3, "has_more": False}
     with app.app_context():
-        assert fits_anyone(wish)
+        assert fits_anyone(criteria)
         assert not fits_anyone(narrow)
         assert has_more_unseen(narrow, wider)
         assert not has_more_unseen(wider, wider)
-    assert now() > wish.from_moment
+    assert now() > criteria.from_moment

@@ -20,6 +20,7 @@ from swiper.social.models import (
     ENDED,
     FIRST_LIKES,
     FIRST_SWIPED,
+    POINTS,
     SECOND_LIKES,
     SECOND_SWIPED,
     Friend,
@@ -28,7 +29,7 @@ from swiper.social.models import (
     Swipe,
     SwipeKind,
 )
-from swiper.social.ranking import KEY, POINTS
+from swiper.social.ranking import KEY
 from swiper.social.swipes import rewind, swipe
 from swiper.vip.levels import vip_status_of
 from swiper.vip.models import Quota, QuotaKind

@@ -18,7 +18,7 @@ from swiper.extensions import cache, db, redis
 from swiper.profiles.accounts import delete_account, set_status
 from swiper.profiles.models import Status
 from swiper.signals import account_deleted
-from swiper.social import friends, ranking, swipes
+from swiper.social import deletions, ranking, ranking_rebuild, swipes
 from swiper.social.models import Swipe
 from swiper.tasks.queue import only_one
 from tests.factories import People, Person, at_once
@@ -33,7 +33,7 @@ EVERYBODY, A_FEW = "GROUP BY swipes.sid", "SELECT swipes.sid, swipes.kind"
 @pytest.fixture(autouse=True)
 def at_its_ease(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else goes on while these tests rebuild, but for what they start themselves."""
-    monkeypatch.setattr(ranking, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(ranking_rebuild, "SETTLE_SECONDS", 0)
 
 
 def hot(person: Person) -> list[tuple[int, int, int]]:
@@ -70,7 +70,7 @@ def test_the_ranking_rebuilt_from_the_database_equals_the_one_that_followed_the_
         followed = scores()
         assert len(followed) >= 3
         redis.client.zadd(ranking.KEY, {"1": 1000})
-        ranking.rebuild_ranking()
+        ranking_rebuild.rebuild_ranking()
         assert scores() == followed == made_by_swipes()
 
 
@@ -206,7 +206,7 @@ def test_a_point_that_comes_late_is_waited_for(
         may_count.set()
         slow.join(30)
 
-    monkeypatch.setattr(ranking.time, "sleep", settle)
+    monkeypatch.setattr(ranking_rebuild.time, "sleep", settle)
     with at_statement(app, "before", A_FEW, begin):
         rebuild(app)
     assert not slow.is_alive()
@@ -226,7 +226,7 @@ def test_a_rebuild_does_not_correct_by_an_older_count_than_anothers(
         with app.app_context():
             redis.client.hset(ranking.WATCHED_KEY, str(woman.id), "another")
 
-    monkeypatch.setattr(ranking.time, "sleep", another_begins)
+    monkeypatch.setattr(ranking_rebuild.time, "sleep", another_begins)
     rebuild(app)
     with app.app_context():
         assert scores() == {woman.id: 12}
@@ -251,14 +251,14 @@ def test_a_lost_redis_is_filled_again_while_swipes_go_on(people: People, app: Fl
         men[0].like(woman)
     rebuild(app)
     with app.app_context():
-        redis.client.delete(ranking.KEY, ranking.BUILT_KEY)
+        redis.client.delete(ranking.KEY, ranking_rebuild.BUILT_KEY)
     men[1].like(women[0])
     with at_statement(app, "after", EVERYBODY, functools.partial(men[1].like, women[1])):
         assert rebuild(app) == 5
     assert_right(app)
 
 
-@pytest.mark.parametrize("gone", [[ranking.KEY, ranking.BUILT_KEY], [ranking.KEY], [ranking.BUILT_KEY]])
+@pytest.mark.parametrize("gone", [[ranking.KEY, ranking_rebuild.BUILT_KEY], [ranking.KEY], [ranking_rebuild.BUILT_KEY]])
 def test_a_lost_ranking_is_filled_at_once_even_where_there_is_no_time_to_correct(
     gone: list[str], lost: tuple[list[Person], Person], app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,7 +269,7 @@ def test_a_lost_ranking_is_filled_at_once_even_where_there_is_no_time_to_correct
     if len(gone) == 2:
         # The first point after the loss makes a new ranking of one.
         men[3].like(men[1])
-    monkeypatch.setattr(ranking, "CORRECTING_SECONDS", -1)
+    monkeypatch.setattr(ranking_rebuild, "CORRECTING_SECONDS", -1)
     rebuild(app)
     with app.app_context():
         assert scores() == made_by_swipes()
@@ -281,12 +281,12 @@ def test_every_wrong_score_is_corrected_in_batches(people: People, app: Flask, m
     for woman in women:
         man.like(woman)
     rebuild(app)
-    monkeypatch.setattr(ranking, "BATCH", 2)
-    monkeypatch.setattr(ranking, "CHUNK", 1)
+    monkeypatch.setattr(ranking_rebuild, "BATCH", 2)
+    monkeypatch.setattr(ranking_rebuild, "CHUNK", 1)
     with app.app_context():
         redis.client.zadd(ranking.KEY, {str(women[0].id): -3, str(women[1].id): 8, "1": 4, "2": -4})
         redis.client.zrem(ranking.KEY, *[woman.id for woman in women[2:5]])
-        assert ranking.rebuild_ranking() == 7
+        assert ranking_rebuild.rebuild_ranking() == 7
         assert dict(redis.client.zrange(ranking.KEY, 0, -1, withscores=True)) == {
             str(woman.id).encode(): 5 for woman in women
         }
@@ -296,7 +296,7 @@ def test_a_rebuild_that_takes_too_long_leaves_the_rest_to_the_next(
     lost: tuple[list[Person], Person], app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as hurried:
-        hurried.setattr(ranking, "CORRECTING_SECONDS", -1)
+        hurried.setattr(ranking_rebuild, "CORRECTING_SECONDS", -1)
         rebuild(app)
         with app.app_context():
             assert scores() == {lost[1].id: 5}
@@ -308,7 +308,7 @@ def test_a_rebuild_leaves_nothing_else_behind(lost: tuple[list[Person], Person],
     rebuild(app)
     with app.app_context():
         kept = {key for key in redis.client.keys("*ranking*") if b":answer:" not in key}
-        assert kept == {ranking.KEY.encode(), ranking.BUILT_KEY.encode()}
+        assert kept == {ranking.KEY.encode(), ranking_rebuild.BUILT_KEY.encode()}
 
 
 def test_one_rebuild_runs_at_a_time(lost: tuple[list[Person], Person], app: Flask) -> None:
@@ -357,7 +357,7 @@ def test_whoever_is_gone_has_no_place_even_before_the_rest_of_the_deletion(peopl
 def test_a_rewind_and_a_deletion_at_the_same_moment_take_a_point_back_once(people: People, app: Flask) -> None:
     def delete(uid: int) -> None:
         with app.app_context():
-            friends.forget_user(uid)
+            deletions.remove_traces(uid)
 
     for _ in range(8):
         man, woman = people.add(vip=2, is_complete=False), people.woman()
@@ -370,7 +370,7 @@ def test_a_rewind_and_a_deletion_at_the_same_moment_take_a_point_back_once(peopl
 def test_a_rebuild_without_swipes_leaves_an_empty_ranking(app: Flask) -> None:
     with app.app_context():
         redis.client.zadd(ranking.KEY, {"1": 5})
-        assert ranking.rebuild_ranking() == 0
+        assert ranking_rebuild.rebuild_ranking() == 0
         assert redis.client.exists(ranking.KEY) == 0
 
 
@@ -394,7 +394,7 @@ def test_the_suspended_and_the_deleted_leave_their_places_to_the_next(people: Pe
     assert [rank for rank, _, _ in shown] == [1, 2]
     with app.app_context():
         # The suspended one keeps her points, the deleted one's are gone.
-        assert ranking.rebuild_ranking() == 3
+        assert ranking_rebuild.rebuild_ranking() == 3
     assert hot(man) == shown
 
 

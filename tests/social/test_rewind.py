@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from swiper.extensions import db, redis
 from swiper.profiles.accounts import delete_account
-from swiper.social import deck, swipes
+from swiper.social import deck, deck_session, swipes
 from swiper.social.models import LikeIn, Swipe
 from swiper.social.ranking import KEY
 from tests.factories import Clock, People, Person
@@ -149,12 +149,12 @@ def test_a_named_rewind_is_not_for_the_swipe_before_when_another_one_was_faster(
 
     def find_too_early(uid: int) -> int:
         found = last_swiped(uid)
-        monkeypatch.setattr(swipes, "_last_swiped", last_swiped)
+        monkeypatch.setattr(swipes, "_last_target", last_swiped)
         assert rewind(man)[0] == 200
         return found
 
-    last_swiped = swipes._last_swiped
-    monkeypatch.setattr(swipes, "_last_swiped", find_too_early)
+    last_swiped = swipes._last_target
+    monkeypatch.setattr(swipes, "_last_target", find_too_early)
     answer = man.post("/api/social/rewind", sid=str(last.id))
     assert (answer.status_code, answer.json["code"]) == (422, 1005)
     assert man.get("/api/vip/me").json["data"]["quotas"]["like"]["used"] == 1
@@ -223,54 +223,54 @@ def test_a_like_of_today_is_given_back_just_after_midnight(people: People, monke
 def test_a_rewind_during_a_request_for_the_deck_loses_nobody(
     man: Person, people: People, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The request has read the pass; the rewind writes into it; then the request writes what it has made of it."""
+    """The request has read the deck session; the rewind changes it; then the request stores its own."""
     crowd = [people.woman() for _ in range(12)]
     first = [int(user["id"]) for user in man.get("/api/social/users").json["data"]["users"]]
     man.post("/api/social/dislike", sid=str(first[0]))
-    # A new pass leaves the swiped one out.
+    # A new deck session leaves the swiped one out.
     man.get("/api/social/users")
-    replace, raced = deck._replace, []
+    replace, raced = deck_session.replace_session, []
 
     def replace_late(uid: int, stored: bytes | None, packed: bytes) -> bool:
         if not raced:
             raced.append(uid)
-            deck.bring_back(None, uid=man.id, sid=first[0])
+            deck_session.bring_back(None, uid=man.id, target_id=first[0])
         return replace(uid, stored, packed)
 
     swiped = int(man.get("/api/social/users").json["data"]["users"][0]["id"])
     man.post("/api/social/dislike", sid=str(swiped))
     with app.app_context():
-        monkeypatch.setattr(deck, "_replace", replace_late)
+        monkeypatch.setattr(deck, "replace_session", replace_late)
         man.get("/api/social/users")
         assert raced
-        held = deck._unpack(app.extensions["redis"].get(deck.pass_key(man.id)))
+        held = deck_session.unpack(app.extensions["redis"].get(deck_session.session_key(man.id)))
     assert held is not None
-    assert first[0] in held.behind()
-    assert swiped not in held.behind()
+    assert first[0] in held.candidate_ids
+    assert swiped not in held.candidate_ids
     assert len(crowd) == 12
 
 
-def test_a_pass_that_changes_while_a_rewind_writes_keeps_both(
+def test_a_deck_session_that_changes_while_a_rewind_stores_it_keeps_both(
     man: Person, people: People, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crowd = [people.woman() for _ in range(8)]
     man.get("/api/social/users")
     one, other = crowd[0].id, crowd[1].id
     with app.app_context():
-        held = deck._unpack(app.extensions["redis"].get(deck.pass_key(man.id)))
+        held = deck_session.unpack(app.extensions["redis"].get(deck_session.session_key(man.id)))
         assert held is not None
-        held.drop({one, other})
-        app.extensions["redis"].set(deck.pass_key(man.id), deck._pack(held))
-        replace, raced = deck._replace, []
+        held.remove({one, other})
+        app.extensions["redis"].set(deck_session.session_key(man.id), deck_session.pack(held))
+        replace, raced = deck_session.replace_session, []
 
         def replace_late(uid: int, stored: bytes | None, packed: bytes) -> bool:
             if not raced:
                 raced.append(uid)
-                deck.bring_back(None, uid=man.id, sid=other)
+                deck_session.bring_back(None, uid=man.id, target_id=other)
             return replace(uid, stored, packed)
 
-        monkeypatch.setattr(deck, "_replace", replace_late)
-        deck.bring_back(None, uid=man.id, sid=one)
-        found = deck._unpack(app.extensions["redis"].get(deck.pass_key(man.id)))
+        monkeypatch.setattr(deck_session, "replace_session", replace_late)
+        deck_session.bring_back(None, uid=man.id, target_id=one)
+        found = deck_session.unpack(app.extensions["redis"].get(deck_session.session_key(man.id)))
     assert found is not None
-    assert {one, other} <= set(found.behind())
+    assert {one, other} <= set(found.candidate_ids)

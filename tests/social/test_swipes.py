@@ -150,8 +150,8 @@ def test_a_superlike_without_vip_is_refused_and_free(people: People, woman: Pers
 def test_a_match_is_signalled_once(man: Person, woman: Person) -> None:
     pairs = []
 
-    def note(_: Any, uid: int, sid: int) -> None:
-        pairs.append((uid, sid))
+    def note(_: Any, uid: int, target_id: int) -> None:
+        pairs.append((uid, target_id))
 
     with matched.connected_to(note):
         man.like(woman)
@@ -199,11 +199,11 @@ def test_a_repeat_that_meets_a_rewind_is_stored_anew(
     man.like(woman)
     look, met = module._stored_outcome, []
 
-    def rewind_before(uid: int, sid: int, kind: SwipeKind) -> Outcome | None:
+    def rewind_before(uid: int, target_id: int, kind: SwipeKind) -> Outcome | None:
         if not met:
-            met.append(sid)
+            met.append(target_id)
             module.rewind(uid, vip_status_of(uid))
-        return look(uid, sid, kind)
+        return look(uid, target_id, kind)
 
     monkeypatch.setattr(module, "_stored_outcome", rewind_before)
     assert man.like(woman).json == {"code": 0, "data": {"is_matched": False}}

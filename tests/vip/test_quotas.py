@@ -15,8 +15,8 @@ from swiper.errors import RateLimitedError
 from swiper.extensions import db
 from swiper.fastpath.postgres_statements import Statement
 from swiper.profiles.models import Sex
-from swiper.social import queries
 from swiper.social.models import Swipe, SwipeKind
+from swiper.social.queries import swipes as queries
 from swiper.social.swipes import swipe
 from swiper.vip.levels import give_back_quota, spend_quota, vip_status_of
 from swiper.vip.models import Quota, QuotaKind

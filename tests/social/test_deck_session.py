@@ -1,4 +1,4 @@
-"""Passes through the deck: whatever happens between two requests, they agree with a plain and slow idea of it."""
+"""Deck sessions: whatever happens between two requests, they agree with a plain and slow idea of the deck."""
 
 import itertools
 import random
@@ -13,7 +13,7 @@ from swiper.extensions import db, redis
 from swiper.profiles.accounts import delete_account, set_status
 from swiper.profiles.models import DatingSex, Status
 from swiper.profiles.profile_changes import change_profile
-from swiper.social.deck import pass_key
+from swiper.social.deck_session import session_key
 from swiper.vip.levels import vip_status_of
 from tests.factories import Clock, People, Person, at_once
 from tests.social.test_deck import CITIES, Made, fits, whole_deck
@@ -40,7 +40,7 @@ class World:
         self.me = self.join(sex="male", location=CITIES[0], dating_sex="any")
         # Who fits since the walk that found the rest began; such people need not be shown at once.
         self.late: set[int] = set()
-        self.wish: Any = None
+        self.criteria: Any = None
         self.begin(0)
 
     # What the deck should be.
@@ -56,7 +56,7 @@ class World:
         waiting = [(kind, uid) for (uid, sid), kind in self.swiped.items() if sid == self.me.id and uid in wanted]
         return [uid for first in ("superlike", "like") for kind, uid in waiting if kind == first]
 
-    def current_wish(self) -> Any:
+    def current_criteria(self) -> Any:
         me, day = self.me, (self.clock.moment.timestamp() + 8 * 3600) // 86_400
         return me.sex, me.location, me.dating_sex, me.min_age, me.max_age, day
 
@@ -163,7 +163,7 @@ class World:
         if len(self.others()) < 40:
             self.join()
 
-    def wish_anew(self) -> None:
+    def change_criteria(self) -> None:
         name, values = self.pick.choice(
             (("dating_sex", ("any", "female")), ("max_dating_age", (30, 45)), ("location", CITIES))
         )
@@ -179,10 +179,10 @@ class World:
 
     def ask(self, group: int) -> list[int]:
         """One group, after which everything is said that holds of any."""
-        if self.current_wish() != self.wish:
-            # Where there was no pass, none was interrupted.
-            self.begin(group if self.wish else 0)
-            self.wish = self.current_wish()
+        if self.current_criteria() != self.criteria:
+            # Where there was no deck session, none was interrupted.
+            self.begin(group if self.criteria else 0)
+            self.criteria = self.current_criteria()
             self.late.clear()
         elif group == 0:
             self.begin(0)
@@ -227,7 +227,7 @@ EVENTS = {
     World.admit_somebody: 3,
     World.change_somebody: 4,
     World.welcome: 4,
-    World.wish_anew: 0.5,
+    World.change_criteria: 0.5,
     World.sleep: 0.5,
 }
 
@@ -239,8 +239,8 @@ def test_every_group_agrees_with_a_plain_search_whatever_happens_in_between(
     pick = random.Random(seed)
     if seed % 3:
         # The walk is continued often.
-        monkeypatch.setattr("swiper.social.deck.PASS_STEP", 4 * (seed % 3))
-        monkeypatch.setattr("swiper.social.walks.CHUNK", 3)
+        monkeypatch.setattr("swiper.social.deck.GROWTH", 4 * (seed % 3))
+        monkeypatch.setattr("swiper.social.candidates.CHUNK", 3)
     world = World(people, pick, Clock(monkeypatch, SHANGHAI_NOON))
     for _ in range(30):
         world.join()
@@ -261,12 +261,14 @@ def test_every_group_agrees_with_a_plain_search_whatever_happens_in_between(
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swiper.social.deck.PASS_STEP", 10)
-    monkeypatch.setattr("swiper.social.walks.CHUNK", 4)
+    monkeypatch.setattr("swiper.social.deck.GROWTH", 10)
+    monkeypatch.setattr("swiper.social.candidates.CHUNK", 4)
 
 
 @pytest.mark.parametrize("swiped", [slice(5, 20), slice(10, 15), slice(15, 30)])
-def test_later_groups_that_were_swiped_on_an_earlier_pass_do_not_end_the_deck(swiped: slice, people: People) -> None:
+def test_later_groups_that_were_swiped_on_an_earlier_deck_session_do_not_end_the_deck(
+    swiped: slice, people: People
+) -> None:
     man, women = people.add(vip=2), {people.woman().id for _ in range(35)}
     order = whole_deck(man)
     for uid in order[swiped]:
@@ -276,7 +278,7 @@ def test_later_groups_that_were_swiped_on_an_earlier_pass_do_not_end_the_deck(sw
 
 
 @pytest.mark.usefixtures("small_steps")
-def test_later_groups_that_left_since_the_pass_began_do_not_end_the_deck(people: People, app: Flask) -> None:
+def test_later_groups_that_left_since_the_deck_session_began_do_not_end_the_deck(people: People, app: Flask) -> None:
     man = people.add(vip=2)
     for _ in range(24):
         people.woman()
@@ -307,7 +309,9 @@ def rewinding_style(man: Person, undone: Callable[[int], bool]) -> Iterator[int]
 
 
 @pytest.mark.parametrize("is_liked", [False, True])
-def test_a_rewind_in_the_middle_of_a_pass_neither_skips_nor_repeats_anyone(is_liked: bool, people: People) -> None:
+def test_a_rewind_in_the_middle_of_a_deck_session_neither_skips_nor_repeats_anyone(
+    is_liked: bool, people: People
+) -> None:
     man, women = people.add(vip=2), [people.woman() for _ in range(38)]
     for woman in women[: 12 * is_liked]:
         woman.like(man)
@@ -315,7 +319,7 @@ def test_a_rewind_in_the_middle_of_a_pass_neither_skips_nor_repeats_anyone(is_li
     assert len(shown) == len(set(shown)) == 38
 
 
-def test_a_rewound_person_who_had_left_the_pass_is_shown_again_at_its_next_beginning(people: People) -> None:
+def test_a_rewound_person_who_had_left_the_deck_session_is_shown_again_at_its_next_beginning(people: People) -> None:
     man = people.add(vip=2)
     for _ in range(20):
         people.woman()
@@ -329,7 +333,7 @@ def test_a_rewound_person_who_had_left_the_pass_is_shown_again_at_its_next_begin
     assert set(whole_deck(man)) == set(order)
 
 
-def test_two_first_groups_at_the_same_moment_show_one_pass(people: People) -> None:
+def test_two_first_groups_at_the_same_moment_show_one_deck_session(people: People) -> None:
     man, women = people.add(vip=2), [people.woman() for _ in range(26)]
     for round_ in range(8):
         women[round_].like(man)
@@ -340,7 +344,7 @@ def test_two_first_groups_at_the_same_moment_show_one_pass(people: People) -> No
         man.dislike(first[0])
 
 
-def test_a_group_fetched_ahead_does_not_lose_the_pass_that_begins_meanwhile(people: People, app: Flask) -> None:
+def test_a_group_fetched_ahead_does_not_lose_the_deck_session_that_begins_meanwhile(people: People, app: Flask) -> None:
     man, women = people.add(vip=2), {people.woman().id for _ in range(30)}
     gone: set[int] = set()
     for round_ in range(6):
@@ -353,7 +357,7 @@ def test_a_group_fetched_ahead_does_not_lose_the_pass_that_begins_meanwhile(peop
         assert len(again + rest) == len(set(again + rest))
         assert set(again + rest) == women - gone
     with app.app_context():
-        assert redis.client.exists(pass_key(man.id))
+        assert redis.client.exists(session_key(man.id))
 
 
 def man_of(people: People, person: Person) -> Person:

@@ -1,0 +1,1 @@
+"""SQL of the deck, swipes, matches, likers and the ranking: one module for each."""
