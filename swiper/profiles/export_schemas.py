@@ -1,4 +1,4 @@
-"""What an export holds, column by column."""
+"""The schema of an export: each table with its columns."""
 
 from datetime import date
 from functools import partial
@@ -15,16 +15,16 @@ COLUMN_KINDS: dict[str, Any] = {
     "text": fields.String,
     "number": fields.Integer,
     "flag": fields.Boolean,
-    # Moments and days are ISO 8601 text already.
+    # Times and days are ISO 8601 text already.
     "moment": partial(fields.String, metadata={"format": "date-time"}),
     "day": partial(fields.String, metadata={"format": "date"}),
 }
 
 
 def rows(name: str, **columns: str) -> fields.List[Any]:
-    """The rows of one table, a kind for each column; a kind with `?` may be null.
+    """The rows of one table, with a kind for each column; a kind with `?` may be null.
 
-    Every column is named, so that a new one is told to anybody only once somebody has decided so.
+    All columns are listed, so that a new column is exported only after somebody has decided so.
     """
     made = {
         column: COLUMN_KINDS[kind.rstrip("?")](required=True, allow_none=kind.endswith("?"))
@@ -42,11 +42,11 @@ def _kind_of(name: str) -> str:
 
 
 class ExportOut(Schema):
-    """Everything the service holds on the caller, table by table."""
+    """Everything that the service stores about the caller, table by table."""
 
     account = rows(
         "AccountRow",
-        # What everybody is shown, its owner is told.
+        # What everybody sees, its owner may export.
         **{name: _kind_of(name) for name in CARD_COLUMNS if name != "id"},
         **{"id": "id", "phone": "text", "birthday": "day?", "status": "text", "is_robot": "flag"},
         **{"created_at": "moment", "deck_from": "id?"},

@@ -1,7 +1,7 @@
 """Tables of people: accounts, profiles, uploads, suspensions, and what is kept of deleted accounts.
 
-Every key starts with the user's id, or is the one unique value that belongs to no id yet (nickname, digest of a
-number), so that the tables can be distributed over several machines without a change.
+Each primary key contains the distribution column (docs/distribution.md): the user's id, the city, or the one value that
+must be unique, such as a nickname. So the tables can be distributed over several machines as they are.
 """
 
 from datetime import date, datetime
@@ -67,17 +67,17 @@ class User(Model):
     avatar: Mapped[str] = mapped_column(String(500), default="")
     status: Mapped[Status] = mapped_column(enum_type(Status, "status"), default=Status.ACTIVE)
     is_robot: Mapped[bool] = mapped_column(default=False)
-    # The deck leaves out people with lower ids; see `change_limits`.
+    # The deck shows only people with this id or a higher one; see `change_limits`.
     deck_from: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
-# What of a user's row everybody is shown: statements, kept cards, robots and the export follow it.
+# The columns of a user's row that everybody sees. Statements, stored cards, robots and the export use this list.
 CARD_COLUMNS = ("id", "nickname", "sex", "location", "bio", "avatar")
 
 
 class ProfileChange(Model):
-    """One counted change of a field that others are matched by; the first value of a field is no change."""
+    """One counted change of a field that others are matched by; the first value of a field does not count."""
 
     __tablename__ = "profile_changes"
 
@@ -88,7 +88,7 @@ class ProfileChange(Model):
 
 
 class Nickname(Model):
-    """Makes a nickname unique, however it is capitalised; `folded` is what is compared."""
+    """Makes nicknames unique: those that look the same have the same `folded` form."""
 
     __tablename__ = "nicknames"
 
@@ -98,7 +98,7 @@ class Nickname(Model):
 
 
 class Preferences(Model):
-    """Whom a user wants to see. An empty `dating_sex` is the other sex, an empty `dating_location` the own city."""
+    """Whom a user wants to see. Null means the other sex in `dating_sex`, the own city in `dating_location`."""
 
     __tablename__ = "preferences"
     __table_args__ = (
@@ -120,9 +120,9 @@ class Preferences(Model):
 
 
 class Discovery(Model):
-    """Everyone who can be shown in a deck, laid out as decks read it: by city and sex, in a mixed order.
+    """People who can be shown in a deck. The index has the order in which decks read them: city, sex, `shuffle`.
 
-    `card` is what strangers are shown of them, as `cards.refresh_discovery_row` has made it.
+    `card` is the stored part of the card for strangers, as JSON; `cards.refresh_discovery_row` writes it.
     """
 
     __tablename__ = "discovery"
@@ -142,7 +142,7 @@ class Discovery(Model):
 
 
 class Upload(Model):
-    """A picture: stored locally under `key` at once, then pushed to the object store."""
+    """A picture. It is stored locally under `key` at once, and pushed to the object store later."""
 
     __tablename__ = "uploads"
     __table_args__ = (Index(None, "is_pushed", "created_at"), TABLE_OPTIONS)
@@ -157,7 +157,7 @@ class Upload(Model):
 
 
 class FileRemoval(Model):
-    """A stored file that nobody needs any more; a task removes it, then this row."""
+    """A note that a stored file must be removed; a task removes the file, then this row."""
 
     __tablename__ = "file_removals"
 
@@ -166,7 +166,7 @@ class FileRemoval(Model):
 
 
 class Suspension(Model):
-    """Why an account is suspended and until when; it has none where the command line suspended it for good."""
+    """Why an account is suspended, and until when. Accounts that were suspended without a reason have no row."""
 
     __tablename__ = "suspensions"
     __table_args__ = (Index(None, "until"), TABLE_OPTIONS)
@@ -177,7 +177,7 @@ class Suspension(Model):
 
 
 class Operator(Model):
-    """Somebody who may use the operator's desk."""
+    """Somebody who may use the admin pages."""
 
     __tablename__ = "operators"
 
@@ -186,7 +186,7 @@ class Operator(Model):
 
 
 class Tombstone(Model):
-    """A deleted account whose traces elsewhere are swept once more, in case a swipe was under way."""
+    """A deleted account whose rows in other tables are deleted once more, in case a swipe was running meanwhile."""
 
     __tablename__ = "tombstones"
 
@@ -195,7 +195,7 @@ class Tombstone(Model):
 
 
 class DeletedNumber(Model):
-    """What the number of a deleted account keeps for a while; see `deleted_numbers`. `digest` is keyed."""
+    """What is kept under the keyed digest of a deleted account's number for a while; see `deleted_numbers`."""
 
     __tablename__ = "deleted_numbers"
     __table_args__ = (Index(None, "deleted_at"), TABLE_OPTIONS)

@@ -1,4 +1,4 @@
-"""Nicknames: what two that look the same have in common, and which ones nobody may take."""
+"""Nicknames: the form in which they are compared, and which ones nobody may take."""
 
 import functools
 import json
@@ -36,19 +36,19 @@ RESERVED_NAMES = (
     *("админ", "администратор", "модератор", "관리자", "운영자", "運営", "管理者", "团队", "團隊", "平台"),
     *("系统", "系統", "管理", "版主", "运营", "運營", "审核", "審核", "小秘书", "小秘書"),
 )
-# Signs that stand for letters in words alone: there are people called 小5.
+# Signs that are read as letters, but only inside words: there are people called 小5.
 LEET = str.maketrans("@$345!|¡", "aseasiii")
 # Marks that are put on, around and through letters, not those that scripts write vowels with.
 MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]")
 SMALL_CAPITAL = re.compile("LATIN LETTER SMALL CAPITAL ([A-Z])")
-# Letters in squares and circles, which have no compatibility form, and the letters that flags are made of.
+# First code point and count: letters in squares and circles without a compatibility form, and letters of flags.
 PICTURED = [(0x1F150, 26), (0x1F170, 26), (0x1F1E6, 26)]
 
 
 def fold_nickname(nickname: str) -> str:
-    """What two nicknames that look the same to people have in common; empty for one that cannot be seen.
+    """The form that is equal for nicknames that people see as the same; empty for an invisible one.
 
-    Unicode's caseless match by compatibility, without ignorable characters, and with one space for each run.
+    It is Unicode's compatibility caseless match, without ignorable characters, and with one space for each run of them.
     """
     folded = unicodedata.normalize("NFD", _visible(nickname)).casefold()
     folded = unicodedata.normalize("NFKC", folded).casefold()
@@ -63,7 +63,7 @@ def skeleton(text: str) -> str:
     """A form that is equal for texts that look alike, whatever scripts their letters come from (UTS 39)."""
     decomposed = unicodedata.normalize("NFKD", _visible(text))
     folded = "".join(map(_prototype, decomposed)).casefold()
-    # The table makes l of I and of 1, O of 0, and rn of m: the other case of each belongs to them.
+    # The table maps I and 1 to l, 0 to O, and m to rn. The other case of these letters must have the same form.
     return unicodedata.normalize("NFD", folded).replace("i", "l").replace("m", "rn")
 
 
@@ -79,10 +79,11 @@ def _prototype(character: str) -> str:
 
 @functools.cache
 def _confusables() -> dict[str, str]:
-    """By character: the character that it looks like.
+    """For each character the one that it looks like.
 
-    The package's own module would keep 17 MB in each process, so only its table is read, when a name is first changed.
-    The table leads both ways: who has many look-alikes is their prototype, and of two it is the earlier one.
+    The package's own module needs 17 MB in each process, so only its table is read, when a nickname is first changed.
+    The table has each pair in both directions: a character with several look-alikes is their prototype, and of two
+    characters the one with the lower code point is.
     """
     text = files("confusable_homoglyphs").joinpath("confusables.json").read_text("utf-8")
     table: dict[str, list[str]] = {
@@ -94,14 +95,14 @@ def _confusables() -> dict[str, str]:
 
 
 def is_reserved(nickname: str) -> bool:
-    """True for a name that could be the service's own, in any spelling that one could take for it."""
+    """True for a name that could be taken for the service's own, in any spelling."""
     plain = MARKS.sub("", unicodedata.normalize("NFKD", _visible(nickname)))
     texts = (plain, plain.translate(LEET), plain.strip("0123456789 ._-"))
     words = {word for text in texts for word in _latin_words(text)}
     joined = {"".join(re.findall(r"[^\W_]", _unmarked(text))) for text in texts}
     parts = [_unmarked(part) for part in (*RESERVED_PARTS, *this_app().config["RESERVED_NICKNAMES"])]
     names = {_unmarked(name) for name in (*RESERVED_NAMES, *RESERVED_WORDS, *RESERVED_EDGES)}
-    # One letter at a time, with something between them: s.w.i.p.e.r
+    # Letters with something between them: s.w.i.p.e.r
     is_spaced = all(len(word) <= 2 for word in re.findall(r"[^\W_]+", plain))
     return (
         any(part in word for part in parts for word in words)
@@ -115,12 +116,12 @@ def is_reserved(nickname: str) -> bool:
 
 
 def _unmarked(text: str) -> str:
-    """The skeleton, whose marks may come from a look-alike such as a d with a stroke."""
+    """The skeleton without marks; some come from the table, such as the stroke of a d."""
     return MARKS.sub("", skeleton(text))
 
 
 def _latin_words(text: str) -> set[str]:
-    """Skeletons of the words in Latin letters, or what one could take for them; also without digits around them."""
+    """Skeletons of the words in Latin letters or their look-alikes, with and without digits around them."""
     found = set()
     for word in re.findall(r"[^\W_]+", text):
         for form in (word, word.strip("0123456789")):
@@ -131,7 +132,7 @@ def _latin_words(text: str) -> set[str]:
 
 
 def check_nickname(uid: int, nickname: str) -> None:
-    """Raise ProfileError for a name that is reserved, or that one could take for an operator's."""
+    """Raise ProfileError for a name that is reserved, or that could be taken for an operator's name."""
     if is_reserved(nickname) and nickname != first_nickname(uid):
         raise ProfileError(errors={"nickname": ["This nickname is reserved."]})
     # Operators are few, and names are changed rarely.
@@ -140,18 +141,18 @@ def check_nickname(uid: int, nickname: str) -> None:
 
 
 def _compact(nickname: str) -> str:
-    """The skeleton without spaces, punctuation, symbols and marks; with them where there is nothing else."""
+    """The skeleton without spaces, punctuation, symbols and marks, or all of it if nothing else is left."""
     whole = skeleton(nickname)
     return "".join(c for c in MARKS.sub("", whole) if unicodedata.category(c)[0] not in "ZPS") or whole
 
 
 def first_nickname(uid: int) -> str:
-    """What somebody is called until they choose a name."""
+    """The nickname of a new account. It equals its folded form."""
     return f"swiper-{to_base36(uid)[-9:]}"
 
 
 def to_base36(number: int) -> str:
-    """`number` in digits and small letters."""
+    """`number` in base 36: digits and small letters."""
     digits = "0123456789abcdefghijklmnopqrstuvwxyz"
     text = ""
     while number:

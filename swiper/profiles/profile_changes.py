@@ -1,4 +1,4 @@
-"""Changes to the own profile and preferences, and the corrections that only operators make."""
+"""Changes of the own profile and preferences, and corrections by operators."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -22,10 +22,10 @@ MAX_FOLDED_LENGTH = 160
 
 @transactional
 def change_profile(uid: int, changes: dict[str, Any], current: VipStatus) -> None:
-    """Store changed profile and preference fields, and with them what decks show: all or none.
+    """Store changed fields of profile and preferences and refresh the row of the deck, in one transaction.
 
-    Raises ProfileError with the reasons by field, PermissionDeniedError for a foreign `dating_location` without the
-    permission, RateLimitedError for a city that was changed too often.
+    Raises ProfileError with the reasons by field, PermissionDeniedError for a `dating_location` other than the own city
+    without the permission, RateLimitedError for a city that was changed too often.
     """
     user = lock_user(uid)
     if user is None:
@@ -70,10 +70,11 @@ def _check_order(preferences: Preferences) -> None:
 
 @transactional
 def correct_profile(uid: int, *, sex: Sex | None = None, birthday: date | None = None) -> None:
-    """Set sex and birthday as an operator does: beyond the person's own corrections, which stay counted.
+    """Set sex and birthday for an operator. The person's own corrections stay counted.
 
-    An operator vouches for the sex that they set, the same one as well: the person is shown everybody again. Raises
-    NotFoundError, ProfileError for the birthday of somebody whom the service does not take.
+    After an operator has set the sex, even to the same value, the person is shown everybody again.
+
+    Raises NotFoundError, and ProfileError for a birthday of somebody who is too young or too old.
     """
     if birthday is not None and not is_adult(birthday):
         raise ProfileError(errors={"birthday": [AGE_OUT_OF_RANGE]})
@@ -88,10 +89,10 @@ def correct_profile(uid: int, *, sex: Sex | None = None, birthday: date | None =
 
 
 def leave_out_unchanged(sent: Any, shown: Mapping[str, Any], stored: Mapping[str, Any]) -> Any:
-    """`sent`, a body as it was parsed, without the fields that say what the profile shows or has stored already.
+    """`sent`, a parsed body, without the fields whose value is what the profile shows or has stored already.
 
-    So a client may send the whole profile back with one change, whatever rules have changed since it was stored. In a
-    form, everything is text.
+    So a client may send the whole profile back with one change, even if a stored value breaks a newer rule. In a form,
+    all values are text.
     """
     if not isinstance(sent, Mapping):
         return sent
@@ -104,14 +105,14 @@ def leave_out_unchanged(sent: Any, shown: Mapping[str, Any], stored: Mapping[str
     ]
     left: Any = sent.copy()  # type: ignore[attr-defined]
     for name in unchanged:
-        # A field that stands twice in a form is refused as a whole.
+        # A field that appears twice in a form stays, so that it is refused.
         if not is_text or len(sent.getlist(name)) == 1:  # type: ignore[attr-defined]
             del left[name]
     return left
 
 
 def _is_same(sent: Any, own: Any) -> bool:
-    # Our own text may be an enum's. Python's 1 is True and 1.0; JSON's is neither.
+    # `own` may be an enum, which is text too. In Python 1 equals True and 1.0, in JSON it does not.
     return isinstance(own, type(sent)) and isinstance(own, bool) is isinstance(sent, bool) and bool(sent == own)
 
 

@@ -25,7 +25,7 @@ blueprint.before_request(require_login())
 _dump_own = compile_schema(schemas.OwnOut)
 
 
-# The same until account, VIP status or day is another.
+# Cached in the process: the result depends only on account, VIP status and day.
 @functools.lru_cache(maxsize=2_000)
 def _own_answer(account: profiles.Account, current: VipStatus, _day: date) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(_dump_own(profiles.own_view(account, current))))
@@ -62,7 +62,7 @@ def modify_profile(changes: dict[str, Any]) -> dict[str, Any]:
 def _store_upload(kind: UploadKind, files: dict[str, Any]) -> dict[str, Any]:
     file = files.get(kind.value)
     data = file.read() if file is not None else b""
-    # A browser sends a part without name and content where nobody has chosen a file.
+    # A browser sends a part without name and content if no file was chosen.
     if file is None or not (data or file.filename):
         raise FileMissingError()
     upload = uploads.add_upload(g.uid, kind, data)

@@ -1,4 +1,4 @@
-"""What the profile endpoints take and answer."""
+"""Input and output of the profile endpoints."""
 
 from datetime import date
 from typing import Any, NoReturn
@@ -34,20 +34,20 @@ class Choice(fields.String):
 
 
 def check_birthday(birthday: date) -> None:
-    """See `is_adult`."""
+    """Raise ValidationError for a birthday that `is_adult` refuses."""
     if not is_adult(birthday):
         raise ValidationError(AGE_OUT_OF_RANGE)
 
 
 def age_field() -> WholeNumber:
-    """A bound of the ages that somebody wants to see."""
+    """The lowest or highest age that somebody wants to see."""
     return WholeNumber(validate=in_range(MIN_AGE, MAX_AGE))
 
 
 class ProfileIn(InputSchema):
-    """Any of the profile and preference fields, flat. A null preference goes back to its default.
+    """Any fields of profile and preferences, in one flat object. A preference that is null gets its default.
 
-    Whatever else the profile shows may be sent along as it is.
+    The other fields of the profile may be sent back with the values that it shows.
     """
 
     error_class = ProfileError
@@ -69,12 +69,12 @@ class ProfileIn(InputSchema):
 
 
 class UploadIn(InputSchema):
-    """Base of the uploads: without its file an upload is told so, whatever else it carries."""
+    """Base of the uploads: a missing file is reported before any error of other fields."""
 
     file_field: str
 
     def handle_error(self, error: ValidationError, data: Any, *, many: bool, **kwargs: Any) -> NoReturn:
-        """Raise FileMissingError before any fault of other fields."""
+        """Raise FileMissingError if the file is missing, otherwise ParamError with the errors of all fields."""
         if self.file_field not in data:
             raise FileMissingError()
         super().handle_error(error, data, many=many, **kwargs)

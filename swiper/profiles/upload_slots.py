@@ -1,6 +1,6 @@
-"""How many pictures of one user may be decoded or wait for it at a time, in all processes together.
+"""Limits how many pictures of one user are decoded or wait for it at a time, in all processes together.
 
-A worker decodes one picture at a time: without this, whoever sends forty at once makes everybody else wait for them.
+A worker decodes one picture at a time. Without this limit, a user who sends forty at once makes all others wait.
 """
 
 import logging
@@ -15,7 +15,7 @@ from swiper.extensions import redis, this_app
 
 log = logging.getLogger(__name__)
 
-# A slot of a process that was killed is free again after this time.
+# A slot of a killed process becomes free after this time.
 LEASE_MS = 60_000
 RETRY_SECONDS = 1
 # KEYS: slots. ARGV: token, lease in ms, limit. Returns 1 when the token has a slot, otherwise 0. Safe to repeat.
@@ -32,7 +32,7 @@ return 1
 
 @contextmanager
 def upload_slot(uid: int) -> Iterator[None]:
-    """Hold one of the user's `UPLOADS_AT_ONCE` slots. Raises RateLimitedError when all of them are taken."""
+    """Hold one of the user's `UPLOADS_AT_ONCE` slots. Raises RateLimitedError if all are taken."""
     key, token = f"{{u:{uid}}}:uploading", secrets.token_hex(8)
     if not redis.client.eval(TAKE, 1, key, token, LEASE_MS, this_app().config["UPLOADS_AT_ONCE"]):
         raise RateLimitedError(RETRY_SECONDS)
@@ -43,8 +43,8 @@ def upload_slot(uid: int) -> Iterator[None]:
 
 
 def _free(key: str, token: str) -> None:
-    """Free a slot. Where Redis does not take it, its lease ends by itself, and the upload's own answer holds."""
+    """Free a slot. If Redis fails, the slot becomes free when its lease ends, and the upload still succeeds."""
     try:
         redis.client.zrem(key, token)
     except RedisError as error:
-        log.warning("an upload's slot waits for the end of its lease: %s", type(error).__name__)
+        log.warning("an upload's slot becomes free only at the end of its lease: %s", type(error).__name__)

@@ -1,4 +1,4 @@
-"""The object store that `STORAGE` names: local disk, Qiniu, or anything that speaks S3."""
+"""The object store that `STORAGE` names: the local disk, Qiniu, or a store with the S3 protocol."""
 
 from flask import Flask, Request, current_app
 from werkzeug.utils import import_string
@@ -9,7 +9,7 @@ from swiper.storage.base import ObjectStore, StorageError
 
 __all__ = ["ObjectStore", "StorageError", "init_app", "local_url", "object_store"]
 
-# Imported only where chosen, as with the SMS providers.
+# Only the chosen one is imported, as with the SMS providers.
 STORES = {
     "local": "swiper.storage.local:LocalStore",
     "qiniu": "swiper.storage.qiniu:QiniuStore",
@@ -18,20 +18,20 @@ STORES = {
 
 
 class UploadRequest(Request):
-    """A request whose large files, which Werkzeug keeps in temporary ones, may meet a full disk."""
+    """A request that reports a full disk: Werkzeug writes large files of a form to the temporary folder."""
 
     def _load_form_data(self) -> None:
-        """Raises UnavailableError where the temporary folder takes no file."""
+        """Read the form. Raises UnavailableError if a temporary file cannot be written."""
         try:
             super()._load_form_data()
         except OSError as error:
-            # Without a number it is gunicorn's, about a body that is wrong.
+            # An error without a number comes from gunicorn and is about a bad body.
             if error.errno is None:
                 raise
             raise UnavailableError from error
 
     def close(self) -> None:
-        """See Werkzeug, which goes through the files of every request; nearly none has read any."""
+        """Close the files of the form. Werkzeug would read the form of each request for this; few requests have one."""
         if "files" in self.__dict__:
             super().close()
 
@@ -53,5 +53,5 @@ def object_store() -> ObjectStore:
 
 
 def local_url(key: str) -> str:
-    """Where a file is found before it is pushed."""
+    """The address of a file before it is pushed."""
     return f"/media/{key}"

@@ -1,4 +1,4 @@
-"""What every object store can do."""
+"""The interface of all object stores."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ class StorageError(Exception):
 
 
 class ObjectStore(ABC):
-    """Keeps uploads under a key and tells the address at which people's browsers find them."""
+    """Stores files by key, and knows the URL under which browsers find them."""
 
     name: str
-    # False where the local file itself is what is served, so nothing is pushed and nothing may be removed early.
+    # False if the local file itself is served, so that nothing is pushed, and the file must stay.
     is_remote = True
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -24,12 +24,12 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def put(self, key: str, path: Path, content_type: str) -> None:
-        """Store the file at `path` under `key`; storing it again is harmless. Raises StorageError."""
+        """Store the file at `path` under `key`. Safe to repeat. Raises StorageError."""
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Remove `key`; an absent one is no error. Raises StorageError."""
+        """Delete the file of `key`; a missing one is no error. Raises StorageError."""
 
     @abstractmethod
     def url(self, key: str) -> str:
-        """The public address of `key`."""
+        """The public URL of `key`."""

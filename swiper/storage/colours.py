@@ -1,4 +1,4 @@
-"""Colours of uploads: eight bits, sRGB, on white."""
+"""Converts pictures to eight bits per channel, sRGB, on a white background."""
 
 import logging
 from io import BytesIO
@@ -8,19 +8,19 @@ from PIL.ImageCms import Flags, Intent
 
 log = logging.getLogger(__name__)
 
-# The mode in which Pillow has a picture whose profile is of this colour space (ICC.1:2010, table 19).
+# By the colour space of a profile (ICC.1:2010, table 19): the mode that Pillow uses for its pictures.
 MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:
-    """`image` with eight bits a channel, in L, LA, RGB, RGBA or CMYK; palette and transparent colour applied."""
+    """`image` with eight bits per channel, in mode L, LA, RGB, RGBA or CMYK, without palette or transparent colour."""
     transparency = image.info.get("transparency")
     if image.mode.startswith("I"):
-        # Pillow would cut 16-bit grey off at 255 instead of scaling it.
+        # Pillow would clip 16-bit grey at 255 instead of scaling it.
         grey = image.convert("I").point(lambda value: value / 256).convert("L")
         return grey if transparency is None else _without(grey, transparency >> 8)
     if image.mode == "RGB" and isinstance(transparency, tuple) and max(transparency) > 255:
-        # The one transparent colour of a 16-bit picture, which Pillow has cut down to eight bits.
+        # The transparent colour of a 16-bit picture, whose pixels Pillow has already reduced to eight bits.
         image.info["transparency"] = tuple(value >> 8 for value in transparency)
     if image.has_transparency_data:
         wanted = "LA" if image.mode in ("L", "LA") else "RGBA"
@@ -31,15 +31,15 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _without(grey: Image.Image, transparent: int) -> Image.Image:
-    """`grey` in LA, where what has the value `transparent` is not to be seen."""
+    """`grey` in mode LA; pixels with the value `transparent` are invisible."""
     return Image.merge("LA", (grey, grey.point(lambda value: 0 if value == transparent else 255)))
 
 
 def to_srgb_on_white(image: Image.Image, profile: bytes) -> Image.Image:
-    """A new RGB image in sRGB on white, without `image.info`, from which the encoder would take a comment or XMP block.
+    """A new RGB image in sRGB on white. It has no `info`, from which the encoder would write a comment or XMP block.
 
-    `image` is what `to_eight_bits` gives, `profile` its ICC profile; one that is empty, damaged or made for other
-    colours is passed over: then the picture is taken for sRGB, as browsers do.
+    `image` is a result of `to_eight_bits`, `profile` its ICC profile. A profile that is empty, damaged or made for
+    another colour space is ignored: the picture is then taken for sRGB, as browsers do.
     """
     mask = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     colours = image.convert(image.mode.removesuffix("A")) if mask else image
@@ -50,7 +50,7 @@ def to_srgb_on_white(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def _convert(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """`image` converted from `profile` to sRGB; None where the profile does not fit."""
+    """`image` converted from `profile` to sRGB; None if the profile does not fit the image."""
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
         mode = MODES.get(source.profile.xcolor_space.strip())
@@ -65,5 +65,5 @@ def _convert(image: Image.Image, profile: bytes) -> Image.Image | None:
             flags=Flags.BLACKPOINTCOMPENSATION,
         )
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
-        log.info("a colour profile is passed over: %s", type(error).__name__)
+        log.info("a colour profile is ignored: %s", type(error).__name__)
         return None

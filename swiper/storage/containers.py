@@ -1,8 +1,8 @@
-"""What the outer form of a picture says about it, told without a decoder, and the bytes that a decoder needs of it.
+"""What a picture's file says about it, read without a decoder.
 
-Pillow reads each piece of a file's head in Python. An upload of 10 MB that is all padding, empty comments or empty
-chunks keeps a processor busy for 8 to 20 s that way, and one with a comment of many parts takes 330 MB (measured with
-Pillow 13.0). Here the same files are refused or cut down within 0.5 s.
+Pillow reads each segment or chunk of a file in Python. An upload of 10 MB that consists of padding, empty comments or
+empty chunks keeps a processor busy for 8 to 20 s, and one with a comment of many parts takes 330 MB (measured with
+Pillow 13.0). The readers of this package refuse such files or remove these parts within 0.5 s.
 """
 
 import struct
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 EXIF_START = b"Exif\0\0"
 ORIENTATION = 0x0112
 SHORT = 3
-# The largest colour profiles in use, of printing presses, take about 3 MB.
+# The largest colour profiles in use, those of printing presses, have about 3 MB.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
 
 
@@ -19,10 +19,11 @@ MAX_PROFILE_BYTES = 4 * 1024 * 1024
 class Container:
     """A picture as its file describes it.
 
-    `data` is what a decoder needs, `orientation` the EXIF value 1 to 8, `profile` an ICC profile or empty.
-    `bytes_per_pixel` is the memory that decoding takes at full size, in Pillow and the library below it. A JPEG can be
-    decoded at a half, a quarter or an eighth of its size: `can_shrink`, and `buffered_bytes` is what its decoder keeps
-    in any case. `has_end` is False where the mark of a JPEG's end is missing.
+    `data` is the part of the file that a decoder needs, `orientation` the EXIF value 1 to 8, `profile` an ICC profile
+    or empty. `bytes_per_pixel` is the memory for decoding at full size, in Pillow and the library below it.
+    `can_shrink` is True for a JPEG, which can be decoded at a half, a quarter or an eighth of its size;
+    `buffered_bytes` is the memory that its decoder needs at any size. `has_end` is False if a JPEG's end marker is
+    missing.
     """
 
     data: bytes
@@ -41,9 +42,9 @@ class Container:
 
 
 def orientation_in(exif: bytes) -> int:
-    """How an EXIF block says the picture was turned, 1 (upright) to 8; 1 also where it says nothing that makes sense.
+    """The orientation in an EXIF block, 1 (upright) to 8; 1 also for a missing or invalid entry.
 
-    Reads this one entry alone, as browsers do: an upload's other entries may have any type, size and number.
+    Reads only this entry, as browsers do, since the other entries of an upload may have any type, size and number.
     """
     block = exif.removeprefix(EXIF_START)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
@@ -57,6 +58,6 @@ def orientation_in(exif: bytes) -> int:
             if tag == ORIENTATION:
                 return value if (kind, values) == (SHORT, 1) and 1 <= value <= 8 else 1
     except struct.error:
-        # Cut off: photos of some phones are, and are shown all the same.
+        # The block is truncated. Some phones write such photos, and they must be accepted.
         return 1
     return 1

@@ -1,4 +1,4 @@
-"""Uploads on the local disk, where they lie until, and with local storage after, they are pushed."""
+"""Files of uploads on the local disk. They stay there until they are pushed, or for good with the local store."""
 
 import os
 import secrets
@@ -8,15 +8,15 @@ from swiper.errors import UnavailableError
 
 
 def new_key() -> str:
-    """A random key `xx/<32 hex digits>.jpg`, which nobody guesses."""
+    """A random key `xx/<32 hex digits>.jpg`, which nobody can guess."""
     name = secrets.token_hex(16)
     return f"{name[:2]}/{name}.jpg"
 
 
 def save_file(media_dir: Path, data: bytes, key: str | None = None) -> str:
-    """Store `data` below `media_dir` under `key`, by default a new one; the key is returned.
+    """Store `data` below `media_dir` under `key`, by default a new one, and return the key.
 
-    Either the whole file is there or none. Raises UnavailableError when the disk does not take it.
+    Raises UnavailableError if the disk fails; then there is no file.
     """
     key = key or new_key()
     try:
@@ -27,7 +27,7 @@ def save_file(media_dir: Path, data: bytes, key: str | None = None) -> str:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write beside `path`, then rename, so that no reader and no crash ever meets half a file. Raises OSError."""
+    """Write to a temporary file, then rename it to `path`, so that there is never half a file. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_of(path)
     try:
@@ -41,12 +41,12 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def remove_local(media_dir: Path, key: str) -> None:
-    """Remove what lies under `key`, be it the whole file or what a killed process has left of it. Raises OSError."""
+    """Remove the file of `key`, and the temporary file that a killed process may have left. Raises OSError."""
     path = media_dir / key
     for left in (partial_of(path), path):
         left.unlink(missing_ok=True)
 
 
 def partial_of(path: Path) -> Path:
-    """Where a file is written before it gets its name."""
+    """The temporary file of `path`."""
     return path.with_suffix(".part")

@@ -1,4 +1,4 @@
-"""Turns an upload into a plain JPEG of ours: what the sender's file carried beside its pixels is gone."""
+"""Converts an upload to a new JPEG that has only its pixels, and nothing else of the sender's file."""
 
 from io import BytesIO
 
@@ -17,8 +17,8 @@ UNREADABLE = "Not an image that we can read."
 TOO_MANY_PIXELS = "The image has too many pixels."
 HEIC = "HEIC photos cannot be read here. Send a JPEG: iPhone Settings, Camera, Formats, Most Compatible."
 
-# Turns each EXIF orientation into upright. `ImageOps.exif_transpose` does the same but also reads the whole EXIF block
-# and writes it anew, and so fails on photos with one tag of an unexpected type.
+# By EXIF orientation: how to turn the picture upright. `ImageOps.exif_transpose` also reads and writes the whole EXIF
+# block, so it fails on photos with one tag of an unexpected type.
 UPRIGHT = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -28,32 +28,32 @@ UPRIGHT = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-# As JPEG has it. Pillow keeps some 20 bytes for each row beside its pixels: a column of 24 million takes 550 MB.
+# The limit of JPEG. Pillow needs some 20 bytes per row beside the pixels: one column of 24 million takes 550 MB.
 MAX_SIDE = 65_535
-# libjpeg's ways to shrink while it decodes.
+# By how much libjpeg can shrink while it decodes.
 SHRINKS = (8, 4, 2)
-# The brands of ISO files that hold HEVC pictures, and those of pictures in any coding (ISO/IEC 23008-12).
+# Brands of ISO files with HEVC pictures, and of those with pictures in any coding (ISO/IEC 23008-12).
 HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 ANY_CODING_BRANDS = frozenset({b"mif1", b"mif2", b"msf1"})
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
 MAX_BRANDS = 64
-# Stands in for the rest of a scan that was cut off, where libjpeg puts zeros; no byte of it begins a marker.
+# Put in the place of a scan's missing end, where libjpeg would put zeros; no byte of it begins a marker.
 NOISE = bytes((170 + 73 * number) % 255 for number in range(255)) * 4
 
-# Containers are checked before they are decoded, by `check_size`; Pillow would warn of large ones, and print that.
+# `check_size` checks the size before decoding. Pillow's own limit would print a warning.
 Image.MAX_IMAGE_PIXELS = None
 
 
 class TooManyPixelsError(Exception):
-    """The header announces more pixels than we decode."""
+    """The picture has more pixels than are decoded, or needs more memory."""
 
 
 def clean_image(data: bytes, *, field: str, max_pixels: int, max_bytes: int, longest_side: int = 1440) -> bytes:
     """A progressive JPEG of the upload `data`: upright, sRGB, on white, no metadata, at most `longest_side` pixels.
 
-    Takes JPEG, PNG and WebP, of animations the first frame. Raises ParamError at `field` for everything else, for a
-    damaged file, and for one of more than `max_pixels` or whose decoding takes more than `max_bytes` of memory, which
-    is refused before it is decoded.
+    Accepts JPEG, PNG and WebP; of an animation, the first frame. Raises ParamError at `field` for other files, for a
+    damaged one, and for one with more than `max_pixels` pixels or whose decoding would take more than `max_bytes` of
+    memory. The latter are refused before they are decoded.
     """
     if is_heic(data):
         raise ParamError(errors={field: [HEIC]})
@@ -65,12 +65,12 @@ def clean_image(data: bytes, *, field: str, max_pixels: int, max_bytes: int, lon
     except TooManyPixelsError as error:
         raise ParamError(errors={field: [TOO_MANY_PIXELS]}) from error
     except Exception as error:
-        # Pillow has no common error: a hostile file gets OSError, SyntaxError, ValueError, struct.error and others.
+        # Pillow has no common base of its errors: OSError, SyntaxError, ValueError, struct.error and others occur.
         raise ParamError(errors={field: [UNREADABLE]}) from error
 
 
 def is_heic(data: bytes) -> bool:
-    """True for a file that says it holds HEVC pictures: by its own brand, or one of those it is compatible with."""
+    """True for a file whose brand, or one of its compatible brands, says that it has HEVC pictures."""
     if data[4:8] != b"ftyp":
         return False
     end = min(int.from_bytes(data[:4]), 16 + 4 * MAX_BRANDS)
@@ -80,7 +80,7 @@ def is_heic(data: bytes) -> bool:
 
 
 def read_container(data: bytes) -> Container:
-    """What `data` says about itself, without what could keep Pillow busy beside the pixels. Raises ValueError."""
+    """The picture `data` without parts that Pillow reads slowly and does not need. Raises ValueError."""
     if data.startswith(JPEG_START):
         return read_jpeg(data)
     if data.startswith(PNG_START):
@@ -91,24 +91,24 @@ def read_container(data: bytes) -> Container:
 
 
 def shrink_of(container: Container, longest_side: int) -> int:
-    """By how much a JPEG is shrunk while it is decoded, so that twice `longest_side` is left; 1 for other kinds."""
+    """By how much to shrink a JPEG while it is decoded, to at least twice `longest_side`; 1 for other formats."""
     longest = max(container.size)
     shrinks = [shrink for shrink in SHRINKS if container.can_shrink and longest // shrink >= 2 * longest_side]
     return shrinks[0] if shrinks else 1
 
 
 def check_size(container: Container, shrink: int, max_pixels: int, max_bytes: int) -> None:
-    """Raises TooManyPixelsError where the picture, or the memory for its pixels, is too large."""
+    """Raises TooManyPixelsError if the picture has too many pixels or decoding it would take too much memory."""
     needed = container.pixels // shrink**2 * container.bytes_per_pixel + container.buffered_bytes
     if container.pixels > max_pixels or max(container.size) > MAX_SIDE or needed > max_bytes:
         raise TooManyPixelsError
 
 
 def decode_whole(container: Container, shrink: int, longest_side: int) -> Image.Image:
-    """The picture, shrunk to `longest_side`, in sRGB on white. Raises whatever Pillow does, ValueError for half a one.
+    """The picture, shrunk to `longest_side`, in sRGB on white. Raises Pillow's errors, ValueError if truncated.
 
-    A JPEG may lack its end mark alone, and every browser shows it. libjpeg would paint what is missing of its pixels
-    grey; but then they would look different with other bytes in their place.
+    A JPEG without an end marker is accepted if all its pixels are there, since browsers show it. To find out, it is
+    decoded twice with different bytes in the place of the missing end: missing pixels come out different.
     """
     check_chunks(container)
     if container.has_end:
@@ -122,27 +122,27 @@ def decode_whole(container: Container, shrink: int, longest_side: int) -> Image.
 
 
 def check_chunks(container: Container) -> None:
-    """Find the damaged and missing chunks of a PNG, which decoding alone overlooks. Raises whatever Pillow does."""
+    """Check the chunks of a PNG, since decoding does not notice all damaged or missing ones. Raises Pillow's errors."""
     with open_upload(container.data) as image:
         image.verify()
 
 
 def open_upload(data: bytes) -> ImageFile.ImageFile:
-    """`data` with its header read; no other decoder of Pillow's, some of which start programs, gets to see it."""
+    """Open `data` with the decoders of `FORMATS` alone, since some of Pillow's others start programs."""
     return Image.open(BytesIO(data), formats=FORMATS)
 
 
 def decode(container: Container, data: bytes, shrink: int, longest_side: int) -> Image.Image:
-    """The first frame of `data`, shrunk and in sRGB on white; raises whatever Pillow does."""
+    """The first frame of `data`, shrunk, in sRGB on white. Raises Pillow's errors, and ValueError for another size."""
     with open_upload(data) as image:
         if image.size != container.size:
             raise ValueError("two sizes")
         width, height = image.size
-        # Lets libjpeg shrink while it decodes, which saves most of the memory; other formats ignore it.
+        # libjpeg shrinks while it decodes, which saves most of the memory; other formats ignore this.
         image.draft(None, (max(1, width // shrink), max(1, height // shrink)))
         image.load()
         colours = to_eight_bits(image)
-        # Shrunk before all other steps, so that none of them copies the full size.
+        # This is done before all other steps, so that none of them copies the picture at full size.
         colours.thumbnail((longest_side, longest_side))
         return to_srgb_on_white(colours, container.profile)
 

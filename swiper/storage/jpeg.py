@@ -1,4 +1,4 @@
-"""The outer form of JPEG files (ITU T.81, annex B)."""
+"""Reads the segments of JPEG files (ITU T.81, annex B)."""
 
 import re
 import struct
@@ -9,14 +9,14 @@ from swiper.storage.containers import EXIF_START, MAX_PROFILE_BYTES, Container, 
 JPEG_START = b"\xff\xd8"
 JPEG_END = b"\xff\xd9"
 
-# The markers that libjpeg follows by a length; padding, those without a length, and stuffed bytes are left out.
+# Markers with a length behind them, as libjpeg reads them: no padding, markers without a length, or stuffed bytes.
 MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
 START_OF_SCAN = 0xDA
 END_OF_IMAGE = 0xD9
-# Of the codes 0xC0 to 0xCF, these three are no frame: Huffman tables, a reserved code, arithmetic conditioning.
+# Three of the codes 0xC0 to 0xCF are no frame: Huffman tables, a reserved code, arithmetic conditioning.
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE_FRAMES = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-# JFIF and Adobe's segment tell how colours are stored; the other APPn and the comment say nothing about pixels.
+# JFIF and Adobe's segment say how colours are stored; the other APPn segments and comments do not affect pixels.
 NEEDED_APPS = (0xE0, 0xEE)
 APPS = range(0xE0, 0xF0)
 COMMENT = 0xFE
@@ -24,18 +24,18 @@ EXIF_APP = 0xE1
 PROFILE_APP = 0xE2
 # Followed by the number of this part, from 1, and the number of parts (ICC.1:2010, annex B.4).
 PROFILE_START = b"ICC_PROFILE\0"
-# Cameras write some twenty segments, and up to 255 of colour profile; a progressive file has about forty more.
+# Cameras write some twenty segments and up to 255 for a colour profile; a progressive file has about forty more.
 MAX_SEGMENTS = 2_000
-# A progressive JPEG is decoded whole once for each of its scans: encoders write about ten, but a file of 10 MB has
-# room for 150,000, which at 40 megapixels keep a processor busy for an hour (24 ms each, measured with Pillow 13).
+# A progressive JPEG is decoded completely for each of its scans. Encoders write about ten, but a file of 10 MB has room
+# for 150,000, which at 40 megapixels take an hour of CPU (24 ms each, measured with Pillow 13).
 MAX_SCANS = 50
-# Pillow keeps each pixel in four bytes.
+# Pillow stores each pixel in four bytes.
 BYTES_PER_PIXEL = 4
 COEFFICIENT_BYTES = 2
 
 
 def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """`(code, start, end)` of each segment of the JPEG `data`, thumbnails inside them left out, up to its end mark.
+    """`(code, start, end)` of each segment of the JPEG `data` up to its end marker, without thumbnails inside them.
 
     Raises ValueError for more than MAX_SEGMENTS.
     """
@@ -80,7 +80,7 @@ def read_jpeg(data: bytes) -> Container:
 
 
 def _read_frame(head: list[tuple[int, bytes]], *, is_in_scans: bool) -> tuple[tuple[int, int], int]:
-    """Size, and the bytes that libjpeg keeps of all coefficients where it meets the picture in several scans."""
+    """Size, and the memory in bytes for the coefficients, which libjpeg stores if the picture has several scans."""
     code, body = next(((code, body) for code, body in head if code in FRAMES), (0, b""))
     try:
         height, width, count = struct.unpack_from(">HHB", body, 5)
@@ -97,7 +97,7 @@ def _read_frame(head: list[tuple[int, bytes]], *, is_in_scans: bool) -> tuple[tu
 
 
 def _profile_in(head: list[tuple[int, bytes]]) -> bytes:
-    """The ICC profile, put together from its parts; empty where one is missing or there is none."""
+    """The ICC profile, joined from its parts; empty if there is none or a part is missing."""
     parts: dict[int, bytes] = {}
     counts = set()
     for code, body in head:

@@ -1,4 +1,4 @@
-"""The default store: the media folder itself, served by nginx or by the web blueprint."""
+"""The default store: the media folder, which nginx or the web blueprint serves."""
 
 from pathlib import Path
 
@@ -6,16 +6,16 @@ from swiper.storage.base import ObjectStore
 
 
 class LocalStore(ObjectStore):
-    """Files already lie where they belong; only removal has something to do."""
+    """Uploads are in the media folder already, so only `delete` does something."""
 
     name = "local"
     is_remote = False
 
     def put(self, key: str, path: Path, content_type: str) -> None:
-        """Nothing to push."""
+        """Do nothing."""
 
     def delete(self, key: str) -> None:
-        """Remove the file."""
+        """See `ObjectStore.delete`."""
         (self.config["MEDIA_DIR"] / key).unlink(missing_ok=True)
 
     def url(self, key: str) -> str:

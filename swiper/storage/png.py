@@ -1,4 +1,4 @@
-"""The outer form of PNG files (W3C PNG, third edition)."""
+"""Reads the chunks of PNG files (W3C PNG, third edition)."""
 
 import struct
 import zlib
@@ -7,20 +7,20 @@ from swiper.storage.containers import MAX_PROFILE_BYTES, Container, orientation_
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 NEEDED_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-# libpng cuts pixels into pieces of 8 kB, 1,280 for 10 MB; the smallest in use are half a kB.
+# libpng writes chunks of 8 kB, 1,280 for 10 MB; the smallest in use have half a kB.
 MAX_CHUNKS = 25_000
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
-# What Pillow takes for each pixel: four bytes, and four more for each copy of the whole size. Transparency is
-# multiplied into a copy before the picture is shrunk; a palette or one transparent colour costs another.
+# Pillow needs four bytes per pixel, and four more for each copy at full size. Shrinking a picture with transparency
+# takes one copy; converting a palette or one transparent colour takes another.
 PLAIN_BYTES, ALPHA_BYTES, CONVERTED_BYTES = 4, 8, 12
 
 
 def read_png(data: bytes) -> Container:
-    """The PNG `data` with only the chunks that its pixels need. Raises ValueError for too many chunks, or no end."""
+    """The PNG `data` with only the chunks for its pixels. Raises ValueError for too many chunks or a missing end."""
     kept, exif, profile, position = [PNG_START], b"", b"", len(PNG_START)
     names = set()
     for _ in range(MAX_CHUNKS):
-        # A length, a name, the content, a checksum.
+        # A chunk has a length, a name, the content and a checksum.
         content = position + 8
         end = content + int.from_bytes(data[position : position + 4]) + 4
         name = data[position + 4 : content]
@@ -53,7 +53,7 @@ def _read_header(data: bytes, *, has_transparent_colour: bool) -> tuple[tuple[in
 
 
 def _profile_in(chunk: bytes) -> bytes:
-    """The ICC profile of an `iCCP` chunk: a name, 0, the method 0, and the packed profile; empty where it is broken."""
+    """The ICC profile of an `iCCP` chunk: name, 0, method 0, compressed profile. Empty if the chunk is damaged."""
     _name, _, packed = chunk.partition(b"\0")
     unpacker = zlib.decompressobj()
     try:

@@ -18,21 +18,21 @@ ABSENT = 612
 
 
 class QiniuStore(ObjectStore):
-    """One bucket. With `QINIU_UPLOAD_HOST` every call goes there, otherwise the SDK asks for the bucket's region."""
+    """One bucket. All calls go to `QINIU_UPLOAD_HOST` if it is set; otherwise the SDK asks for the bucket's region."""
 
     name = "qiniu"
 
     def put(self, key: str, path: Path, content_type: str) -> None:
-        """One form upload; see `ObjectStore.put`."""
+        """See `ObjectStore.put`; this is one form upload."""
         self._set_timeouts()
         bucket = self.config["QINIU_BUCKET"]
-        # A token for the bucket alone only creates: Qiniu would answer 614 when a key is stored again.
+        # With a token for the whole bucket, Qiniu would answer 614 when a key is stored again.
         token = self.auth.upload_token(bucket, key)
         uploader = FormUploader(bucket, auth=self.auth, regions=self.regions, preferred_scheme=self.scheme)
         try:
             _, info = uploader.upload(key, file_path=str(path), mime_type=content_type, up_token=token)
         except Exception as error:
-            # The SDK and the libraries below it raise errors of many families, bare ones among them.
+            # The SDK and its libraries raise many kinds of errors without a common base, some of them bare Exceptions.
             raise StorageError(f"qiniu upload: {type(error).__name__}") from error
         check(info, "upload")
 
@@ -48,7 +48,7 @@ class QiniuStore(ObjectStore):
             check(info, "delete")
 
     def url(self, key: str) -> str:
-        """On the domain that is bound to the bucket."""
+        """The URL on the domain of the bucket."""
         return f"{self.config['QINIU_BASE_URL'].rstrip('/')}/{key}"
 
     @cached_property
@@ -58,12 +58,12 @@ class QiniuStore(ObjectStore):
 
     @property
     def scheme(self) -> str:
-        """HTTPS unless the host says otherwise: the SDK's own default is plain HTTP, for the token and the photo."""
+        """HTTPS unless the host begins with `http://`. The SDK's default would send token and photo by plain HTTP."""
         return "http" if self.config["QINIU_UPLOAD_HOST"].startswith("http://") else "https"
 
     @cached_property
     def regions(self) -> list[Region] | CachedRegionsProvider:
-        """Where to send what: the configured host, or the answer of Qiniu's region service."""
+        """The hosts to call: the configured one, or those that Qiniu's region service names."""
         host = self.config["QINIU_UPLOAD_HOST"]
         if host:
             endpoint = Endpoint.from_host(host.rstrip("/"))
@@ -71,7 +71,7 @@ class QiniuStore(ObjectStore):
         return self._queried_regions()
 
     def _queried_regions(self) -> CachedRegionsProvider:
-        """The SDK would keep the answer in a file that every user of the machine may write; this keeps it in memory."""
+        """Stored in memory. The SDK would use a file to which each user of the machine can write."""
         hosts = [get_default("default_query_region_host"), *get_default("default_query_region_backup_hosts")]
         access_key, bucket = self.config["QINIU_ACCESS_KEY"], self.config["QINIU_BUCKET"]
         query = QueryRegionsProvider(
@@ -80,15 +80,15 @@ class QiniuStore(ObjectStore):
         return CachedRegionsProvider(f"{access_key}:{bucket}", query, persist_path="")
 
     def _set_timeouts(self) -> None:
-        """The uploader and the manager take neither from their callers: the SDK has one setting for the process.
+        """Set time limit and retries for the whole process, since the SDK has no setting for one call.
 
-        One is the least number of retries that `set_default` accepts.
+        `set_default` accepts no number of retries below one.
         """
         set_default(connection_timeout=self.timeout_seconds, connection_retries=1)
 
 
 def check(info: ResponseInfo, action: str) -> None:
-    """Raises StorageError unless Qiniu itself, which marks its answers with `X-Reqid`, says that `action` is done."""
+    """Raises StorageError unless Qiniu confirms `action`. The header `X-Reqid` shows that Qiniu itself has answered."""
     if info.exception is not None:
         raise StorageError(f"qiniu {action}: {type(info.exception).__name__}")
     if not (info.ok() and info.req_id):

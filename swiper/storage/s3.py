@@ -1,4 +1,4 @@
-"""Amazon S3 and everything that speaks its protocol, through boto3."""
+"""Amazon S3 and stores with its protocol, through boto3."""
 
 from functools import cached_property
 from pathlib import Path
@@ -10,21 +10,21 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from swiper.storage.base import ObjectStore, StorageError
 
-# A key is random and its content never changes, so browsers may keep it for good.
+# A key is random and its content never changes, so browsers may keep it forever.
 CACHE_CONTROL = "public, max-age=31536000, immutable"
-# Amazon answers 204 for an absent key; some of the others answer 404 with one of these codes.
+# Amazon answers 204 for a missing key; some other stores answer 404 with one of these codes.
 ABSENT = ("NoSuchKey", "404")
 
 
 class S3Store(ObjectStore):
-    """One bucket; with `S3_ENDPOINT_URL` it need not be Amazon's."""
+    """One bucket, at Amazon or at `S3_ENDPOINT_URL`."""
 
     name = "s3"
 
     @cached_property
     def client(self) -> Any:
-        """boto3's client, which threads may share; built by the first call, as it reads large data files."""
-        # A session of our own, because boto3's default one must not be used by two threads at once.
+        """boto3's client, which threads may share. The first call builds it, since that reads large data files."""
+        # An own session, since two threads must not use boto3's default session at once.
         return Session().client(
             "s3",
             endpoint_url=self.config["S3_ENDPOINT_URL"] or None,
@@ -57,25 +57,25 @@ class S3Store(ObjectStore):
                 raise StorageError(f"s3 delete: {reason(error)}") from error
 
     def url(self, key: str) -> str:
-        """On the bucket's public address or its CDN."""
+        """The URL at the bucket's public address or its CDN."""
         return f"{self.config['S3_BASE_URL'].rstrip('/')}/{key}"
 
     def _client_config(self) -> Config:
         return Config(
             connect_timeout=self.timeout_seconds,
             read_timeout=self.timeout_seconds,
-            # The task that pushes files repeats them itself, after a pause.
+            # The task that pushes files tries again after a pause.
             retries={"total_max_attempts": 1},
-            # Names of buckets are rarely host names at a private endpoint.
+            # At a private endpoint, the name of a bucket is rarely a host name.
             s3={"addressing_style": "path" if self.config["S3_ENDPOINT_URL"] else "auto"},
-            # boto3 would add a trailing checksum to each upload, which many other stores refuse.
+            # By default boto3 adds a trailing checksum to each upload, which many other stores refuse.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
 
 
 def reason(error: Exception) -> str:
-    """The store's own error code, or the kind of failure; never the message, which may quote the request."""
+    """The store's error code, or the type of the error; never the message, which may contain parts of the request."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "unknown"))
     return type(error).__name__
