@@ -8,7 +8,6 @@ from typing import Any
 
 from swiper.admin import second_factor
 from swiper.admin.audit import Action, record
-from swiper.admin.queries import people
 from swiper.auth.login import find_by_phone
 from swiper.bans import queries as ban_queries
 from swiper.bans import services as bans
@@ -17,7 +16,7 @@ from swiper.db.transactions import transactional
 from swiper.errors import NotFoundError, ParamError
 from swiper.profiles import deleted_numbers, operators, profile_changes, suspensions
 from swiper.profiles.models import Sex, Status
-from swiper.profiles.queries.people import lock_user
+from swiper.profiles.queries import people
 from swiper.profiles.queries.suspensions import find_suspension
 from swiper.sms.phone_numbers import parse_phone
 from swiper.vip import level_changes, sales
@@ -108,8 +107,8 @@ def resume(actor: int | None, uid: int) -> None:
 
 
 def _account_status_of(uid: int) -> dict[str, Any]:
-    # Locked, so the log tells the state that the change really replaced.
-    user = lock_user(uid)
+    # Locked, so the log has the state that the change really replaced.
+    user = people.lock_user(uid)
     if user is None:
         raise NotFoundError()
     held = find_suspension(uid) if user.status is Status.SUSPENDED else None
@@ -137,7 +136,7 @@ def correct_profile(actor: int | None, uid: int, sex: Sex | None, birthday: date
 
 
 def _matching_fields(uid: int) -> dict[str, Any]:
-    user = lock_user(uid)
+    user = people.lock_user(uid)
     if user is None:
         raise NotFoundError()
     return {"sex": user.sex, "birthday": user.birthday, "deck_from": user.deck_from}

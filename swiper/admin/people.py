@@ -10,6 +10,7 @@ from swiper.logs import mask
 from swiper.profiles.models import Suspension, Upload, User
 from swiper.profiles.nicknames import fold_nickname
 from swiper.profiles.operators import find_caller
+from swiper.profiles.queries.people import find_user
 from swiper.profiles.queries.suspensions import find_suspension
 from swiper.vip.levels import VipStatus, vip_status_of
 
@@ -47,7 +48,7 @@ def people_called(prefix: str, limit: int, after: str = "") -> list[tuple[User, 
 
 def details_of(uid: int) -> Details:
     """Everything that the desk shows of one person. Raises NotFoundError."""
-    user, caller = queries.find_user(uid), find_caller(uid)
+    user, caller = find_user(uid), find_caller(uid)
     if user is None or caller is None:
         raise NotFoundError()
     return Details(

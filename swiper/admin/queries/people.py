@@ -13,11 +13,6 @@ from swiper.vip.models import Order
 LAST_CHARACTER = "\U0010ffff"
 
 
-def find_user(uid: int) -> User | None:
-    """The account as it is now; None when it is gone."""
-    return db.session.get(User, uid, populate_existing=True)
-
-
 def newest_people(limit: int, below: int | None = None) -> Sequence[User]:
     """Accounts with ids lower than `below`, the newest first."""
     query = select(User).order_by(User.id.desc()).limit(limit)
