@@ -38,15 +38,6 @@ class Broken:
         return f"{self.issuer} {', and '.join(map(str, self.breaches))}:\n{self.statement}"
 
 
-# Functions that still break the rule, and modules all of whose functions may.
-KNOWN: set[str] = set()
-
-
-def is_known(issuer: str) -> bool:
-    """True for a function that is named in `KNOWN`, or whose module is."""
-    return issuer in KNOWN or issuer.rpartition(".")[0] in KNOWN
-
-
 _judged: dict[tuple[str, bool, bool], list[Breach]] = {}
 
 

@@ -1,8 +1,6 @@
 """Which statements of the application are recorded, and whose they are said to be; on SQLite alone."""
 
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -12,7 +10,7 @@ from swiper.db.upsert import changed_a_row
 from swiper.extensions import db
 from swiper.profiles.models import User
 from tests.bound_columns import Rule
-from tests.recorded_statements import KNOWN, Broken, is_known
+from tests.recorded_statements import Broken
 
 
 def issue(statement: Any, module: str = "swiper.feature", run: Callable[[Any], object] = db.session.execute) -> None:
@@ -68,11 +66,3 @@ def test_what_a_commit_writes_belongs_to_the_service(context: None, broken_state
     ((issuer, broken),) = taken(broken_statements)
     assert issuer == "feature.test_what_a_commit_writes_belongs_to_the_service"
     assert broken == [Rule.MOVE]
-
-
-def test_those_who_still_break_the_rule_exist() -> None:
-    for known in KNOWN:
-        module, _, name = f"swiper.{known}".rpartition(".")
-        assert hasattr(import_module(module), name) or find_spec(f"{module}.{name}"), known
-    assert not is_known("feature.sweep")
-    assert not is_known("social.friends.list_friends")
