@@ -5,6 +5,7 @@
 """
 
 import ast
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -17,12 +18,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from config.settings import ROOT
+from swiper.db.sql import IN_LIST
+from swiper.db.statements import Statement, about_to_run
 from tests.bound_columns import Breach
 from tests.distribution import broken_rules
 
 # As many values as a caller happens to ask for make no other statement.
 MANY_VALUES = re.compile(r"\((?:\?, ){2,}\?\)")
-MANY_NAMED = re.compile(r"(:\w+?)_0(?:, \1_\d+)+")
 MANY_ROWS = re.compile(r"(\((?:\?, )*\?\))(?:, \1)+")
 
 
@@ -45,26 +47,32 @@ _judged: dict[tuple[str, bool, bool], list[Breach]] = {}
 def recording(broken: list[Broken]) -> Iterator[None]:
     """Add to `broken` what the application issues meanwhile on SQLite, in any thread, and what breaks a rule."""
 
-    def judge(
-        connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _executemany: bool
-    ) -> None:
-        if connection.dialect.name != "sqlite":
-            return
-        source = getattr(getattr(context, "compiled", None), "statement", None)
-        is_locking = getattr(source, "_for_update_arg", None) is not None
-        is_everywhere = bool(context.execution_options.get("everywhere"))
-        short = MANY_NAMED.sub(r"\1_0, \1_1", MANY_ROWS.sub(r"\1", MANY_VALUES.sub("(?, ?)", statement)))
-        key = (short, is_locking, is_everywhere)
+    def judge(statement: str, *, is_locking: bool, is_everywhere: bool) -> None:
+        key = (statement, is_locking, is_everywhere)
         if key not in _judged:
-            _judged[key] = broken_rules(key[0], is_locking=is_locking, is_everywhere=is_everywhere)
-        if _judged[key] and (issuer := issuer_of(sys._getframe(1))):
+            _judged[key] = broken_rules(statement, is_locking=is_locking, is_everywhere=is_everywhere)
+        if _judged[key] and (issuer := issuer_of(sys._getframe(2))):
             broken.append(Broken(issuer, statement, _judged[key]))
 
-    event.listen(Engine, "before_cursor_execute", judge)
+    def judge_sqlalchemys(connection: Any, _cursor: Any, sql: str, _parameters: Any, context: Any, _many: bool) -> None:
+        if connection.dialect.name == "sqlite":
+            source = getattr(getattr(context, "compiled", None), "statement", None)
+            is_locking = getattr(source, "_for_update_arg", None) is not None
+            short = MANY_ROWS.sub(r"\1", MANY_VALUES.sub("(?, ?)", sql))
+            is_everywhere = bool(context.execution_options.get("everywhere"))
+            judge(short, is_locking=is_locking, is_everywhere=is_everywhere)
+
+    def judge_ours(statement: Statement, connection: Any) -> None:
+        if not os.environ.get("TEST_DATABASE"):
+            short = IN_LIST.sub(r"IN (:\1_0, :\1_1)", statement.sql)
+            judge(short, is_locking=False, is_everywhere=bool(statement.everywhere))
+
+    event.listen(Engine, "before_cursor_execute", judge_sqlalchemys)
     try:
-        yield
+        with about_to_run.connected_to(judge_ours):
+            yield
     finally:
-        event.remove(Engine, "before_cursor_execute", judge)
+        event.remove(Engine, "before_cursor_execute", judge_sqlalchemys)
 
 
 def issuer_of(frame: FrameType | None) -> str | None:

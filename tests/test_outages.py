@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from chaos.burst import RequestSpec, burst
 from config.settings import Settings
-from swiper.db.servers import SharedTlsConnection
+from swiper.db.servers import LimitedPyMySQL
 from swiper.extensions import db
 from swiper.social.models import MATCHED, Friend, LikeIn, Pair, Swipe
 from swiper.vip.models import Quota
@@ -187,12 +187,15 @@ def test_silence_at_any_step_of_a_connections_life_is_given_up_in_time(
 
 def test_tls_that_is_offered_is_prepared_once_and_not_for_each_connection(app: Flask) -> None:
     """Reading all certificates of the system for each would keep a worker busy just when it must connect anew."""
-    one, other = SharedTlsConnection(defer_connect=True), SharedTlsConnection(defer_connect=True)
+    one, other = (
+        LimitedPyMySQL(defer_connect=True, limit_seconds=1),
+        LimitedPyMySQL(defer_connect=True, limit_seconds=1),
+    )
     assert one.ctx is other.ctx
-    assert SharedTlsConnection(defer_connect=True, ssl_verify_cert=True).ctx is not one.ctx
+    assert LimitedPyMySQL(defer_connect=True, limit_seconds=1, ssl_verify_cert=True).ctx is not one.ctx
     with app.app_context(), db.engine.connect() as connection:
         used = connection.connection.dbapi_connection
-        assert isinstance(used, SharedTlsConnection) is (db.engine.dialect.name == "mysql")
+        assert isinstance(used, LimitedPyMySQL) is (db.engine.dialect.name == "mysql")
 
 
 def test_a_busy_process_does_not_take_its_own_lateness_for_the_servers(

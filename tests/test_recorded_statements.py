@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
+from swiper.db.statements import Statement, read
 from swiper.db.transactions import transactional
 from swiper.db.upsert import changed_a_row
 from swiper.extensions import db
@@ -66,3 +67,12 @@ def test_what_a_commit_writes_belongs_to_the_service(context: None, broken_state
     ((issuer, broken),) = taken(broken_statements)
     assert issuer == "feature.test_what_a_commit_writes_belongs_to_the_service"
     assert broken == [Rule.MOVE]
+
+
+def test_a_statement_on_a_drivers_cursor_is_recorded(context: None, broken_statements: list[Broken]) -> None:
+    everyone = Statement("SELECT id FROM users WHERE id > :uid AND id IN :uids", int)
+    values = {"uid": 1, "uids": [1, 2, 3]}
+    issue((everyone, values), run=read)
+    issue((Statement("SELECT id FROM users", int, everywhere="to see how it goes"), {}), run=read)
+    issue((Statement("SELECT id FROM users", int), {}), run=read)
+    assert taken(broken_statements) == [("feature.sweep", [Rule.COLUMN])]

@@ -3,20 +3,26 @@
 from functools import partial
 from typing import Any
 
+import psycopg
 from flask import Flask
 from gevent.monkey import is_module_patched
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
+from swiper.db.driver_errors import handle_errors
 from swiper.db.servers import prepare_server
 from swiper.db.sqlite import begin_by_purpose, prepare_sqlite
 from swiper.db.statements import Database
 from swiper.db.stock_postgres import StockPostgres
-from swiper.db.time_limits import no_answer, run_limited
+from swiper.db.time_limits import no_answer
 from swiper.extensions import db
 from swiper.fastpath import versions
 from swiper.fastpath.postgres import MIN_CONNECTIONS, SharedPostgres
 from swiper.fastpath.postgres_statements import StatementRunner
+
+# SQLite's engines each keep as many as SQLAlchemy lets them open: opening one costs as much as several statements.
+SQLITE_CONNECTIONS = 15
+IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 
 
 def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -25,7 +31,8 @@ def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {"hide_parameters": True}
     if url.startswith("sqlite"):
         # The driver would block all greenlets of the process while it waits. `sqlite.py` waits instead.
-        return options | {"connect_args": {"timeout": 0, "isolation_level": None, "check_same_thread": False}}
+        options |= {"connect_args": {"timeout": 0, "isolation_level": None, "check_same_thread": False}}
+        return options if url in IN_MEMORY else options | {"pool_size": SQLITE_CONNECTIONS, "max_overflow": 0}
     connect_args: dict[str, Any] = {}
     if not is_module_patched("socket"):
         # In a gevent worker `time_limits.py` has the limit. The drivers would count the worker's own delays.
@@ -34,6 +41,9 @@ def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
         connect_args["prepare_threshold"] = None
     left = config["DATABASE_POOL_SIZE"] + config["DATABASE_MAX_OVERFLOW"] - single_connections(url, config)
     size = max(1, min(config["DATABASE_POOL_SIZE"], left))
+    if url.startswith("mysql"):
+        # `servers.py` does so where a transaction is open.
+        options["pool_reset_on_return"] = None
     return options | {
         "connect_args": connect_args,
         "isolation_level": "READ COMMITTED",
@@ -57,22 +67,24 @@ def init_app(app: Flask) -> None:
     with app.app_context():
         for engine in db.engines.values():
             if engine.dialect.name == "sqlite":
-                prepare_sqlite(engine, engine)
+                prepare_sqlite(engine)
                 begin_by_purpose(engine)
             else:
-                prepare_server(engine, engine, app.config["DATABASE_STATEMENT_SECONDS"])
+                prepare_server(engine, app.config["DATABASE_STATEMENT_SECONDS"])
+            handle_errors(engine, engine)
         app.extensions["database"] = _database_of(db.engine, app.config)
 
 
 def _database_of(engine: Engine, config: dict[str, Any]) -> Database:
-    if engine.dialect.name == "sqlite" and engine.url.database in (None, "", ":memory:"):
+    if str(engine.url) in IN_MEMORY:
         # Another engine would open another, empty database.
-        return Database(engine, None, is_single_node=False)
+        return Database(engine, engine, None, is_single_node=False)
     kept = _kept_engine(engine, config)
     if engine.dialect.name == "postgresql":
-        return Database(None, _runner(engine, kept, config), is_single_node=config["DATABASE_LAYOUT"] == "single")
+        is_single_node = config["DATABASE_LAYOUT"] == "single"
+        return Database(engine, None, _runner(engine, kept, config), is_single_node=is_single_node)
     event.listen(engine, "engine_disposed", lambda _: kept.dispose())
-    return Database(kept, None, is_single_node=False)
+    return Database(engine, kept, None, is_single_node=False)
 
 
 def _kept_engine(engine: Engine, config: dict[str, Any]) -> Engine:
@@ -84,9 +96,10 @@ def _kept_engine(engine: Engine, config: dict[str, Any]) -> Engine:
     options |= {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None, "skip_autocommit_rollback": True}
     kept = create_engine(engine.url, **options)
     if engine.dialect.name == "sqlite":
-        prepare_sqlite(kept, engine)
+        prepare_sqlite(kept)
     else:
-        prepare_server(kept, engine, config["DATABASE_STATEMENT_SECONDS"])
+        prepare_server(kept, config["DATABASE_STATEMENT_SECONDS"])
+    handle_errors(kept, engine)
     return kept
 
 
@@ -94,7 +107,7 @@ def _runner(engine: Engine, kept: Engine, config: dict[str, Any]) -> StatementRu
     """Return the runner of single statements for a PostgreSQL server."""
     seconds, size = config["DATABASE_STATEMENT_SECONDS"], single_connections("postgresql", config)
     is_alone = not config["DATABASE_BEHIND_PGBOUNCER"]
-    stock = StockPostgres(kept, partial(run_limited, kept.dialect, seconds), keeps_settings=is_alone)
+    stock = StockPostgres(kept, seconds=seconds, keeps_settings=is_alone)
     runner: StatementRunner = stock
     if versions.may_share(config["FAST_PATHS"] in ("on", "postgres"), versions.POSTGRES):
         runner = SharedPostgres(
@@ -105,7 +118,7 @@ def _runner(engine: Engine, kept: Engine, config: dict[str, Any]) -> StatementRu
             wait_seconds=config["DATABASE_POOL_TIMEOUT_SECONDS"],
             seconds=seconds,
             is_preparing=is_alone,
-            no_answer=partial(no_answer, engine.dialect, seconds),
+            no_answer=partial(no_answer, seconds, psycopg.OperationalError),
         )
     event.listen(engine, "engine_disposed", runner.close_idle)
     return runner

@@ -1,85 +1,140 @@
-"""SQLite's connections: settings, waiting for the write lock, new connections when the file could not be written."""
+"""SQLite: settings of its connections, statements on its cursor, waiting for locks without blocking other greenlets."""
 
+import functools
+import json
 import random
 import sqlite3
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from swiper.clock import aware
+from swiper.db.driver_errors import translate
+from swiper.db.sql import IN_LIST, NAME, Kind, Read, Values, as_utc, reads_of
 from swiper.db.transactions import is_in_transaction
 
+R = TypeVar("R")
+
 BUSY_SECONDS = 10.0
-# SQLite repeats these errors on a connection that was opened while the file or its disk was not writable.
-STUCK = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+# Longer lists are passed as one JSON array: to name and bind 5,000 values takes 20 ms.
+MAX_NAMED = 100
 
 
-def prepare_sqlite(engine: Engine, main: Engine) -> None:
-    """Register the event handlers of an engine. `main` is disposed of when the file could not be written.
+def prepare_sqlite(engine: Engine) -> None:
+    """Register the event handlers of an engine: settings of new connections, and waiting for the write lock."""
 
-    The engine for single statements follows `main`, so that both open new connections.
-    """
-    _retry_statements(engine)
-    _renew_when_stuck(engine, main)
-
-
-def begin_by_purpose(engine: Engine) -> None:
-    """Take SQLite's write lock when a transaction of a transactional service begins, and not when one reads."""
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
-        # A deferred transaction that reads and then writes may fail, and waiting does not help then.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_in_transaction() else "BEGIN")
-
-
-def _retry_statements(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            _retry_while_busy(connection.execute, f"PRAGMA {pragma}")
+            retry_while_busy(connection.execute, f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "do_execute")
     def execute(cursor: Any, statement: str, parameters: Any, _context: Any) -> bool:
-        _retry_while_busy(cursor.execute, statement, parameters)
+        retry_while_busy(cursor.execute, statement, parameters)
         return True
 
     @event.listens_for(engine, "do_execute_no_params")
     def execute_no_params(cursor: Any, statement: str, _context: Any) -> bool:
-        _retry_while_busy(cursor.execute, statement)
+        retry_while_busy(cursor.execute, statement)
         return True
 
 
-def _renew_when_stuck(engine: Engine, main: Engine) -> None:
-    """Close all connections, including those for single statements, when one cannot be used any more."""
+def begin_by_purpose(engine: Engine) -> None:
+    """Take the write lock when a transaction of a transactional service begins, and not when one reads."""
 
-    @event.listens_for(engine, "handle_error")
-    def renew(context: Any) -> None:
-        # A new connection checks whether the file is writable again. But SQLite shares what it knows of the file
-        # between all connections of a process (os_unix.c), so all old connections must be closed first.
-        if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF in STUCK:
-            context.is_disconnect = True
-            cursor = getattr(context.execution_context, "cursor", None)
-            if cursor is not None:
-                # The exception still refers to this cursor. SQLite keeps a connection open while a cursor is open.
-                cursor.close()
-            # The event `engine_disposed` closes the connections for single statements.
-            main.dispose()
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        # A deferred transaction that reads and then writes may fail, and waiting does not help then.
+        start = "BEGIN IMMEDIATE" if is_in_transaction() else "BEGIN"
+        try:
+            retry_while_busy(connection.connection.dbapi_connection.execute, start)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise translate(error, start, connection, engine, engine) from error
 
 
-def _retry_while_busy(execute: Callable[..., Any], *args: Any) -> None:
-    """Call `execute` until SQLite's single write lock is free. Other greenlets run while this one waits.
+def retry_while_busy(execute: Callable[..., R], *args: object) -> R:
+    """Return what `execute` returns once SQLite's single write lock is free. Other greenlets run while this one waits.
 
     Raises the error of `execute` when the lock is not free after BUSY_SECONDS.
     """
-    deadline = time.monotonic() + BUSY_SECONDS
+    deadline = 0.0
     while True:
         try:
-            execute(*args)
-            return
+            return execute(*args)
         except sqlite3.OperationalError as error:
+            deadline = deadline or time.monotonic() + BUSY_SECONDS
             is_busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
             if not is_busy or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0.0005, 0.003))
+
+
+# A kind that is missing is called with the value.
+READERS: Mapping[Kind, Read | None] = {
+    **{int: None, str: None, bytes: str.encode, bool: bool, date: date.fromisoformat},
+    datetime: lambda text: as_utc(datetime.fromisoformat(text)),
+}
+WRITERS: Mapping[type, Callable[[Any], Any]] = {
+    bool: int,
+    date: date.isoformat,
+    # With microseconds also where they are zero, since SQLite compares text.
+    datetime: lambda moment: aware(moment).astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds"),
+}
+
+
+def _written(value: Any) -> Any:
+    write = WRITERS.get(type(value))
+    if write is not None:
+        return write(value)
+    return value.value if isinstance(value, StrEnum) else value
+
+
+class OnSqlite:
+    """See `DriverStatement`."""
+
+    def __init__(self, sql: str, columns: Sequence[Kind]) -> None:
+        """`sql` has parameters `:name` and lists `IN :name`."""
+        self.sql = sql
+        self.lists = tuple(dict.fromkeys(IN_LIST.findall(sql)))
+        self.scalars = tuple(name for name in dict.fromkeys(NAME.findall(sql)) if name not in self.lists)
+        self.reads = reads_of(columns, READERS)
+        self.text = functools.lru_cache(maxsize=100)(self._text)
+
+    def run(self, connection: Any, values: Values) -> list[Any]:
+        """See `DriverStatement`."""
+        bound = [_written(values[name]) for name in self.scalars]
+        counts = []
+        for name in self.lists:
+            # A list without values fits nothing, and so does NULL.
+            items = [_written(value) for value in values[name]] or [None]
+            is_long = len(items) > MAX_NAMED
+            counts.append(0 if is_long else len(items))
+            bound += [json.dumps(items)] if is_long else items
+        cursor = connection.cursor()
+        try:
+            retry_while_busy(cursor.execute, self.text(*counts), bound)
+            return list(cursor.fetchall())
+        except BaseException:
+            # The exception refers to this cursor, and SQLite keeps a connection open while a cursor is open.
+            cursor.close()
+            raise
+
+    def _text(self, *counts: int) -> str:
+        """Return the SQL for lists of so many values. Its parameters are `?1`, `?2`, …: first the single values.
+
+        A count of 0 stands for a list of any length that is passed as one JSON array.
+        """
+        places = {name: f"?{place}" for place, name in enumerate(self.scalars, 1)}
+        end = len(places) + 1
+        for name, count in zip(self.lists, counts, strict=True):
+            if count:
+                places[name] = f"({', '.join(f'?{place}' for place in range(end, end + count))})"
+            else:
+                places[name] = f"(SELECT value FROM json_each(?{end}))"  # noqa: S608
+            end += count or 1
+        return NAME.sub(lambda match: places[match[1]], self.sql)

@@ -4,12 +4,13 @@ It is used with `FAST_PATHS=off`, in threads, and with library versions that the
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from swiper.db.time_limits import TimeLimit
 from swiper.fastpath.postgres_statements import (
     BEGIN,
     COMMIT,
@@ -19,24 +20,11 @@ from swiper.fastpath.postgres_statements import (
     WrittenStep,
     as_sqlalchemys,
     is_lost,
-    leave_out_row,
     retry_stale_plan,
     rows_of,
     written,
 )
 from swiper.outages import is_server_moved
-
-
-class Limit(Protocol):
-    """Calls `work` with the time limit of a statement."""
-
-    def __call__(self, connection: Any, what: str, work: Callable[[], Any], waited: float = 0.0) -> Any:
-        """Return what `work` returns. Raises the driver's OperationalError when no answer comes in time.
-
-        `connection` is the driver's connection, or None before there is one. `what` describes the work in the log.
-        `waited` are the seconds of the limit that have passed before.
-        """
-
 
 # Runs statements on one of the driver's connections.
 Run = Callable[[Any, Sequence[WrittenStep]], list[list[Row]]]
@@ -45,9 +33,12 @@ Run = Callable[[Any, Sequence[WrittenStep]], list[list[Row]]]
 class StockPostgres:
     """A `StatementRunner` on the connections of an engine's pool."""
 
-    def __init__(self, engine: Engine, limit: Limit, *, keeps_settings: bool) -> None:
-        """`engine` makes connections in autocommit. `keeps_settings` is False behind PgBouncer."""
-        self.engine, self.limit, self.keeps_settings = engine, limit, keeps_settings
+    def __init__(self, engine: Engine, *, seconds: float, keeps_settings: bool) -> None:
+        """`engine` makes connections in autocommit, which have a time limit of `seconds` each.
+
+        `keeps_settings` is False behind PgBouncer.
+        """
+        self.engine, self.seconds, self.keeps_settings = engine, seconds, keeps_settings
         if keeps_settings:
             event.listen(engine, "connect", _read_committed)
 
@@ -71,14 +62,16 @@ class StockPostgres:
 
         `waited` are the seconds that the caller has waited before. They count as time spent on connecting.
         """
-        pooled = self._take(lambda: self.limit(None, "connect", self.engine.raw_connection, waited))
+        pooled = self._take(self.seconds - waited)
         driver = pooled.driver_connection
         pooled.detach()
         return driver
 
-    def _take(self, take: Callable[[], Any]) -> Any:
+    def _take(self, seconds: float) -> Any:
         try:
-            return take()
+            # Waiting for the pool and connecting share the limit.
+            with TimeLimit(seconds, psycopg.OperationalError):
+                return self.engine.raw_connection()
         except psycopg.Error as error:
             raise as_sqlalchemys(error, self.engine) from error
 
@@ -87,12 +80,11 @@ class StockPostgres:
 
     def _try(self, steps: Sequence[Step], run: Run) -> list[list[Row]]:
         sql, texts = steps[0][0].sql, written(steps)
-        pooled = self._take(self.engine.raw_connection)
+        pooled = self._take(self.seconds)
         driver = pooled.driver_connection
         try:
-            found: list[list[Row]] = self.limit(driver, sql, lambda: run(driver, texts))
+            found: list[list[Row]] = run(driver, texts)
         except psycopg.Error as error:
-            leave_out_row(error)
             lost = is_lost(error, driver.pgconn)
             # A transaction may still be open on this connection.
             pooled.invalidate()

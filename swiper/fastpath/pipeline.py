@@ -21,7 +21,6 @@ from swiper.fastpath.postgres_statements import (
     WrittenStep,
     as_sqlalchemys,
     is_lost,
-    leave_out_row,
     rows_of,
 )
 
@@ -98,6 +97,5 @@ class Pipeline:
         return [rows_of(result, statement) for statement, is_run, result in answers if is_run]
 
     def _fail(self, statement: Statement, error: psycopg.Error) -> NoReturn:
-        leave_out_row(error)
         lost = is_lost(error, self.libpq)
         raise as_sqlalchemys(error, self.engine, statement.sql, is_lost=lost) from error

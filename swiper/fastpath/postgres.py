@@ -40,7 +40,7 @@ class SharedPostgres:
         wait_seconds: float,
         seconds: float,
         is_preparing: bool,
-        no_answer: Callable[[str], psycopg.Error],
+        no_answer: Callable[[], Exception],
     ) -> None:
         """`connect` returns a new connection of the driver, which the caller owns. It may raise DBAPIError.
 
@@ -125,4 +125,4 @@ class SharedPostgres:
 
     def _too_late(self, steps: Sequence[Step]) -> Any:
         sql = steps[0][0].sql
-        return as_sqlalchemys(self.no_answer(sql), self.engine, sql, is_lost=True)
+        return as_sqlalchemys(self.no_answer(), self.engine, sql, is_lost=True)

@@ -128,10 +128,15 @@ def retry_stale_plan(run: Callable[[], R]) -> R:
     return run()
 
 
-def as_sqlalchemys(error: psycopg.Error, engine: Engine, sql: str | None = None, *, is_lost: bool = False) -> Any:
-    """Return the driver's `error` as SQLAlchemy would raise it."""
+def as_sqlalchemys(error: Exception, engine: Engine, sql: str | None = None, *, is_lost: bool = False) -> Any:
+    """Return the driver's `error` as SQLAlchemy would raise it, without the refused row of PostgreSQL's errors."""
+    if isinstance(error, psycopg.Error):
+        leave_out_row(error)
     return DBAPIError.instance(
-        sql, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=is_lost, dialect=engine.dialect
+        *(sql, None, error, engine.dialect.loaded_dbapi.Error),
+        hide_parameters=True,
+        connection_invalidated=is_lost,
+        dialect=engine.dialect,
     )
 
 

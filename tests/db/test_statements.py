@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from swiper.clock import now
 from swiper.db.engines import engine_options, single_connections
-from swiper.db.statements import Statement, execute, on_single_node, read, write
+from swiper.db.statements import Statement, about_to_run, execute, on_single_node, read, write
 from swiper.db.transactions import transactional
 from swiper.extensions import db
 from swiper.profiles.models import Sex
@@ -183,15 +183,17 @@ def counting(app: Flask) -> Iterator[list[str]]:
     def note_commit(_connection: Any) -> None:
         sent.append("COMMIT")
 
+    def note_ours(statement: Statement, connection: Any) -> None:
+        note(None, None, statement.sql)
+
     with app.app_context():
-        engines = [db.engine, app.extensions["database"].reading]
-    for engine in filter(None, engines):
-        event.listen(engine, "before_cursor_execute", note)
-    event.listen(engines[0], "commit", note_commit)
-    yield sent
-    for engine in filter(None, engines):
-        event.remove(engine, "before_cursor_execute", note)
-    event.remove(engines[0], "commit", note_commit)
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "commit", note_commit)
+    with about_to_run.connected_to(note_ours):
+        yield sent
+    event.remove(engine, "before_cursor_execute", note)
+    event.remove(engine, "commit", note_commit)
 
 
 def test_a_deck_takes_three_statements_and_a_like_six(

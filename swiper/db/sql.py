@@ -1,0 +1,68 @@
+"""SQL as features write it, in a form that all databases here understand, and what a driver makes of it."""
+
+import functools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Protocol
+
+from swiper.fastpath import postgres_statements
+
+# What a column holds: int, str, bytes (text that is passed on as it is), bool, date, datetime, or one of our enums.
+Kind = type[Any]
+Read = Callable[[Any], Any]
+Values = Mapping[str, Any]
+
+NAME = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+IN_LIST = re.compile(r"\bIN :([a-z_]\w*)")
+
+
+def as_utc(moment: datetime) -> datetime:
+    """Return an aware time in UTC; one without a zone is in UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+# PostgreSQL's text.
+TEXT_READERS: Mapping[Kind, Any] = {
+    bool: "t".__eq__,
+    date: date.fromisoformat,
+    datetime: lambda text: as_utc(datetime.fromisoformat(text)),
+}
+
+
+class DriverStatement(Protocol):
+    """A statement in the form of one driver."""
+
+    # For each column what converts a value that is not None; None where nothing is converted.
+    reads: list[Read | None] | None
+
+    def run(self, connection: Any, values: Values) -> list[Any]:
+        """Run it on the driver's connection, and return the driver's rows. Raises the driver's errors."""
+
+
+def reads_of(kinds: Sequence[Kind], readers: Mapping[Kind, Read | None]) -> list[Read | None] | None:
+    """Return the `reads` of a statement with such columns. A kind that is not in `readers` is called with the value."""
+    reads = [readers.get(kind, kind) for kind in kinds]
+    return reads if any(reads) else None
+
+
+class Statement:
+    """SQL with parameters `:name`, and what each column of its result holds."""
+
+    def __init__(self, sql: str, *columns: Kind, array_sql: str | None = None, everywhere: str = "") -> None:
+        """`array_sql` runs instead of `sql` on a database that takes a list of values as one array: PostgreSQL.
+
+        `everywhere` says why a statement does not name its tables' distribution column (docs/distribution.md).
+        """
+        self.sql, self.array_sql = " ".join(sql.split()), " ".join((array_sql or sql).split())
+        self.columns, self.everywhere = columns, everywhere
+        self.names = tuple(dict.fromkeys(NAME.findall(self.sql)))
+        self.forms: dict[str, DriverStatement] = {}
+
+    @functools.cached_property
+    def numbered(self) -> postgres_statements.Statement:
+        """The same with `$1`, `$2`, … in the order of `names`, as single-node PostgreSQL runs it."""
+        numbers = {name: f"${number}" for number, name in enumerate(self.names, 1)}
+        text = IN_LIST.sub(r"= ANY(:\1)", self.array_sql)
+        sql = NAME.sub(lambda match: numbers[match[1]], text)
+        return postgres_statements.Statement(sql, *(TEXT_READERS.get(kind, kind) for kind in self.columns))

@@ -1,0 +1,110 @@
+"""On which connections statements run, and what becomes of these."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gevent
+import pytest
+from flask import Flask
+from sqlalchemy import event, text
+
+from swiper.db.servers import LimitedPyMySQL
+from swiper.db.statements import Statement, execute, on_single_node, read, write
+from swiper.db.transactions import transactional
+from swiper.extensions import db
+
+CLAIM = Statement("INSERT INTO nicknames (folded, uid) VALUES (:folded, :uid) ON CONFLICT (folded) DO NOTHING")
+OWNER = Statement("SELECT uid FROM nicknames WHERE folded = :folded", int)
+
+
+@contextmanager
+def noting_checkouts(app: Flask) -> Iterator[list[Any]]:
+    """Each connection that is taken for single reads; empty where PostgreSQL's runner takes their place."""
+    taken: list[Any] = []
+
+    def note(connection: Any, *_: Any) -> None:
+        taken.append(connection)
+
+    engine = app.extensions["database"].reading
+    if engine is None:
+        yield taken
+        return
+    event.listen(engine, "checkout", note)
+    yield taken
+    event.remove(engine, "checkout", note)
+
+
+def test_the_steps_of_a_portable_function_share_one_connection(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = (OWNER, {"folded": "ann"})
+
+    @on_single_node(list)
+    def in_steps(rows: list[Any]) -> list[Any]:
+        return rows + read(owner) + read(owner, owner)
+
+    monkeypatch.setattr(app.extensions["database"], "is_single_node", False)
+    with app.app_context(), noting_checkouts(app) as taken:
+        assert in_steps([]) == [[], [], []]
+        assert len(taken) == (app.extensions["database"].reading is not None)
+        assert read(owner) == [[]]
+        assert len(taken) == 2 * (app.extensions["database"].reading is not None)
+
+
+def test_another_greenlet_takes_a_connection_of_its_own(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask() -> list[Any]:
+        with app.app_context():
+            return read((OWNER, {"folded": "ann"}))
+
+    @on_single_node(list)
+    def in_steps(rows: list[Any]) -> list[Any]:
+        return rows + ask() + gevent.spawn(ask).get()
+
+    monkeypatch.setattr(app.extensions["database"], "is_single_node", False)
+    with app.app_context(), noting_checkouts(app) as taken:
+        assert in_steps([]) == [[], []]
+        assert len(set(map(id, taken))) == 2 * (app.extensions["database"].reading is not None)
+
+
+def test_a_connection_whose_greenlet_is_ended_is_used_by_nobody_else(app: Flask) -> None:
+    """The answer to its statement may still arrive there."""
+
+    class Ended:
+        def run(self, _connection: Any, _values: Any) -> list[Any]:
+            raise gevent.GreenletExit()
+
+    endless = Statement("SELECT 1 FROM nicknames WHERE folded = :folded")
+
+    @transactional
+    def write_endless() -> None:
+        execute(endless, {"folded": "ann"})
+
+    left: list[Any] = []
+    with app.app_context():
+        engine = db.engine
+        endless.forms[engine.dialect.name] = Ended()
+        event.listen(engine, "invalidate", lambda *_: left.append(1))
+        with pytest.raises(gevent.GreenletExit):
+            write_endless()
+        assert left == [1]
+        assert write("claim", (CLAIM, {"folded": "ann", "uid": 1})) == [[]]
+
+
+def test_no_rollback_follows_a_commit(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On MariaDB it would be a round trip; the other drivers send none where no transaction is open."""
+    sent = []
+    for name in ("commit", "rollback"):
+        end = getattr(LimitedPyMySQL, name)
+
+        def note(connection: Any, name: str = name, end: Any = end) -> None:
+            sent.append(name)
+            end(connection)
+
+        monkeypatch.setattr(LimitedPyMySQL, name, note)
+    with app.app_context():
+        write("claim", (CLAIM, {"folded": "ann", "uid": 1}))
+        committed = list(sent)
+        db.session.execute(text("SELECT 1 FROM nicknames"))
+        db.session.remove()
+        is_mariadb = db.engine.dialect.name == "mysql"
+    assert committed == ["commit"] * is_mariadb
+    assert sent == ["commit", "rollback"] * is_mariadb
