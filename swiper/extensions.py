@@ -1,5 +1,7 @@
 """The Flask extensions, which all parts share. Of our modules, this imports only the Redis clients."""
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request
@@ -11,7 +13,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as BoundSession
 from redis.connection import ConnectionPool
-from sqlalchemy import MetaData
+from sqlalchemy import Connection, MetaData
 from sqlalchemy.orm import DeclarativeBase
 
 from swiper.fastpath import versions
@@ -53,11 +55,17 @@ class Base(DeclarativeBase):
     __table_args__: Any = TABLE_OPTIONS
 
 
+# Opens the connection of the running transactional service (`swiper/db/transactions.py`).
+open_transaction: ContextVar[Callable[[], Connection] | None] = ContextVar("open_transaction", default=None)
+
+
 class RoutedSession(BoundSession):
-    """A session that reads from a replica inside `replica_reads()`."""
+    """A session that joins the running transaction, and reads from a replica inside `replica_reads()`."""
 
     def get_bind(self, mapper: Any = None, clause: Any = None, bind: Any = None, **kwargs: Any) -> Any:
-        """Return a replica's engine inside `replica_reads()`, and the primary's engine elsewhere."""
+        """Return the transaction's connection, a replica's engine inside `replica_reads()`, or the primary's engine."""
+        if bind is None and (open_connection := open_transaction.get()) is not None:
+            return open_connection()
         if bind is None and REPLICA_KEY in self.info:
             return self.info[REPLICA_KEY]
         return super().get_bind(mapper=mapper, clause=clause, bind=bind, **kwargs)
@@ -96,7 +104,11 @@ class SessionedSQLAlchemy(SQLAlchemy):
             self.session.rollback()
 
 
-db = SessionedSQLAlchemy(model_class=Base, session_options={"class_": RoutedSession, "expire_on_commit": False})
+db = SessionedSQLAlchemy(
+    model_class=Base,
+    # The session's commit and rollback are those of the transaction that it has joined.
+    session_options={"class_": RoutedSession, "expire_on_commit": False, "join_transaction_mode": "control_fully"},
+)
 if TYPE_CHECKING:
 
     class Model(Base):

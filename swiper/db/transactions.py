@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from swiper.extensions import db
+from swiper.extensions import db, open_transaction
 from swiper.outages import is_redis_outage, is_silence
 
 log = logging.getLogger(__name__)
@@ -28,12 +28,42 @@ RETRYABLE_NUMBERS = {1213, 1205, 1020}
 
 
 class _Transaction:
-    """The running transaction of a transactional service."""
+    """The running transaction of a transactional service.
+
+    Most services of hot requests use its connection alone. A session costs as much as two small statements, so it joins
+    the transaction only when somebody uses it.
+    """
 
     def __init__(self) -> None:
         self.consequences: list[Callable[[], object]] = []
-        # The session's own, once somebody has asked for it: looking it up costs as much as a small statement.
         self.connection: Connection | None = None
+
+    def open(self) -> Connection:
+        """Return the connection. The transaction begins when it is asked for."""
+        if self.connection is None:
+            self.connection = db.engine.connect()
+        if not self.connection.in_transaction():
+            self.connection.begin()
+        return self.connection
+
+    def commit(self) -> None:
+        """Write the objects of the session, and commit."""
+        if db.has_session():
+            db.session.commit()
+        if self.connection is not None and self.connection.in_transaction():
+            self.connection.commit()
+
+    def roll_back(self) -> None:
+        """Undo everything, also in the objects of the session."""
+        if db.has_session():
+            db.session.rollback()
+        if self.connection is not None and self.connection.in_transaction():
+            self.connection.rollback()
+
+    def close(self) -> None:
+        """Let others have the connection."""
+        if self.connection is not None:
+            self.connection.close()
 
 
 _running: ContextVar[_Transaction | None] = ContextVar("transaction", default=None)
@@ -77,18 +107,20 @@ def again_on_conflict(name: str, attempt: Callable[[], tuple[R, list[Callable[[]
 
 def _attempt(service: Callable[..., R], args: Any, kwargs: Any) -> tuple[R, list[Callable[[], object]]]:
     # An earlier read may hold an old snapshot. SQLite cannot turn such a transaction into a writing one.
-    db.session.rollback()
+    db.give_back_connection()
     transaction = _Transaction()
-    token = _running.set(transaction)
+    token, opening = _running.set(transaction), open_transaction.set(transaction.open)
     try:
         result = service(*args, **kwargs)
-        db.session.commit()
+        transaction.commit()
         return result, transaction.consequences
     except BaseException:
-        db.session.rollback()
+        transaction.roll_back()
         raise
     finally:
+        open_transaction.reset(opening)
         _running.reset(token)
+        transaction.close()
 
 
 def _run_consequences(consequences: list[Callable[[], object]]) -> None:
@@ -111,14 +143,14 @@ def is_in_transaction() -> bool:
 
 
 def session_connection() -> Connection:
-    """Return the connection of the session's transaction; objects of the session are written to it before."""
-    db.session.flush()
+    """Return the connection of the running transaction, or else of the session's.
+
+    Objects of the session are written to it before.
+    """
+    if db.has_session():
+        db.session.flush()
     transaction = _running.get()
-    if transaction is None:
-        return db.session.connection()
-    if transaction.connection is None:
-        transaction.connection = db.session.connection()
-    return transaction.connection
+    return db.session.connection() if transaction is None else transaction.open()
 
 
 def after_commit(consequence: Callable[[], object]) -> None:

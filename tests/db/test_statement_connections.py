@@ -13,6 +13,7 @@ from swiper.db.servers import LimitedPyMySQL
 from swiper.db.statements import Statement, execute, on_single_node, read, write
 from swiper.db.transactions import transactional
 from swiper.extensions import db
+from swiper.profiles.models import Nickname
 
 CLAIM = Statement("INSERT INTO nicknames (folded, uid) VALUES (:folded, :uid) ON CONFLICT (folded) DO NOTHING")
 OWNER = Statement("SELECT uid FROM nicknames WHERE folded = :folded", int)
@@ -108,3 +109,40 @@ def test_no_rollback_follows_a_commit(app: Flask, monkeypatch: pytest.MonkeyPatc
         is_mariadb = db.engine.dialect.name == "mysql"
     assert committed == ["commit"] * is_mariadb
     assert sent == ["commit", "rollback"] * is_mariadb
+
+
+def test_a_session_joins_the_transaction_of_statements(app: Flask) -> None:
+    """What it writes is seen by them, and committed or undone with what they write."""
+
+    class GivenUpError(Exception):
+        pass
+
+    @transactional
+    def claim_both(*, is_given_up: bool) -> None:
+        execute(CLAIM, {"folded": "ann", "uid": 1})
+        db.session.add(Nickname(folded="bea", uid=2))
+        assert read((OWNER, {"folded": "bea"}), (OWNER, {"folded": "ann"})) == [[(2,)], [(1,)]]
+        assert db.session.get_one(Nickname, "ann").uid == 1
+        if is_given_up:
+            raise GivenUpError()
+
+    with app.app_context():
+        with pytest.raises(GivenUpError):
+            claim_both(is_given_up=True)
+        assert read((OWNER, {"folded": "ann"}), (OWNER, {"folded": "bea"})) == [[], []]
+        claim_both(is_given_up=False)
+        assert read((OWNER, {"folded": "ann"}), (OWNER, {"folded": "bea"})) == [[(1,)], [(2,)]]
+
+
+def test_a_transaction_of_statements_alone_makes_no_session(app: Flask) -> None:
+    with app.app_context():
+        db.session.remove()
+        write("claim", (CLAIM, {"folded": "ann", "uid": 1}))
+        assert not db.has_session()
+
+
+def test_a_transaction_gives_its_connection_back(app: Flask) -> None:
+    with app.app_context():
+        for number in range(100):
+            write("claim", (CLAIM, {"folded": f"ann{number}", "uid": 1}))
+            assert db.engine.pool.checkedout() == 0
