@@ -1,1 +1,1 @@
-"""Settings of the processes that run Swiper: the application, its logs, its periodic work and gunicorn."""
+"""Settings of the application, and the configuration of its logs, its periodic work and gunicorn."""

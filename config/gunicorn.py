@@ -1,4 +1,4 @@
-"""gunicorn: `gunicorn -c config/gunicorn.py wsgi:app`. Reads the same settings as the application."""
+"""The configuration of `gunicorn -c config/gunicorn.py wsgi:app`. It uses the settings of the application."""
 
 import gc
 from pathlib import Path
@@ -16,45 +16,43 @@ workers = _settings.web_concurrency
 worker_connections = 1000
 backlog = 2048
 
-# nginx keeps its connections to us open; ours must outlive nginx's own idle time (60 s) or a request may meet a closed
-# socket.
+# Longer than nginx keeps an idle connection (60 s). Otherwise nginx may send a request to a closed socket.
 keepalive = 75
 timeout = 30
 graceful_timeout = 30
 
-# The application counts proxies itself (TRUSTED_PROXIES, werkzeug's ProxyFix), so no header is believed here.
+# The application evaluates the headers of proxies (TRUSTED_PROXIES, werkzeug's ProxyFix). gunicorn trusts none.
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
-# nginx replaces what it forwards; a header with an underscore can only be an attempt to pass for one of those.
+# A header with an underscore could pass for one that nginx sets, such as X_Forwarded_For.
 header_map = "drop"
 limit_request_line = 4094
 limit_request_fields = 60
 
-# The default control socket is one path for all instances of a machine.
+# By default, all instances on a machine would use the same path.
 control_socket = str(_settings.redis_socket.parent / f"gunicorn-{_settings.port}.ctl")
-# Heartbeats belong into memory; where there is no such folder (macOS) the default one serves.
+# Heartbeats are files, which are kept in memory if possible. macOS has no such folder and uses the default.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
-# With preload the workers would share sockets opened before gevent's patches.
+# With preload, the workers would share sockets that were opened before gevent's patches.
 preload_app = False
 
 accesslog = None
 errorlog = "-"
 loglevel = "info"
-# Requests leave few cycles behind; Python's default of 700 looks for them several times in each.
+# Requests leave few cycles of references. With Python's default of 700, each request starts several collections.
 GC_THRESHOLD = 20_000
 proc_name = f"swiper-{_settings.port}"
 
 
 def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
-    """Answers leave in one piece; see `config/joined_response.py`."""
+    """Send each response in one piece; see `config/joined_response.py`."""
     wsgi.Response = JoinedResponse
 
 
 def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
-    """A worker that has loaded the application says so, which `make run` waits for.
+    """Exclude the loaded application from garbage collection, and log that the worker serves.
 
-    What it has loaded stays: the garbage collector need not walk through it again and again, which stood every request
-    of the worker still for a tenth of a second at a time.
+    Without that, each full collection stopped all requests of the worker for a tenth of a second.
     """
     gc.collect()
     gc.freeze()

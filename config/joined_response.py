@@ -1,7 +1,7 @@
-"""gunicorn writes the head of an answer and its body separately; here they leave together.
+"""Sends the head and the body of a response together, where gunicorn sends them separately.
 
-A worker that is killed between the two leaves a truncated answer, which nginx has begun to pass on and can no longer
-ask another instance for (seen under kill -9). Together they are also one packet instead of two.
+If a worker is killed between the two (seen with kill -9), nginx has already passed on the head and cannot repeat the
+request at another worker. Sent together, they are also one packet instead of two.
 """
 
 from typing import Any
@@ -10,18 +10,18 @@ from gunicorn.http.wsgi import Response
 
 
 class _Recorder:
-    """Takes the place of the socket while gunicorn composes the head."""
+    """Takes the place of the socket while gunicorn writes the head."""
 
     def __init__(self) -> None:
         self.written = b""
 
     def sendall(self, data: bytes) -> None:
-        """Keep `data`."""
+        """Store `data` instead of sending it."""
         self.written += data
 
 
 class JoinedResponse(Response):  # type: ignore[misc]
-    """gunicorn's response, whose head waits for the first piece of the body."""
+    """gunicorn's response. The head is sent with the first part of the body."""
 
     sock: Any
 
@@ -31,7 +31,7 @@ class JoinedResponse(Response):  # type: ignore[misc]
         self._is_file = False
 
     def send_headers(self) -> None:
-        """Compose the head; a file is sent by the kernel, so its head goes first."""
+        """Prepare the head. Before a file, which the kernel sends, and before chunks it is sent at once."""
         if self.headers_sent:
             return
         socket, self.sock = self.sock, _Recorder()
@@ -48,7 +48,7 @@ class JoinedResponse(Response):  # type: ignore[misc]
         super()._emit_body(head + data)
 
     def sendfile(self, respiter: Any) -> bool:
-        """See gunicorn."""
+        """Send a file by the kernel if possible. Return False if the body must be sent in another way."""
         self._is_file = True
         try:
             return bool(super().sendfile(respiter))
@@ -56,7 +56,7 @@ class JoinedResponse(Response):  # type: ignore[misc]
             self._is_file = False
 
     def close(self) -> None:
-        """Send a head that has had no body, then end the answer."""
+        """Send the head if there was no body, then end the response."""
         if not self.headers_sent:
             self.send_headers()
         self._flush_head()

@@ -1,4 +1,4 @@
-"""What is logged where, for `logging.config.dictConfig`."""
+"""The configuration of logging, for `logging.config.dictConfig`."""
 
 from pathlib import Path
 from typing import Any
@@ -7,42 +7,46 @@ LINE = "%(asctime)s %(levelname)-7s [%(request_id)s] %(name)s: %(message)s"
 
 
 def logging_config(log_dir: Path | None, level: str) -> dict[str, Any]:
-    """Console, plus `info` (a file a day, 30 kept) and `error` (a file a week, 4 kept) below `log_dir`.
+    """Return the configuration that logs to the console and, if `log_dir` is given, to files there.
 
-    Security events go to `security` (a file a day, 90 kept) as well, as bare JSON.
-
-    concurrent-log-handler locks the files, so that all workers of a machine may write and rotate them.
+    `info.log` is rotated each day (30 are kept), `error.log` each week (4 are kept). Security events are also written
+    to `security.log` as lines of JSON, rotated each day (90 are kept). All workers of a machine can write and rotate
+    the files, since concurrent-log-handler locks them.
     """
     handlers: dict[str, Any] = {"console": {"class": "logging.StreamHandler", "formatter": "line"}}
-    security: dict[str, Any] = {"level": "INFO"}
+    everywhere, security = ["console"], []
     if log_dir:
         log_dir.mkdir(parents=True, exist_ok=True)
-        handlers["info"] = _file(log_dir / "info.log", level="INFO", when="midnight", kept=30)
-        handlers["error"] = _file(log_dir / "error.log", level="ERROR", when="W0", kept=4)
-    everywhere = list(handlers)
-    if log_dir:
-        events = _file(log_dir / "security.log", level="INFO", when="midnight", kept=90)
-        handlers["security"] = events | {"formatter": "event"}
-        security["handlers"] = ["security"]
+        handlers |= _files(log_dir)
+        everywhere, security = ["console", "info", "error"], ["security"]
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
             "line": {"()": "swiper.logs.MaskingFormatter", "format": LINE},
-            # Whoever writes an event has masked it.
+            # The code that logs an event has masked it.
             "event": {"format": "%(message)s"},
         },
         "handlers": handlers,
         "root": {"level": level, "handlers": everywhere},
         "loggers": {
-            "swiper.security": security,
-            # At DEBUG it tells what is in the EXIF block of each upload.
+            "swiper.security": {"level": "INFO", "handlers": security},
+            # At DEBUG it logs the EXIF data of each upload.
             "PIL": {"level": "INFO"},
-            # These three name every request or every key at INFO.
+            # At INFO these three log every request or every key.
             "botocore": {"level": "WARNING"},
             "urllib3": {"level": "WARNING"},
             "alibabacloud": {"level": "WARNING"},
         },
+    }
+
+
+def _files(log_dir: Path) -> dict[str, Any]:
+    events = _file(log_dir / "security.log", level="INFO", when="midnight", kept=90)
+    return {
+        "info": _file(log_dir / "info.log", level="INFO", when="midnight", kept=30),
+        "error": _file(log_dir / "error.log", level="ERROR", when="W0", kept=4),
+        "security": events | {"formatter": "event"},
     }
 
 

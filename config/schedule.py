@@ -1,4 +1,4 @@
-"""The periodic work that `celery beat` starts; every entry names a registered task."""
+"""The periodic work that `celery beat` starts. Each entry names a registered task."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ SHORTEST_EXPIRY_SECONDS = 60.0
 
 
 def every(seconds: float, task: str) -> dict[str, Any]:
-    """An entry whose turns do not pile up while no worker has time for them."""
+    """Return an entry that starts `task` every `seconds`. A run that no worker takes in time is dropped."""
     return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, SHORTEST_EXPIRY_SECONDS)}}
 
 

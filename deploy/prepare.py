@@ -1,4 +1,7 @@
-"""`python -m deploy.prepare`: migrations, VIP levels, and robots where nobody is there yet. Safe to repeat."""
+"""`python -m deploy.prepare` runs the migrations and adds VIP levels, and robots if there are no people.
+
+It is safe to repeat.
+"""
 
 import flask_migrate
 from sqlalchemy import select
@@ -14,7 +17,7 @@ FIRST_ROBOTS = 200
 
 
 def main() -> None:
-    """Prepare the database that the environment names. Raises what the database does."""
+    """Prepare the database that the settings name. Raises the errors of the database."""
     with start_app().app_context():
         flask_migrate.upgrade(str(ROOT / "migrations"))
         seed_levels()

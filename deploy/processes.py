@@ -1,4 +1,4 @@
-"""Child processes that never outlive us, stopped in the reverse order of their start."""
+"""Child processes that end with this process. They are stopped in the reverse order of their start."""
 
 import ctypes
 import functools
@@ -16,7 +16,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def _begin(mask: set[int]) -> None:
-    """Runs in the child: signals reach it again, and it gets SIGTERM even when we are killed without a chance to."""
+    """Runs in the child: unblock signals, and get SIGTERM when the parent ends, also if it is killed."""
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
     if prctl:
@@ -24,18 +24,18 @@ def _begin(mask: set[int]) -> None:
 
 
 class ChildEndedError(RuntimeError):
-    """A child has ended by itself, and has said why where our output goes."""
+    """A child has ended by itself. It has printed the reason."""
 
 
 class Processes:
-    """The running children by name, each in a process group of its own so that Ctrl-C reaches only us."""
+    """The running children by name. Each has its own process group, so that Ctrl-C reaches only the parent."""
 
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, command: Sequence[str], env: dict[str, str] | None = None) -> None:
-        """Start `command`; its output goes where ours goes."""
-        # A signal between the start and the note of it would leave a child that nobody stops.
+        """Start `command` with the output of this process."""
+        # Without blocking, a signal right after the start would leave a child that is not stopped.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
             self._running[name] = subprocess.Popen(
@@ -45,7 +45,7 @@ class Processes:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def run(self, name: str, command: Sequence[str], env: dict[str, str]) -> None:
-        """Start `command` and wait for its end. Raises ChildEndedError where it fails."""
+        """Start `command` and wait for its end. Raises ChildEndedError if it fails."""
         self.start(name, command, env)
         code = self._running[name].wait()
         del self._running[name]
@@ -53,7 +53,7 @@ class Processes:
             raise ChildEndedError(f"{name} ended with code {code}")
 
     def find_ended(self) -> tuple[str, int] | None:
-        """Name and exit code of a child that has ended by itself."""
+        """Return name and exit code of a child that has ended by itself, or None."""
         for name, process in self._running.items():
             code = process.poll()
             if code is not None:
@@ -61,7 +61,7 @@ class Processes:
         return None
 
     def stop_all(self, patience_seconds: float = 20.0) -> None:
-        """SIGTERM to each child, the last started first; what is still there after its time is killed as a group."""
+        """Send SIGTERM to each child, the last started first. Kill the group of a child that does not end in time."""
         for name, process in reversed(self._running.items()):
             if process.poll() is None:
                 process.terminate()

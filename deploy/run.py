@@ -1,7 +1,7 @@
-"""`make run`: embedded Redis, migrations, VIP levels, robots, gunicorn, Celery with beat; stopped in reverse order.
+"""`make run` starts the embedded Redis, gunicorn, and Celery with beat, and stops them in the reverse order.
 
-Each part loads the whole application, which takes a processor's seconds; so this process does not, and the web comes
-first. Only on a database that lacks something does it wait until that is made.
+Each part loads the whole application, which takes seconds of CPU. Therefore this process does not load it, and gunicorn
+is started first. It waits for `deploy.prepare` only if the database is not ready.
 """
 
 import errno
@@ -30,18 +30,18 @@ BIN = Path(sys.executable).parent
 
 
 class StopRequested(BaseException):
-    """Ctrl-C or SIGTERM; like KeyboardInterrupt nothing that a library catches on its way."""
+    """Ctrl-C or SIGTERM. A BaseException, so that libraries do not catch it."""
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
-    # A second signal must not interrupt the stopping itself.
+    # A second signal must not interrupt the stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     raise StopRequested()
 
 
 def main() -> int:
-    """Run until a signal or until a part ends by itself; 0 after a signal, 1 otherwise."""
+    """Run until a signal comes or a part ends by itself. Return 0 after a signal, otherwise 1."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
@@ -66,7 +66,7 @@ def _refuse(reason: str) -> int:
 
 
 def _try_port(settings: Settings) -> str | None:
-    """What keeps us from listening where we shall, in words; None when nothing does."""
+    """Return why the port cannot be used, as text for the operator, or None if it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -88,7 +88,7 @@ def _run(settings: Settings) -> int:
         print("\nSwiper stops …", flush=True)
         return 0
     except ChildEndedError as error:
-        # It has told why by itself.
+        # The child has printed the reason.
         return _refuse(str(error))
     except Exception as error:
         log.exception("the start failed")
@@ -111,7 +111,7 @@ def _start(settings: Settings, processes: Processes) -> None:
     print(f"\nSwiper serves on {address} (data in {settings.instance}); Ctrl-C stops it.", flush=True)
     processes.start("celery", _celery_command(), env)
     if is_ready:
-        # A new release may know of more than those before have made.
+        # A new release may add more than the earlier ones did.
         processes.run("prepare", prepare, env)
 
 
@@ -126,13 +126,13 @@ def _start_redis(settings: Settings, processes: Processes) -> None:
 def _is_there(processes: Processes, settings: Settings) -> bool:
     ended = processes.find_ended()
     if ended:
-        # It says why, for instance that a newer server has written the data.
+        # It has printed the reason, for instance that a newer server has written the data.
         raise ChildEndedError(f"{ended[0]} ended with code {ended[1]}")
     return answers(settings.redis_socket)
 
 
 def is_prepared(settings: Settings) -> bool:
-    """True where the schema is the newest and people are there, who come last: the web can begin at once."""
+    """Return True if the schema is the newest and there are people, whom `deploy.prepare` adds last."""
     newest = max(path.name for path in (ROOT / "migrations/versions").glob("*.py")).partition("_")[0]
     is_server = not settings.database_url.startswith("sqlite")
     options = {"connect_timeout": settings.database_connect_timeout_seconds} if is_server else {}
@@ -142,7 +142,7 @@ def is_prepared(settings: Settings) -> bool:
             version = connection.scalar(text("SELECT version_num FROM alembic_version"))
             return version == newest and bool(connection.scalar(text("SELECT 1 FROM users LIMIT 1")))
     except SQLAlchemyError:
-        # What is wrong is told by what prepares it.
+        # `deploy.prepare` will report the error.
         return False
 
 
@@ -157,9 +157,9 @@ def _celery_command() -> tuple[str, ...]:
 def _gunicorn_command() -> tuple[str, ...]:
     return (
         *(str(BIN / "gunicorn"), "--config", str(ROOT / "config/gunicorn.py")),
-        # Browsers come here directly, and an idle connection of theirs holds up Ctrl-C for as long as it is kept.
+        # Browsers connect directly, and Ctrl-C waits for their idle connections.
         *("--keep-alive", "2"),
-        # A worker that is still starting misses the signal and is waited for in vain.
+        # A worker that is still starting does not get the signal, and gunicorn waits for it until this time is over.
         *("--graceful-timeout", "5", "wsgi:app"),
     )
 
@@ -179,7 +179,7 @@ def _serves(processes: Processes, settings: Settings) -> bool:
 
 
 def _wait_for_end(processes: Processes) -> None:
-    """Return when a child has ended by itself, which no part of a healthy service does."""
+    """Wait until a child has ended by itself, and print which one."""
     wait_until(lambda: processes.find_ended() is not None, float("inf"), "")
     ended = processes.find_ended()
     if ended:

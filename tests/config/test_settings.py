@@ -1,67 +1,18 @@
-"""Settings: where they come from, what they default to, and what production refuses."""
+"""Settings: where they come from, and what they default to."""
 
-import os
-import re
 import socket
 import stat
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic import AliasChoices, ValidationError
+from pydantic import ValidationError
 
 from config.settings import ROOT, Environment, Settings
 from config.urls import with_driver
-
-EXAMPLE = ROOT / ".env.example"
-LINE = re.compile(r"^#([A-Z][A-Z0-9_]*)=(.*)$")
-SECRETS = {"SECRET_KEY", "PAYMENT_SECRET"}
-PRODUCTION = {
-    "SWIPER_ENV": "production",
-    "SECRET_KEY": "s" * 48,
-    "SMS_PROVIDERS": "aliyun",
-    "ALIYUN_ACCESS_KEY_ID": "id",
-    "ALIYUN_ACCESS_KEY_SECRET": "secret",
-    "ALIYUN_SMS_SIGN_NAME": "name",
-    "ALIYUN_SMS_TEMPLATE_CODE": "SMS_1",
-    "PAYMENT_PROVIDER": "none",
-    "DATABASE_URL": "postgresql://swiper@db/swiper",
-    "REDIS_URL": "redis://redis:6379/0",
-    "TRUSTED_PROXIES": "1",
-}
-
-
-def variable_of(field: str) -> str:
-    """The environment variable of a field."""
-    alias = Settings.model_fields[field].validation_alias
-    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field.upper()
-
-
-FIELDS = {variable_of(field): field for field in Settings.model_fields}
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """None of our variables is set, but for an instance folder of the test's own."""
-    for name in os.environ:
-        if name.upper() in FIELDS:
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("SWIPER_INSTANCE", str(tmp_path / "instance"))
-
-
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
-    """Reads the settings from the given environment variables alone."""
-
-    def read(**variables: str) -> Settings:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        return Settings(_env_file=None)
-
-    return read
+from tests.config.conftest import variable_of
 
 
 def test_embedded_defaults_serve_where_nothing_is_set(load: Callable[..., Settings], tmp_path: Path) -> None:
@@ -178,53 +129,6 @@ def test_database_url_names_a_driver_that_yields(url: str, expected: str) -> Non
     assert with_driver(url) == expected
 
 
-def test_production_starts_with_everything_in_place(load: Callable[..., Settings]) -> None:
-    settings = load(**PRODUCTION)
-    assert settings.flask_config()["SESSION_COOKIE_SECURE"]
-    assert settings.robots_answer_percent == 0
-
-
-@pytest.mark.parametrize(
-    ("changes", "complaint"),
-    [
-        ({"SECRET_KEY": ""}, "SECRET_KEY"),
-        ({"SECRET_KEY": "short"}, "SECRET_KEY"),
-        ({"SECRET_KEY": "change-me-to-a-random-text-of-32-characters-or-more"}, "SECRET_KEY"),
-        ({"DEBUG": "1"}, "DEBUG"),
-        ({"SMS_PROVIDERS": "console"}, "console"),
-        ({"SMS_PROVIDERS": "aliyun,console"}, "console"),
-        ({"SMS_PROVIDERS": ""}, "SMS_PROVIDERS"),
-        ({"ALIYUN_ACCESS_KEY_SECRET": ""}, "ALIYUN_ACCESS_KEY_SECRET"),
-        ({"ALIYUN_SMS_INTERNATIONAL_SIGN_NAME": "x"}, "ALIYUN_SMS_INTERNATIONAL_TEMPLATE_CODE"),
-        ({"ALIYUN_SMS_INTERNATIONAL_TEMPLATE_CODE": "x"}, "ALIYUN_SMS_INTERNATIONAL_SIGN_NAME"),
-        ({"SMS_PROVIDERS": "aliyun,ronglian"}, "RONGLIAN_ACCOUNT_SID"),
-        ({"STORAGE": "qiniu"}, "QINIU_BUCKET"),
-        ({"STORAGE": "s3"}, "S3_BUCKET"),
-        ({"PAYMENT_PROVIDER": "sandbox"}, "sandbox"),
-        ({"PAYMENT_PROVIDER": "cashier", "PAYMENT_SECRET": "short"}, "PAYMENT_SECRET"),
-        ({"PAYMENT_PROVIDER": "cashier", "PAYMENT_SECRET": "p" * 40}, "PAYMENT_CHECKOUT_URL"),
-        ({"DATABASE_URL": ""}, "DATABASE_URL"),
-        ({"REDIS_URL": ""}, "REDIS_URL"),
-        ({"TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES"),
-    ],
-)
-def test_production_refuses(load: Callable[..., Settings], changes: dict[str, str], complaint: str) -> None:
-    with pytest.raises(ValidationError, match="production refuses to start") as caught:
-        load(**(PRODUCTION | changes))
-    assert complaint in str(caught.value)
-
-
-def test_production_takes_no_proxy_where_it_is_said(load: Callable[..., Settings]) -> None:
-    assert load(**(PRODUCTION | {"TRUSTED_PROXIES": "0"})).trusted_proxies == 0
-
-
-def test_codes_are_asked_for_by_get_outside_production_or_where_it_is_said(load: Callable[..., Settings]) -> None:
-    assert load().verify_by_get is True
-    assert load(VERIFY_BY_GET="false").verify_by_get is False
-    assert load(**PRODUCTION, VERIFY_BY_GET="").verify_by_get is False
-    assert load(**PRODUCTION, VERIFY_BY_GET="true").verify_by_get is True
-
-
 def test_origins_are_written_as_browsers_write_them(load: Callable[..., Settings]) -> None:
     written = "https://App.Example/, HTTPS://a.example:443,http://b.example:80,http://c.example:8080"
     assert load(CORS_ORIGINS=written).cors_origins == [
@@ -233,14 +137,6 @@ def test_origins_are_written_as_browsers_write_them(load: Callable[..., Settings
         "http://b.example",
         "http://c.example:8080",
     ]
-
-
-def test_refusal_names_all_faults_and_no_secret(load: Callable[..., Settings]) -> None:
-    with pytest.raises(ValidationError) as caught:
-        load(**(PRODUCTION | {"SECRET_KEY": "my-little-secret", "SMS_PROVIDERS": "console", "DEBUG": "1"}))
-    text = str(caught.value)
-    assert all(name in text for name in ("SECRET_KEY", "SMS_PROVIDERS", "DEBUG"))
-    assert "my-little-secret" not in text
 
 
 def test_secret_is_made_once_and_kept_to_its_owner(load: Callable[..., Settings], tmp_path: Path) -> None:
@@ -289,45 +185,3 @@ def test_sockets_of_an_instance_can_be_bound(length: int) -> None:
     with socket.socket(socket.AF_UNIX) as probe, pytest.raises(FileNotFoundError):
         # An address that is too long would be an OSError of another kind.
         probe.connect(str(longest))
-
-
-def examples() -> dict[str, str]:
-    """The variables that .env.example lists, with the values it shows."""
-    found = [match.groups() for match in map(LINE.match, EXAMPLE.read_text().splitlines()) if match]
-    assert len(found) == len({name for name, _ in found}), "a variable is listed twice"
-    return dict(found)
-
-
-def test_example_lists_exactly_the_settings() -> None:
-    assert set(examples()) == set(FIELDS)
-
-
-def test_example_sets_nothing_by_itself() -> None:
-    lines = EXAMPLE.read_text().splitlines()
-    assert all(line == "" or line.startswith("#") for line in lines)
-
-
-def test_example_explains_each_setting() -> None:
-    """The line above each variable is a comment, not another variable."""
-    lines = EXAMPLE.read_text().splitlines()
-    for number, line in enumerate(lines):
-        if LINE.match(line):
-            assert lines[number - 1].startswith("# "), line
-
-
-def test_example_shows_the_defaults(load: Callable[..., Settings]) -> None:
-    """Uncommented, the whole file changes nothing, but for what depends on the machine and the secrets."""
-    shown = {name: value for name, value in examples().items() if name not in SECRETS | {"WEB_CONCURRENCY"}}
-    del shown["SWIPER_INSTANCE"]
-    plain: dict[str, Any] = Settings(_env_file=None, web_concurrency=2).model_dump()
-    written = load(**shown, WEB_CONCURRENCY="2").model_dump()
-    assert {name: (plain[name], written[name]) for name in plain if plain[name] != written[name]} == {}
-
-
-def test_production_refuses_the_secrets_of_the_example(load: Callable[..., Settings]) -> None:
-    shown = examples()
-    cashier = PRODUCTION | {"PAYMENT_PROVIDER": "cashier", "PAYMENT_CHECKOUT_URL": "https://pay.example"}
-    for name in SECRETS:
-        assert shown[name].startswith("change-me")
-        with pytest.raises(ValidationError, match=f"{name} needs 32 characters"):
-            load(**(cashier | {name: shown[name]}))
