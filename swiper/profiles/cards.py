@@ -14,7 +14,7 @@ import msgspec
 
 from swiper.clock import today
 from swiper.db.statements import read
-from swiper.http.blueprints import compile_schema
+from swiper.http.serialization import compile_schema
 from swiper.profiles.models import CARD_COLUMNS, Discovery, Status, User
 from swiper.profiles.profiles import Album, age_on, albums_of_rows, default_dating_sex, photos_of
 from swiper.profiles.queries import people

@@ -15,8 +15,8 @@ from flask import current_app
 
 from swiper.errors import RateLimitedError
 from swiper.extensions import redis
-from swiper.http.blueprints import compile_schema
 from swiper.http.responses import explain
+from swiper.http.serialization import compile_schema
 from swiper.profiles.export_schemas import ExportOut
 from swiper.profiles.queries.exports import owned_rows
 from swiper.signals import account_exporting

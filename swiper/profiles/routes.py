@@ -10,9 +10,10 @@ from flask import current_app, g, request
 from swiper.clock import today
 from swiper.errors import FileMissingError
 from swiper.extensions import limiter
-from swiper.http.blueprints import Blueprint, compile_schema, ok
+from swiper.http.blueprints import Blueprint, ok
 from swiper.http.hooks import require_login
 from swiper.http.schemas import load_json_or_form
+from swiper.http.serialization import compile_schema
 from swiper.http.view_marks import doc, link
 from swiper.profiles import profile_changes, profiles, schemas, tasks, uploads
 from swiper.profiles.models import UploadKind

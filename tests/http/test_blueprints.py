@@ -11,8 +11,9 @@ from flask import Flask
 from marshmallow import fields
 
 from swiper.auth import schemas as auth
-from swiper.http.blueprints import Blueprint, compile_schema
+from swiper.http.blueprints import Blueprint
 from swiper.http.schemas import Id
+from swiper.http.serialization import compile_schema
 from swiper.social import schemas as social
 from swiper.vip import schemas as vip
 
