@@ -14,14 +14,15 @@ from swiper.outages import is_server_moved
 STUCK = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
 
-def translate(error: Exception, sql: str | None, connection: Any, engine: Engine, main: Engine) -> DBAPIError:
+def translate(
+    error: Exception, sql: str | None, connection: Any, driver: Any, engine: Engine, main: Engine
+) -> DBAPIError:
     """Return the `error` of a statement as SQLAlchemy's. The connection is invalidated where it must not be used again.
 
-    `connection` is one of SQLAlchemy's, or of the pool of `engine`; None if there is none yet. See `close_unusable` for
-    `main`.
+    `connection` is one of SQLAlchemy's, or of the pool of `engine`, and `driver` the driver's below it; both are None
+    if there is none yet. See `close_unusable` for `main`.
     """
     must_leave = close_unusable(error, main)
-    driver = None if connection is None else getattr(connection, "connection", connection).dbapi_connection
     is_lost = must_leave or engine.dialect.is_disconnect(cast(Any, error), driver, None)
     if is_lost and connection is not None:
         connection.invalidate(error)

@@ -51,10 +51,11 @@ def begin_by_purpose(engine: Engine) -> None:
     def begin(connection: Any) -> None:
         # A deferred transaction that reads and then writes may fail, and waiting does not help then.
         start = "BEGIN IMMEDIATE" if is_in_transaction() else "BEGIN"
+        driver = connection.connection.dbapi_connection
         try:
-            retry_while_busy(connection.connection.dbapi_connection.execute, start)
+            retry_while_busy(driver.execute, start)
         except engine.dialect.loaded_dbapi.Error as error:
-            raise translate(error, start, connection, engine, engine) from error
+            raise translate(error, start, connection, driver, engine, engine) from error
 
 
 def retry_while_busy(execute: Callable[..., R], *args: object) -> R:

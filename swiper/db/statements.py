@@ -66,7 +66,7 @@ class _Channel(NamedTuple):
             rows, reads = form.run(self.driver, values), form.reads
         except BaseException as error:
             if isinstance(error, dialect.loaded_dbapi.Error):
-                raise translate(error, statement.sql, self.connection, self.engine, self.main) from error
+                raise translate(error, statement.sql, *self) from error
             if not isinstance(error, Exception):
                 # This greenlet is ended while it waits, so an answer may still arrive on this connection.
                 self.connection.invalidate()
@@ -159,7 +159,7 @@ class _Lease:
         try:
             connection = self.engine.raw_connection()
         except self.engine.dialect.loaded_dbapi.Error as error:
-            raise translate(error, None, None, self.engine, self.main) from error
+            raise translate(error, None, None, None, self.engine, self.main) from error
         return _Channel(connection, connection.dbapi_connection, self.engine, self.main)
 
 

@@ -8,9 +8,11 @@ import gevent
 import pytest
 from flask import Flask
 from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
 
+from swiper.db import transactions
 from swiper.db.servers import LimitedPyMySQL
-from swiper.db.statements import Statement, execute, on_single_node, read, write
+from swiper.db.statements import FORMS, Statement, execute, on_single_node, read, write
 from swiper.db.transactions import transactional
 from swiper.extensions import db
 from swiper.profiles.models import Nickname
@@ -88,6 +90,45 @@ def test_a_connection_whose_greenlet_is_ended_is_used_by_nobody_else(app: Flask)
             write_endless()
         assert left == [1]
         assert write("claim", (CLAIM, {"folded": "ann", "uid": 1})) == [[]]
+
+
+@pytest.mark.parametrize("is_transaction", [False, True])
+def test_an_error_of_the_driver_is_raised_as_sqlalchemys_and_the_connection_stays(
+    app: Flask, *, is_transaction: bool
+) -> None:
+    wrong = Statement("SELECT uid FROM missing_table WHERE folded = :folded", int)
+    ask = transactional(read) if is_transaction else read
+    with app.app_context():
+        with pytest.raises(DBAPIError, match="missing_table") as raised:
+            ask((wrong, {"folded": "ann"}))
+        assert not raised.value.connection_invalidated
+        assert ask((OWNER, {"folded": "ann"})) == [[]]
+
+
+@pytest.mark.parametrize("is_transaction", [False, True])
+def test_a_lost_connection_is_told_and_left(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, *, is_transaction: bool
+) -> None:
+    """Each driver tells by errors of its own that its connection is of no more use."""
+
+    class Lost:
+        def run(self, connection: Any, values: Any) -> list[Any]:
+            connection.close()
+            return FORMS[name](OWNER.sql, OWNER.columns).run(connection, values)
+
+    owner = Statement(OWNER.sql, *OWNER.columns)
+    ask = transactional(read) if is_transaction else read
+    monkeypatch.setattr(transactions, "FEW_ATTEMPTS", 1)
+    with app.app_context():
+        name = db.engine.dialect.name
+        owner.forms[name] = Lost()
+        if not is_transaction and app.extensions["database"].reading is None:
+            # PostgreSQL's runner has tests of its own.
+            return
+        with pytest.raises(DBAPIError):
+            ask((owner, {"folded": "ann"}))
+        assert ask((OWNER, {"folded": "ann"})) == [[]]
+        assert db.engine.pool.checkedout() == 0
 
 
 def test_no_rollback_follows_a_commit(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
