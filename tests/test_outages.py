@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from chaos.burst import RequestSpec, burst
 from config.settings import Settings
-from swiper.db.servers import LimitedPyMySQL
+from swiper.db.mariadb import LimitedPyMySQL
 from swiper.extensions import db
 from swiper.social.models import MATCHED, Friend, LikeIn, Pair, Swipe
 from swiper.vip.models import Quota

@@ -10,6 +10,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
 from swiper.db.driver_errors import handle_errors
+from swiper.db.mariadb import TOGETHER
 from swiper.db.servers import prepare_server
 from swiper.db.sqlite import begin_by_purpose, prepare_sqlite
 from swiper.db.statements import Database
@@ -90,6 +91,8 @@ def _database_of(engine: Engine, config: dict[str, Any]) -> Database:
 def _kept_engine(engine: Engine, config: dict[str, Any]) -> Engine:
     """Return an engine with its own connections for single statements, each of which is a transaction by itself."""
     options = engine_options(engine.url.drivername, config)
+    if engine.dialect.name == "mysql":
+        options["connect_args"] |= TOGETHER
     if engine.dialect.name != "sqlite":
         options |= {"pool_size": single_connections(engine.url.drivername, config), "max_overflow": 0}
     # A ROLLBACK that ends nothing would be a round trip of its own.

@@ -4,8 +4,10 @@ import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
+from swiper.clock import aware
 from swiper.fastpath import postgres_statements
 
 # What a column holds: int, str, bytes (text that is passed on as it is), bool, date, datetime, or one of our enums.
@@ -30,11 +32,28 @@ TEXT_READERS: Mapping[Kind, Any] = {
 }
 
 
+# What psycopg and PyMySQL return. A kind that is missing is called with the value.
+SERVER_READERS: Mapping[Kind, Read | None] = {
+    **{int: None, str: None, bytes: str.encode, bool: bool, date: None, datetime: as_utc},
+}
+
+
+def plain_value(value: Any) -> Any:
+    """Return the value of an enum, and anything else as it is. Raises ValueError for a time without a zone."""
+    if type(value) is datetime:
+        return aware(value)
+    return value.value if isinstance(value, StrEnum) else value
+
+
 class DriverStatement(Protocol):
     """A statement in the form of one driver."""
 
     # For each column what converts a value that is not None; None where nothing is converted.
     reads: list[Read | None] | None
+
+    @property
+    def together(self) -> Callable[[Any, Sequence[tuple["DriverStatement", Values]]], list[list[Any]]] | None:
+        """Return what runs several single reads in one round trip; None where the driver cannot do so."""
 
     def run(self, connection: Any, values: Values) -> list[Any]:
         """Run it on the driver's connection, and return the driver's rows. Raises the driver's errors."""

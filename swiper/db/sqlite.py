@@ -98,6 +98,8 @@ def _written(value: Any) -> Any:
 class OnSqlite:
     """See `DriverStatement`."""
 
+    together = None
+
     def __init__(self, sql: str, columns: Sequence[Kind]) -> None:
         """`sql` has parameters `:name` and lists `IN :name`."""
         self.sql = sql

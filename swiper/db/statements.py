@@ -8,7 +8,7 @@ are written, and in which form values travel. There are two ways to do the same 
 - *single-node PostgreSQL*: what is sent together is one transaction and one round trip (`swiper/fastpath/postgres.py`,
   `swiper/db/stock_postgres.py`), so a feature may put all of its work into one large statement.
 
-A function that works in portable steps may name with `on_single_node` another one that does the same in the second way.
+A function that works in portable steps may name another one with `on_single_node` that does the same in the second way.
 """
 
 import functools
@@ -21,9 +21,10 @@ from gevent import getcurrent
 from sqlalchemy.engine import Engine
 
 from swiper.db.driver_errors import translate
-from swiper.db.servers import OnPsycopg, OnPymysql
+from swiper.db.mariadb import OnPymysql
+from swiper.db.servers import OnPsycopg
 from swiper.db.sql import NAME as NAME
-from swiper.db.sql import DriverStatement, Kind, Values
+from swiper.db.sql import DriverStatement, Kind, Read, Values
 from swiper.db.sql import Statement as Statement
 from swiper.db.sqlite import OnSqlite
 from swiper.db.transactions import again_on_conflict, is_in_transaction, session_connection, transactional
@@ -37,11 +38,8 @@ R = TypeVar("R")
 Row = postgres_statements.Row
 Step = tuple[Statement, Values]
 # By the name of SQLAlchemy's dialect.
-FORMS: Mapping[str, Callable[[str, Sequence[Kind]], DriverStatement]] = {
-    "sqlite": OnSqlite,
-    "mysql": OnPymysql,
-    "postgresql": OnPsycopg,
-}
+Form = Callable[[str, Sequence[Kind]], DriverStatement]
+FORMS: Mapping[str, Form] = {"sqlite": OnSqlite, "mysql": OnPymysql, "postgresql": OnPsycopg}
 
 # Sent before a statement runs on a driver's cursor: the statement, and the `connection` of SQLAlchemy or of its pool.
 # SQLAlchemy's own events do not tell of these statements.
@@ -56,32 +54,36 @@ class _Channel(NamedTuple):
     engine: Engine
     main: Engine
 
-    def run(self, statement: Statement, values: Values) -> list[Row]:
-        """Run a statement, and return its rows. Raises SQLAlchemy's errors."""
+    def run(self, *steps: Step) -> list[list[Row]]:
+        """Run statements one after the other, and return the rows of each. Raises SQLAlchemy's errors."""
         if about_to_run.receivers:
-            about_to_run.send(statement, connection=self.connection)
+            for statement, _ in steps:
+                about_to_run.send(statement, connection=self.connection)
         dialect = self.engine.dialect
         try:
-            form = statement.forms.get(dialect.name) or _form(statement, dialect.name)
-            rows, reads = form.run(self.driver, values), form.reads
+            forms = [(each.forms.get(dialect.name) or _form(each, dialect.name), values) for each, values in steps]
+            if len(forms) > 1 and (together := forms[0][0].together) is not None:
+                found = together(self.driver, forms)
+            else:
+                found = [form.run(self.driver, values) for form, values in forms]
         except BaseException as error:
             if isinstance(error, dialect.loaded_dbapi.Error):
-                raise translate(error, statement.sql, *self) from error
+                raise translate(error, "; ".join([statement.sql for statement, _ in steps]), *self) from error
             if not isinstance(error, Exception):
                 # This greenlet is ended while it waits, so an answer may still arrive on this connection.
                 self.connection.invalidate()
             raise
-        if reads is None:
-            return rows
-        return [
-            tuple(
-                [
-                    value if read is None or value is None else read(value)
-                    for read, value in zip(reads, row, strict=True)
-                ]
-            )
-            for row in rows
-        ]
+        return [_converted(rows, form.reads) for rows, (form, _) in zip(found, forms, strict=True)]
+
+
+def _converted(rows: list[Any], reads: Sequence[Read | None] | None) -> list[Row]:
+    """Return the driver's rows with their values as the kinds of the columns say."""
+    if reads is None:
+        return rows
+    return [
+        tuple([value if read is None or value is None else read(value) for read, value in zip(reads, row, strict=True)])
+        for row in rows
+    ]
 
 
 def _form(statement: Statement, dialect: str) -> DriverStatement:
@@ -143,7 +145,7 @@ class _Lease:
         """Return the rows of each statement. Raises SQLAlchemy's errors."""
         channel = self.channel = self.channel or self._open()
         try:
-            return [channel.run(*step) for step in steps]
+            return channel.run(*steps)
         except BaseException:
             # The connection may be lost, so the next read takes another one.
             self.give_back()
@@ -190,7 +192,8 @@ def execute(statement: Statement, values: Values) -> list[Row]:
     """Run a statement in the session's transaction, and return its rows. Raises SQLAlchemy's errors."""
     connection = session_connection()
     engine = connection.engine
-    return _Channel(connection, connection.connection.dbapi_connection, engine, engine).run(statement, values)
+    (rows,) = _Channel(connection, connection.connection.dbapi_connection, engine, engine).run((statement, values))
+    return rows
 
 
 def write(name: str, *steps: Step) -> list[list[Row]]:

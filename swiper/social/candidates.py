@@ -106,10 +106,13 @@ def likers_and_cards(criteria: DeckCriteria, uids: list[int], count: int) -> tup
     """
     (found,) = read((queries.SWIPED_AND_LIKERS, {"uid": criteria.uid, "uids": uids, "most": MAX_LIKERS}))
     swiped = {uid for part, uid, _ in found if not part}
-    waiting = sorted((part, liked_at, uid) for part, uid, liked_at in found if part)
-    return _fitting_likers_and_cards(
-        criteria, [uid for _, _, uid in waiting], [uid for uid in uids if uid not in swiped], count
-    )
+    likers = [uid for _, _, uid in sorted((part, liked_at, uid) for part, uid, liked_at in found if part)]
+    unswiped = [uid for uid in uids if uid not in swiped]
+    if not (likers or unswiped):
+        return [], {}
+    rows, of_members = read(*_card_steps(criteria, unswiped, likers))
+    fit = {uid for uid, _, _ in rows}
+    return [uid for uid in likers if uid in fit], _first_cards(criteria.day, unswiped, rows, of_members, count)
 
 
 def _fitting_cards_single_node(criteria: DeckCriteria, uids: list[int], count: int) -> dict[int, CardRow]:
@@ -122,25 +125,35 @@ def _fitting_cards_single_node(criteria: DeckCriteria, uids: list[int], count: i
 @on_single_node(_fitting_cards_single_node)
 def fitting_cards(criteria: DeckCriteria, uids: list[int], count: int) -> dict[int, CardRow]:
     """Return the cards, by id, of the first `count` of `uids` who fit and are not swiped, in the same order."""
-    _, cards = _fitting_likers_and_cards(criteria, [], unseen(criteria.uid, uids), count)
-    return cards
+    if not uids:
+        return {}
+    found, rows, of_members = read(
+        (queries.SWIPED, {"uid": criteria.uid, "uids": uids}), *_card_steps(criteria, uids, [])
+    )
+    swiped = {uid for (uid,) in found}
+    return _first_cards(criteria.day, [uid for uid in uids if uid not in swiped], rows, of_members, count)
 
 
-def _fitting_likers_and_cards(
-    criteria: DeckCriteria, likers: list[int], uids: list[int], count: int
-) -> tuple[list[int], dict[int, CardRow]]:
-    """Return the `likers` who fit, and the cards of the first `count` of `uids` who fit, both in their order."""
-    if not (likers or uids):
-        return [], {}
-    (rows,) = read((queries.FITTING_CARDS, _values_for(criteria, uids + likers) | {"uids": uids, "others": likers}))
+def _card_steps(criteria: DeckCriteria, uids: list[int], others: list[int]) -> list[Step]:
+    """Return the statements that read who of `uids` and `others` fits, and the cards and levels of `uids`.
+
+    They do not depend on each other, so they can be sent together.
+    """
+    values = _values_for(criteria, uids + others)
+    return [
+        (queries.FITTING_CARDS, values | {"uids": uids, "others": others}),
+        (queries.LEVELS, {"uids": uids, "now": now()}),
+    ]
+
+
+def _first_cards(
+    day: date, uids: list[int], rows: Sequence[Row], of_members: Sequence[Row], count: int
+) -> dict[int, CardRow]:
+    """Return the cards of the first `count` of `uids` who are among `rows`, in the order of `uids`."""
     found = {uid: (card, birthday) for uid, card, birthday in rows}
+    levels: dict[int, int] = dict(of_members)
     shown = [uid for uid in uids if uid in found][:count]
-    levels: dict[int, int] = {}
-    if shown:
-        (of_members,) = read((queries.LEVELS, {"uids": shown, "now": now()}))
-        levels = dict(of_members)
-    cards = {uid: _card_row(criteria.day, uid, *found[uid], levels.get(uid)) for uid in shown}
-    return [uid for uid in likers if uid in found], cards
+    return {uid: _card_row(day, uid, *found[uid], levels.get(uid)) for uid in shown}
 
 
 def _cards_of_rows(day: date, rows: Sequence[Row]) -> dict[int, CardRow]:

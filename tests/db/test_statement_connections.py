@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from swiper.db import transactions
-from swiper.db.servers import LimitedPyMySQL
+from swiper.db.mariadb import LimitedPyMySQL
 from swiper.db.statements import FORMS, Statement, execute, on_single_node, read, write
 from swiper.db.transactions import transactional
 from swiper.extensions import db
@@ -129,6 +129,45 @@ def test_a_lost_connection_is_told_and_left(
             ask((owner, {"folded": "ann"}))
         assert ask((OWNER, {"folded": "ann"})) == [[]]
         assert db.engine.pool.checkedout() == 0
+
+
+def test_reads_that_are_asked_together_are_one_round_trip_on_mariadb(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, query = [], LimitedPyMySQL.query
+
+    def note(connection: Any, sql: str, *args: Any) -> int:
+        sent.append(sql)
+        return int(query(connection, sql, *args))
+
+    with app.app_context():
+        write("claim", (CLAIM, {"folded": "a;b", "uid": 1}), (CLAIM, {"folded": "ann", "uid": 2}))
+        read((OWNER, {"folded": "connects"}))
+        monkeypatch.setattr(LimitedPyMySQL, "query", note)
+        asked = ("a;b", "'; DELETE FROM nicknames; --", "ann")
+        assert read(*[(OWNER, {"folded": folded}) for folded in asked]) == [[(1,)], [], [(2,)]]
+        assert len(sent) == (db.engine.dialect.name == "mysql")
+
+
+def test_an_error_of_the_second_read_leaves_nothing_behind(app: Flask) -> None:
+    wrong = Statement("SELECT uid FROM missing_table WHERE folded = :folded", int)
+    owner, values = (OWNER, {"folded": "ann"}), {"folded": "ann"}
+    with app.app_context():
+        write("claim", (CLAIM, values | {"uid": 1}))
+        for _ in range(20):
+            with pytest.raises(DBAPIError, match="missing_table"):
+                read(owner, (wrong, values), owner)
+            assert read(owner, owner) == [[(1,)], [(1,)]]
+
+
+def test_connections_for_single_reads_write_nothing_on_mariadb(app: Flask) -> None:
+    with app.app_context():
+        if db.engine.dialect.name != "mysql":
+            assert app.extensions["database"].reading is None or db.engine.dialect.name == "sqlite"
+            return
+        with pytest.raises(DBAPIError, match="READ ONLY"):
+            read((CLAIM, {"folded": "ann", "uid": 1}))
+        assert read((OWNER, {"folded": "ann"})) == [[]]
 
 
 def test_no_rollback_follows_a_commit(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from swiper.db.servers import OnPsycopg, OnPymysql
+from swiper.db.mariadb import OnPymysql
+from swiper.db.servers import OnPsycopg
 from swiper.db.sqlite import OnSqlite
 from swiper.db.statements import Statement
 
