@@ -117,13 +117,13 @@ def confirm(phone: str, code: str, act: Callable[[], R], challenge: str = "") ->
     return _spend_code(phone, code, challenge, act)
 
 
-def _find_or_create_at_once(phone: str) -> Account:
-    found: Account | None = again_on_conflict("find_or_create", lambda: (_try_at_once(phone), []))
+def _find_or_create_single_node(phone: str) -> Account:
+    found: Account | None = again_on_conflict("find_or_create", lambda: (_try_single_node(phone), []))
     # A number of a deleted account may have something to pass on, which needs several steps. This is rare.
     return found or own_account(_find_or_create(phone))
 
 
-def _try_at_once(phone: str) -> Account | None:
+def _try_single_node(phone: str) -> Account | None:
     find = (queries.ACCOUNT_OF_PHONE, {"phone": phone}), (queries.ALBUM_OF_PHONE, {"phone": phone})
     found = assemble(*read(*find))
     if found is None:
@@ -135,7 +135,7 @@ def _try_at_once(phone: str) -> Account | None:
     return found
 
 
-@on_single_node(_find_or_create_at_once)
+@on_single_node(_find_or_create_single_node)
 def find_or_create(phone: str) -> Account:
     """Return the account of a number (E.164). Two simultaneous first logins create one account.
 

@@ -26,6 +26,10 @@ def translate(
     is_lost = must_leave or engine.dialect.is_disconnect(cast(Any, error), driver, None)
     if is_lost and connection is not None:
         connection.invalidate(error)
+        if not must_leave:
+            # Others that wait in the pool may be lost as well, and each would cost a request its time limit. SQLAlchemy
+            # does not use them again after an error of its own cursor either.
+            engine.dispose()
     translated: DBAPIError = as_sqlalchemys(error, engine, sql, is_lost=is_lost)
     return translated
 

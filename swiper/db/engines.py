@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 
 from swiper.db.driver_errors import handle_errors
 from swiper.db.mariadb import TOGETHER
-from swiper.db.servers import prepare_server
+from swiper.db.servers import LimitedPool, prepare_server
 from swiper.db.sqlite import begin_by_purpose, prepare_sqlite
 from swiper.db.statements import Database
 from swiper.db.stock_postgres import StockPostgres
@@ -47,6 +47,7 @@ def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
         options["pool_reset_on_return"] = None
     return options | {
         "connect_args": connect_args,
+        "poolclass": LimitedPool.of(url, config["DATABASE_STATEMENT_SECONDS"]),
         "isolation_level": "READ COMMITTED",
         "pool_recycle": 1800,
         "pool_size": size,

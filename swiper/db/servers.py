@@ -1,13 +1,15 @@
 """PostgreSQL and MariaDB: connections whose waiting has a limit, and statements on psycopg's cursor."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self
 
 import psycopg
+from pymysql.err import OperationalError  # type: ignore[import-untyped]
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from swiper.db.mariadb import LimitedPyMySQL, end_transactions
 from swiper.db.sql import IN_LIST, NAME, SERVER_READERS, Kind, Values, plain_value, reads_of
@@ -51,6 +53,27 @@ def _copy_rows(engine: Engine) -> None:
             for row in rows:
                 writing.write_row(row)
         return True
+
+
+class LimitedPool(QueuePool):
+    """SQLAlchemy's pool with a time limit; `of` makes the class for a driver and a limit.
+
+    One limit covers waiting for a connection, connecting, and the first statements of SQLAlchemy on a new connection.
+    """
+
+    limit_seconds: ClassVar[float]
+    limit_error: ClassVar[Callable[..., Exception]]
+
+    @classmethod
+    def of(cls, url: str, seconds: float) -> type[Self]:
+        """Return the class for the driver of `url`, with a limit of `seconds`."""
+        error = OperationalError if url.startswith("mysql") else psycopg.OperationalError
+        return type(cls.__name__, (cls,), {"limit_seconds": seconds, "limit_error": error})
+
+    def connect(self) -> PoolProxiedConnection:
+        """Return a connection. Raises the driver's OperationalError when the server does not answer in time."""
+        with TimeLimit(self.limit_seconds, self.limit_error):
+            return super().connect()
 
 
 class LimitedPsycopg(psycopg.Connection[Any]):

@@ -226,7 +226,7 @@ def test_both_pools_together_open_as_many_connections_as_a_process_may(url: str,
     config = {
         **{"DATABASE_POOL_SIZE": size, "DATABASE_MAX_OVERFLOW": overflow},
         **{"DATABASE_CONNECT_TIMEOUT_SECONDS": 1, "DATABASE_POOL_TIMEOUT_SECONDS": 1},
-        "DATABASE_BEHIND_PGBOUNCER": False,
+        **{"DATABASE_BEHIND_PGBOUNCER": False, "DATABASE_STATEMENT_SECONDS": 1.5},
     }
     options = engine_options(url, config)
     ours = options["pool_size"] + options["max_overflow"]

@@ -291,7 +291,7 @@ def test_no_task_takes_a_code_or_a_phone() -> None:
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef) and node.decorator_list:
                 names = {argument.arg for argument in node.args.args}
-                allowed = {"self", "uid", "sid", "met", "outbox_id", "outbox_ids", "upload_id", "ticket_id"}
+                allowed = {"self", "uid", "target_id", "shown", "outbox_id", "outbox_ids", "upload_id", "ticket_id"}
                 assert names <= allowed, (path, node.name)
 
 
