@@ -189,10 +189,7 @@ def read(*steps: Step) -> list[list[Row]]:
 
 
 def execute(statement: Statement, values: Values) -> list[Row]:
-    """Run a statement in the running transaction, or else in the session's, and return its rows.
-
-    Raises SQLAlchemy's errors.
-    """
+    """Return a statement's rows from the running transaction, or else the session's. Raises SQLAlchemy's errors."""
     connection = session_connection()
     engine = connection.engine
     (rows,) = _Channel(connection, connection.connection.dbapi_connection, engine, engine).run((statement, values))
