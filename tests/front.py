@@ -33,6 +33,8 @@ def render(
     }
     if not has_limits:
         rates = {f"rate={rate}r/s": "rate=1000000r/s" for rate in (200, 10, 5, 500)}
+        # nginx counts all requests of one turn of its loop as the same moment, whatever the rate.
+        rates |= {f"burst={burst} nodelay": "burst=65000 nodelay" for burst in (100, 1000, 2000)}
         values |= rates | {"under_way 256": "under_way 65000", "uploads_under_way 32": "uploads_under_way 65000"}
     for documented, ours in values.items():
         assert documented in text, documented
