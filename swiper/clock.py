@@ -19,6 +19,11 @@ def aware(moment: datetime) -> datetime:
     return moment
 
 
+def utc_text(moment: datetime) -> str:
+    """Return a time in UTC as text without its zone, always with microseconds. Raises as `aware` for a naive time."""
+    return aware(moment).astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
 def today() -> date:
     """Return the calendar day of the present moment."""
     return day_of(now())

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, ClassVar, cast
 
 from pymysql.connections import Connection as PyMySQLConnection  # type: ignore[import-untyped]
@@ -12,8 +12,8 @@ from pymysql.err import OperationalError  # type: ignore[import-untyped]
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from swiper.clock import aware
-from swiper.db.sql import NAME, SERVER_READERS, DriverStatement, Kind, Values, plain_value, reads_of
+from swiper.clock import utc_text
+from swiper.db.sql import NAME, SERVER_READERS, DriverStatement, Kind, Values, names_in, plain_value, reads_of
 from swiper.db.time_limits import TimeLimit
 
 
@@ -96,8 +96,7 @@ LITERALS: Mapping[type, Callable[[Any], str]] = {
     int: str,
     bool: lambda value: "1" if value else "0",
     date: lambda value: f"'{value.isoformat()}'",
-    # UTC without saying so; a naive time is refused.
-    datetime: lambda value: f"'{aware(value).astimezone(UTC).replace(tzinfo=None).isoformat(' ', 'microseconds')}'",
+    datetime: lambda value: f"'{utc_text(value)}'",
     type(None): lambda _: "NULL",
 }
 
@@ -119,7 +118,7 @@ class OnPymysql:
     def __init__(self, sql: str, columns: Sequence[Kind]) -> None:
         """`sql` has parameters `:name` and lists `IN :name`."""
         upsert = UPSERT.sub(_mariadb_upsert, sql)
-        self.names = tuple(dict.fromkeys(NAME.findall(sql)))
+        self.names = names_in(sql)
         self.text = NAME.sub(r"%(\1)s", OFFERED.sub(r"VALUES(\1)", upsert))
         self.reads = reads_of(columns, SERVER_READERS)
 

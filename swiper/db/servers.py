@@ -12,7 +12,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from swiper.db.mariadb import LimitedPyMySQL, end_transactions
-from swiper.db.sql import IN_LIST, NAME, SERVER_READERS, Kind, Values, plain_value, reads_of
+from swiper.db.sql import IN_LIST, NAME, SERVER_READERS, Kind, Values, names_in, plain_value, reads_of
 from swiper.db.time_limits import TimeLimit, is_readable
 from swiper.db.upsert import COPIED_ROWS
 from swiper.outages import is_silence
@@ -111,8 +111,8 @@ class OnPsycopg:
 
     def __init__(self, sql: str, columns: Sequence[Kind]) -> None:
         """`sql` has parameters `:name` and lists `IN :name`."""
-        self.names = tuple(dict.fromkeys(NAME.findall(sql)))
-        self.lists = tuple(dict.fromkeys(IN_LIST.findall(sql)))
+        self.names = names_in(sql)
+        self.lists = names_in(sql, IN_LIST)
         self.text = NAME.sub(r"%(\1)s", IN_LIST.sub(r"= ANY(:\1)", sql))
         self.returns_rows = bool(columns)
         self.reads = reads_of(columns, SERVER_READERS)

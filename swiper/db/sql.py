@@ -19,6 +19,11 @@ NAME = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 IN_LIST = re.compile(r"\bIN :([a-z_]\w*)")
 
 
+def names_in(sql: str, place: re.Pattern[str] = NAME) -> tuple[str, ...]:
+    """Return the names of the parameters in `sql`, each once, in their order; with IN_LIST only those of lists."""
+    return tuple(dict.fromkeys(place.findall(sql)))
+
+
 def as_utc(moment: datetime) -> datetime:
     """Return an aware time in UTC; one without a zone is in UTC."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -75,7 +80,7 @@ class Statement:
         """
         self.sql, self.array_sql = " ".join(sql.split()), " ".join((array_sql or sql).split())
         self.columns, self.everywhere = columns, everywhere
-        self.names = tuple(dict.fromkeys(NAME.findall(self.sql)))
+        self.names = names_in(self.sql)
         self.forms: dict[str, DriverStatement] = {}
 
     @functools.cached_property

@@ -6,16 +6,16 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from swiper.clock import aware
+from swiper.clock import utc_text
 from swiper.db.driver_errors import translate
-from swiper.db.sql import IN_LIST, NAME, Kind, Read, Values, as_utc, reads_of
+from swiper.db.sql import IN_LIST, NAME, Kind, Read, Values, as_utc, names_in, reads_of
 from swiper.db.transactions import is_in_transaction
 
 R = TypeVar("R")
@@ -84,7 +84,7 @@ WRITERS: Mapping[type, Callable[[Any], Any]] = {
     bool: int,
     date: date.isoformat,
     # With microseconds also where they are zero, since SQLite compares text.
-    datetime: lambda moment: aware(moment).astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds"),
+    datetime: utc_text,
 }
 
 
@@ -103,8 +103,8 @@ class OnSqlite:
     def __init__(self, sql: str, columns: Sequence[Kind]) -> None:
         """`sql` has parameters `:name` and lists `IN :name`."""
         self.sql = sql
-        self.lists = tuple(dict.fromkeys(IN_LIST.findall(sql)))
-        self.scalars = tuple(name for name in dict.fromkeys(NAME.findall(sql)) if name not in self.lists)
+        self.lists = names_in(sql, IN_LIST)
+        self.scalars = tuple(name for name in names_in(sql) if name not in self.lists)
         self.reads = reads_of(columns, READERS)
         self.text = functools.lru_cache(maxsize=100)(self._text)
 
