@@ -5,7 +5,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request
-from flask.globals import app_ctx, request_ctx
 from flask_caching import Cache
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -17,6 +16,7 @@ from sqlalchemy import Connection, MetaData
 from sqlalchemy.orm import DeclarativeBase
 
 from swiper.fastpath import versions
+from swiper.fastpath.context import current_app_context, current_request_context
 from swiper.fastpath.redis_client import SharedRedis
 from swiper.redis_client import AppRedis
 
@@ -27,17 +27,19 @@ TABLE_OPTIONS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "my
 
 def this_app() -> Flask:
     """Return the current application itself instead of a proxy, so that other greenlets and threads can use it."""
-    return app_ctx.app
+    app: Flask = current_app_context().app
+    return app
 
 
 def this_request() -> Request:
     """Return the current request itself instead of a proxy, which would look it up for each attribute."""
-    return request_ctx.request
+    own: Request = current_request_context().request
+    return own
 
 
 def this_g() -> Any:
     """Return the current request's `g` itself instead of a proxy."""
-    return app_ctx.g
+    return current_app_context().g
 
 
 class Base(DeclarativeBase):

@@ -5,11 +5,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import current_app
-from marshmallow import EXCLUDE, ValidationError, fields, pre_load, validate, validates_schema
+from marshmallow import EXCLUDE, ValidationError, fields, validate, validates_schema
+from werkzeug.datastructures import MultiDict
 
 from swiper.admin.audit import Action
 from swiper.clock import now
-from swiper.http.schemas import Id, InputSchema, Text, WholeNumber, in_range
+from swiper.http.schemas import Id, InputSchema, Text, TextFields, WholeNumber, in_range
 from swiper.profiles.models import Sex
 from swiper.vip.models import OrderState
 from swiper.vip.money import parse_yuan
@@ -49,14 +50,13 @@ class Yuan(fields.Field[int]):
 class FormIn(InputSchema):
     """The base of all forms. An empty input counts as not sent."""
 
-    @pre_load
-    def leave_out_empty(self, data: Any, **kwargs: Any) -> Any:
+    def prepare(self, given: MultiDict[str, Any]) -> TextFields:
         """Remove empty inputs, which browsers send too, and the form token, which was checked before."""
-        sent = data.copy()
+        sent: MultiDict[str, Any] = MultiDict(given)
         sent.poplist("form_token")
-        for name in [name for name, value in data.items() if value == "" and name in self.fields]:
+        for name in [name for name, value in given.items() if value == "" and name in self.fields]:
             sent.poplist(name)
-        return sent
+        return super().prepare(sent)
 
 
 class CodeIn(FormIn):

@@ -105,7 +105,7 @@ def _by_get(view: Callable[..., Any]) -> Callable[..., Any]:
 @doc(refusals=(429,), needs_setting="VERIFY_BY_GET")
 @changing_get
 @_by_get
-@blueprint.input(schemas.VerifyIn, location="query", arg_name="wanted", unknown=None)
+@blueprint.input(schemas.VerifyIn, location="query", arg_name="wanted")
 @blueprint.output(schemas.VerifyOut)
 def verify_by_get(wanted: dict[str, str]) -> dict[str, Any]:
     """The same for the first clients, which ask by GET."""
@@ -159,7 +159,7 @@ def logout(wanted: dict[str, bool]) -> dict[str, Any]:
 
 @blueprint.get("/sessions")
 @doc(links=(link("end_session", parameters={"session_id": "/data/items/0/id"}),))
-@blueprint.input(PageIn, location="query", arg_name="wanted", unknown=None)
+@blueprint.input(PageIn, location="query", arg_name="wanted")
 @blueprint.output(page_schema("SessionPage", schemas.SessionOut))
 def show_sessions(wanted: dict[str, int]) -> dict[str, Any]:
     """Where the caller is logged in: the current session, then the others, the last used first."""

@@ -9,7 +9,8 @@ from apiflask import APIBlueprint
 from apiflask.schema_adapters.marshmallow import BODY_LOCATIONS
 from flask import Response, jsonify
 
-from swiper.extensions import this_app
+from swiper.extensions import this_app, this_request
+from swiper.http.schemas import LOADERS, InputSchema
 from swiper.http.serialization import compile_schema
 
 _encode = msgspec.json.Encoder().encode
@@ -24,28 +25,33 @@ class Blueprint(APIBlueprint):
     """A blueprint whose views return `ok(data)`; the schema of `output` describes `data`."""
 
     def input(  # type: ignore[override]
-        self, schema: Any, *, arg_name: str, read: Callable[[], Any] | None = None, **options: Any
+        self, schema: type[InputSchema], *, location: str, arg_name: str, read: Callable[[], Any] | None = None
     ) -> Callable[[Callable[..., Any]], Any]:
         """Document the view's input with `schema`, and pass the loaded input to the view as `arg_name`.
 
-        `read` replaces the schema's own loading, for a view that needs more than the request to load its input.
+        `location` is one of `LOADERS`. `read` replaces the schema's own loading, for a view that needs more than the
+        request to load its input.
         """
-        document = super().input(schema, arg_name=arg_name, **options)
+        document = super().input(schema, location=location, arg_name=arg_name)
+        load, own = LOADERS[location], schema()
+
+        def read_input() -> Any:
+            request = this_request()
+            return own.load(load(request, own))
+
+        read = read or read_input
 
         def decorate(view: Callable[..., Any]) -> Any:
-            by_schema: Any = document(view)
-            location = options.get("location", "json")
-            # `guard_bodies` and `open_request` read these marks. Decorators around this one keep them.
-            by_schema.reads_body = location in BODY_LOCATIONS
-            by_schema.reads_files = location in ("files", "form_and_files")
-            if read is None:
-                return by_schema
-
-            @functools.wraps(by_schema)
             def serve(**kwargs: Any) -> Any:
-                return view(**kwargs, **{arg_name: read()})
+                kwargs[arg_name] = read()
+                return view(**kwargs)
 
-            return serve
+            # Take only the documentation from APIFlask's wrapper: the wrapper would load the input in its own way.
+            documented: Any = functools.update_wrapper(serve, document(view))
+            # `guard_bodies` and `open_request` read these marks. Decorators around this one keep them.
+            documented.reads_body = location in BODY_LOCATIONS
+            documented.reads_files = location == "files"
+            return documented
 
         return decorate
 

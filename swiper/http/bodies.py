@@ -13,6 +13,7 @@ from flask import Request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
+from werkzeug.http import parse_options_header
 from werkzeug.wsgi import get_content_length
 
 from swiper.errors import ParamError, UnsupportedBodyError
@@ -87,14 +88,17 @@ class FormParser(FormDataParser):
         return stream, *parser.parse(stream, boundary.encode(), content_length)
 
     def _parse_urlencoded(self, stream: Any, mimetype: str, content_length: int | None, options: dict[str, str]) -> Any:
-        body = stream.read()
-        check_count(body.count(b"&") + 1)
-        try:
-            pairs = [_pair(part) for part in body.split(b"&") if part]
-        except UnicodeDecodeError as error:
-            # Werkzeug would return an empty form, or replace the bytes with characters that nobody typed.
-            raise ParamError("Text must be sent as UTF-8.", status=400) from error
-        return stream, self.cls(pairs), self.cls()
+        return stream, self.cls(parse_form(stream.read())), self.cls()
+
+
+def parse_form(body: bytes) -> list[tuple[str, str]]:
+    """Return the names and values of a urlencoded form. Raises ParamError for too many fields, and for other bytes."""
+    check_count(body.count(b"&") + 1)
+    try:
+        return [_pair(part) for part in body.split(b"&") if part]
+    except UnicodeDecodeError as error:
+        # Werkzeug would return an empty form, or replace the bytes with characters that nobody typed.
+        raise ParamError("Text must be sent as UTF-8.", status=400) from error
 
 
 def _pair(part: bytes) -> tuple[str, str]:
@@ -154,7 +158,7 @@ def check_kind(request: Request, kinds: tuple[str, ...]) -> str:
     """Return which of the media types `kinds` the body has; empty if there is no body. Raises UnsupportedBodyError."""
     if not has_body(request):
         return ""
-    kind = JSON if request.is_json else request.mimetype
+    kind, charset = _media_type(request.environ.get("CONTENT_TYPE", ""))
     if kind not in kinds:
         if not request.content_length and not request.stream.read(1):
             return ""
@@ -163,6 +167,16 @@ def check_kind(request: Request, kinds: tuple[str, ...]) -> str:
         raise UnsupportedBodyError(
             "A compressed request body is not supported.", headers={"Accept-Encoding": "identity"}
         )
-    if request.mimetype_params.get("charset", "utf-8").strip().lower() not in UTF_8:
+    if charset not in UTF_8:
         raise UnsupportedBodyError("Text must be sent as UTF-8.")
     return kind
+
+
+# Clients send few different headers.
+@functools.lru_cache(maxsize=200)
+def _media_type(content_type: str) -> tuple[str, str]:
+    """Return the media type, `JSON` for each kind of JSON, and the charset, both in small letters."""
+    kind, options = parse_options_header(content_type)
+    kind = kind.lower()
+    is_json = kind.startswith("application/") and kind.endswith("+json")
+    return JSON if is_json else kind, options.get("charset", "utf-8").strip().lower()

@@ -2,19 +2,18 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from apiflask import Schema
 from apiflask.fields import File
-from apiflask.schema_adapters.marshmallow import parser
-from marshmallow import RAISE, ValidationError, fields, pre_load, validate
-from webargs.multidictproxy import MultiDictProxy
+from flask import Request
+from marshmallow import RAISE, ValidationError, fields, validate
 from werkzeug.datastructures import MultiDict
 
 from swiper.characters import clean_text, is_showable
 from swiper.errors import ApiError, ParamError
-from swiper.http.bodies import JSON, MULTIPART, TEXT_KINDS, check_count, check_kind
+from swiper.http.bodies import FORM, JSON, MULTIPART, TEXT_KINDS, check_count, check_kind, parse_form
 from swiper.ids import MAX_ID
 
 MAX_PAGE = 100_000
@@ -28,29 +27,45 @@ TEXT_FORMAT = "plain-text"
 SPARE_CHARACTERS = 1000
 
 
-@parser.location_loader("json_or_form")
-def load_json_or_form(request: Any, schema: Any) -> Any:
+def load_json_or_form(request: Request) -> Any:
     """Return the fields in the body of `request`. Raises ParamError or UnsupportedBodyError for a malformed body."""
     kind = check_kind(request, TEXT_KINDS)
     if kind == JSON:
         return _load_json(request.get_data())
-    return parser.load_form(request, schema) if kind else {}
+    if kind == FORM:
+        return MultiDict(parse_form(request.get_data()))
+    return request.form if kind else {}
 
 
-@parser.location_loader("files")
-def load_files(request: Any, schema: Any) -> Any:
+def _load_query(request: Request, _schema: Schema) -> Any:
+    return request.args
+
+
+def _load_body(request: Request, _schema: Schema) -> Any:
+    return load_json_or_form(request)
+
+
+def _load_files(request: Any, schema: Schema) -> Any:
     """Return the files and fields of a multipart body. Raises ParamError, or UnsupportedBodyError for other bodies."""
     if not check_kind(request, (MULTIPART,)):
         return {}
     request.file_fields = frozenset(name for name, field in schema.fields.items() if isinstance(field, File))
     given = MultiDict(request.files)
     given.update(request.form)
-    return MultiDictProxy(given, schema)
+    return given
+
+
+# By the location of a view's input, as OpenAPI and APIFlask name it.
+LOADERS: Mapping[str, Callable[[Request, Schema], Any]] = {
+    "query": _load_query,
+    "json_or_form": _load_body,
+    "files": _load_files,
+}
 
 
 def refuse_fields(request: Any) -> None:
     """Refuse any field in the body of `request`, for a view without input. Raises as `load_json_or_form`."""
-    _NOTHING.load(load_json_or_form(request, _NOTHING))
+    _NOTHING.load(load_json_or_form(request))
 
 
 def _load_json(body: bytes) -> Any:
@@ -64,8 +79,12 @@ def _load_json(body: bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> Any:
     check_count(len(pairs))
     found = dict(pairs)
-    # An object with a repeated name becomes a MultiDict like a form, and `refuse_repeats` refuses it.
+    # An object with a repeated name becomes a MultiDict like a form, and `InputSchema.prepare` refuses it.
     return found if len(found) == len(pairs) else MultiDict(pairs)
+
+
+class TextFields(dict[str, Any]):
+    """The fields of a form or query: each appears once, and all values are text, or None for a field that is null."""
 
 
 class InputSchema(Schema):
@@ -90,15 +109,24 @@ class InputSchema(Schema):
         named = {_short(name): messages[name] for name in unknown[:MAX_UNKNOWN_NAMES]}
         return {name: reasons for name, reasons in messages.items() if name in self.fields} | named
 
-    @pre_load
-    def refuse_repeats(self, data: Any, **kwargs: Any) -> Any:
-        """Refuse a form or query that repeats a field, because it is unclear which value counts."""
-        if is_text(data):
-            repeated = {name: ["Invalid input type."] for name in data if len(data.getlist(name)) > 1}
-            if repeated:
-                raise ValidationError(repeated)
-            return _with_nulls(data, [name for name, field in self.fields.items() if field.allow_none])
-        return data
+    def load(self, data: Any, **kwargs: Any) -> Any:
+        """See marshmallow. `data` is parsed JSON, or the MultiDict of a form or query."""
+        return super().load(self.prepare(data) if isinstance(data, MultiDict) else data, **kwargs)
+
+    def prepare(self, given: MultiDict[str, Any]) -> TextFields:
+        """Return the fields of a form or query, with null in place of an empty text for fields that may be null.
+
+        A repeated field is refused, because it is unclear which value counts.
+        """
+        lists = given.to_dict(flat=False)
+        found = TextFields({name: values[0] for name, values in lists.items()})
+        repeated = {name: ["Invalid input type."] for name, values in lists.items() if len(values) > 1}
+        if repeated:
+            self.handle_error(ValidationError(repeated), given, many=False)
+        for name, value in found.items():
+            if value == "" and name in self.fields and self.fields[name].allow_none:
+                found[name] = None
+        return found
 
 
 _NOTHING = InputSchema()
@@ -109,20 +137,9 @@ def _short(name: Any) -> str:
     return text if len(text) <= MAX_NAME_CHARACTERS else f"{text[:MAX_NAME_CHARACTERS]}…"
 
 
-def _with_nulls(data: Any, nullable: list[str]) -> Any:
-    """Return a form or query with null in place of an empty text, for the fields that may be null."""
-    empty = [name for name in nullable if data.get(name) == ""]
-    if not empty:
-        return data
-    left = MultiDict(data)
-    for name in empty:
-        left[name] = None
-    return left
-
-
 def is_text(data: Any) -> bool:
-    """True for a form or query, whose values are all text. JSON must write a number as a number."""
-    return hasattr(data, "getlist")
+    """True for the fields of a form or query. JSON must write a number as a number."""
+    return isinstance(data, TextFields)
 
 
 class Id(fields.Field[int]):

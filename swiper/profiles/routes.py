@@ -39,7 +39,7 @@ def _read_changes() -> dict[str, Any]:
     """The fields of the body that change something."""
     shown = _dump_own(profiles.own_view(g.account, g.vip_status))
     stored = {"dating_location": g.account.dating_location}
-    sent = load_json_or_form(request, _profile_in)
+    sent = load_json_or_form(request)
     changes: dict[str, Any] = _profile_in.load(profile_changes.leave_out_unchanged(sent, shown, stored))
     return changes
 
@@ -83,7 +83,7 @@ def _upload_limit() -> str:
 @blueprint.post("/avatar/upload")
 @doc(refusals=(413, 429))
 @limiter.limit(_upload_limit, key_func=_per_user)
-@blueprint.input(schemas.AvatarIn, location="files", arg_name="files", unknown=None)
+@blueprint.input(schemas.AvatarIn, location="files", arg_name="files")
 @blueprint.output(schemas.UploadOut, status_code=201)
 def upload_avatar(files: dict[str, Any]) -> dict[str, Any]:
     """Replace the caller's avatar."""
@@ -93,7 +93,7 @@ def upload_avatar(files: dict[str, Any]) -> dict[str, Any]:
 @blueprint.post("/photos")
 @doc(refusals=(413, 429), links=(link("delete_photo", parameters={"photo_id": "/data/id"}),))
 @limiter.limit(_upload_limit, key_func=_per_user)
-@blueprint.input(schemas.PhotoIn, location="files", arg_name="files", unknown=None)
+@blueprint.input(schemas.PhotoIn, location="files", arg_name="files")
 @blueprint.output(schemas.UploadOut, status_code=201)
 def upload_photo(files: dict[str, Any]) -> dict[str, Any]:
     """Add a photo to the caller's album of up to nine."""

@@ -42,7 +42,7 @@ def show_card(user_id: int) -> dict[str, Any]:
         link("dislike", body={"sid": "/data/users/0/id"}),
     )
 )
-@blueprint.input(schemas.DeckIn, location="query", arg_name="wanted", unknown=None)
+@blueprint.input(schemas.DeckIn, location="query", arg_name="wanted")
 @blueprint.output(schemas.DeckOut)
 def show_deck(wanted: dict[str, int]) -> dict[str, Any]:
     """Five people of the deck; group 0 starts from the top."""
@@ -101,7 +101,7 @@ def rewind(given: dict[str, int]) -> dict[str, Any]:
 
 @blueprint.get("/social/friends")
 @doc(links=(link("unfriend", body={"sid": "/data/items/0/id"}),))
-@blueprint.input(PageIn, location="query", arg_name="wanted", unknown=None)
+@blueprint.input(PageIn, location="query", arg_name="wanted")
 @blueprint.output(page_schema("FriendPage", schemas.FriendOut))
 def show_friends(wanted: dict[str, int]) -> dict[str, Any]:
     """The caller's matches, newest first."""
@@ -121,7 +121,7 @@ def unfriend(given: dict[str, int]) -> dict[str, Any]:
 @blueprint.get("/social/liked_me")
 @doc(links=(link("superlike", body={"sid": "/data/items/0/id"}),))
 @permission_required(Permission.WHO_LIKED_ME)
-@blueprint.input(PageIn, location="query", arg_name="wanted", unknown=None)
+@blueprint.input(PageIn, location="query", arg_name="wanted")
 @blueprint.output(page_schema("LikerPage", schemas.LikerOut))
 def show_likers(wanted: dict[str, int]) -> dict[str, Any]:
     """Who liked the caller, newest first."""
