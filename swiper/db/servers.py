@@ -1,10 +1,13 @@
 """PostgreSQL and MariaDB: connections whose waiting has a limit, and statements on psycopg's cursor."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self
 
 import psycopg
+from gevent.monkey import is_module_patched
+from gevent.socket import wait_read, wait_readwrite, wait_write
+from psycopg.waiting import Ready, Wait
 from pymysql.err import OperationalError  # type: ignore[import-untyped]
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -16,6 +19,10 @@ from swiper.db.sql import IN_LIST, NAME, SERVER_READERS, Kind, Values, names_in,
 from swiper.db.time_limits import TimeLimit, is_readable
 from swiper.db.upsert import COPIED_ROWS
 from swiper.outages import is_silence
+
+# By what a generator of psycopg waits for: how to wait, and what is ready then.
+WAITS = {Wait.R: wait_read, Wait.W: wait_write, Wait.RW: wait_readwrite}
+READY = {Wait.R: Ready.R, Wait.W: Ready.W, Wait.RW: Ready.RW}
 
 
 def prepare_server(engine: Engine, seconds: float) -> None:
@@ -92,16 +99,33 @@ class LimitedPsycopg(psycopg.Connection[Any]):
         with TimeLimit(cls.limit_seconds, psycopg.OperationalError):
             return super().connect(conninfo, **parameters)
 
-    def wait(self, *args: Any, **parameters: Any) -> Any:
-        """Wait for what a statement, COMMIT or ROLLBACK brings; psycopg's cursors and transactions call this."""
+    def wait(self, gen: Generator[Any, Any, Any], *args: Any, **parameters: Any) -> Any:
+        """Wait for what a statement, COMMIT or ROLLBACK brings; psycopg's cursors and transactions call this.
+
+        `gen` yields what it waits for, and takes what is ready. In a gevent worker psycopg would wait by gevent's copy
+        of `select.poll`, which costs more than the statement.
+        """
+        if not is_module_patched("select"):
+            return super().wait(gen, *args, **parameters)
         try:
             with TimeLimit(self.limit_seconds, psycopg.OperationalError, self):
-                return super().wait(*args, **parameters)
+                return _exhaust(gen, self.fileno())
         except psycopg.OperationalError as error:
             if is_silence(error):
                 # The server may still answer the old statement.
                 self.close()
             raise
+
+
+def _exhaust(gen: Generator[Any, Any, Any], handle: int) -> Any:
+    """Return what the generator returns. Other greenlets run while it waits for the file descriptor `handle`."""
+    try:
+        wanted = next(gen)
+        while True:
+            WAITS[wanted](handle)
+            wanted = gen.send(READY[wanted])
+    except StopIteration as end:
+        return end.value
 
 
 class OnPsycopg:

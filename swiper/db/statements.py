@@ -30,7 +30,7 @@ from swiper.db.sqlite import OnSqlite
 from swiper.db.transactions import again_on_conflict, is_in_transaction, session_connection, transactional
 from swiper.extensions import REPLICA_KEY, db, this_app
 from swiper.fastpath import postgres_statements
-from swiper.fastpath.postgres_statements import BEGIN, COMMIT, StatementRunner
+from swiper.fastpath.postgres_statements import StatementRunner
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -221,11 +221,10 @@ def together(*steps: Step) -> list[list[Row]]:
 
 
 def commit_together(step: Step) -> list[Row]:
-    """Run one statement with BEGIN and COMMIT in one round trip; for functions named with `on_single_node` alone."""
+    """Run and commit one statement in one round trip; for functions named with `on_single_node` alone."""
     runner = _database().runner
     assert runner is not None
-    _, rows, _ = runner.ask((BEGIN, ()), _numbered(step), (COMMIT, ()))
-    return rows
+    return runner.commit(_numbered(step))
 
 
 def on_single_node(at_once: Callable[P, R]) -> Callable[[Callable[P, R]], Callable[P, R]]:

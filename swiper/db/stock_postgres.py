@@ -12,13 +12,12 @@ from sqlalchemy.engine import Engine
 
 from swiper.db.time_limits import TimeLimit
 from swiper.fastpath.postgres_statements import (
-    BEGIN,
-    COMMIT,
     STALE_PLAN,
     Row,
     Step,
     WrittenStep,
     as_sqlalchemys,
+    commit_by,
     is_lost,
     retry_stale_plan,
     rows_of,
@@ -44,10 +43,11 @@ class StockPostgres:
 
     def ask(self, *steps: Step) -> list[list[Row]]:
         """See `StatementRunner`."""
-        if self.keeps_settings and [statement for statement, _ in steps[::2]] == [BEGIN, COMMIT]:
-            # One statement is a transaction by itself. psycopg's pipeline would cost three times as much.
-            return [[], *self._ask(steps[1:2], _run_each), []]
         return self._ask(steps, _run_together if len(steps) > 1 else _run_each)
+
+    def commit(self, step: Step) -> list[Row]:
+        """See `StatementRunner`."""
+        return commit_by(self.ask, step, keeps_settings=self.keeps_settings)
 
     def read(self, *steps: Step) -> list[list[Row]]:
         """See `StatementRunner`. No transaction surrounds the statements. Each of them sees committed rows."""

@@ -13,7 +13,15 @@ from swiper.fastpath.connection_holder import ConnectionHolder
 from swiper.fastpath.connection_pool import ConnectionPool
 from swiper.fastpath.pipeline import Pipeline
 from swiper.fastpath.postgres_connections import LateError, LostError, PostgresConnection, WritingConnection
-from swiper.fastpath.postgres_statements import Row, StatementRunner, Step, as_sqlalchemys, retry_stale_plan, written
+from swiper.fastpath.postgres_statements import (
+    Row,
+    StatementRunner,
+    Step,
+    as_sqlalchemys,
+    commit_by,
+    retry_stale_plan,
+    written,
+)
 from swiper.outages import is_server_moved
 
 C = TypeVar("C", bound=PostgresConnection)
@@ -46,7 +54,8 @@ class SharedPostgres:
 
         It gets the number of seconds that its greenlet has waited; they count as time spent on connecting. At most
         `size` connections are made; `size` must be MIN_CONNECTIONS or more. A greenlet waits `wait_seconds` for a free
-        connection and `seconds` for an answer. `no_answer` makes the error of a statement that got no answer.
+        connection and `seconds` for an answer. `is_preparing` is False behind PgBouncer. `no_answer` makes the error
+        of a statement that got no answer.
         """
         self.stock, self.engine, self.connect = stock, engine, connect
         self.size, self.wait_seconds, self.seconds = size, wait_seconds, seconds
@@ -67,6 +76,10 @@ class SharedPostgres:
         if not self.holder.is_of_this_thread():
             return self.stock.ask(*steps)
         return retry_stale_plan(lambda: self._ask(*steps))
+
+    def commit(self, step: Step) -> list[Row]:
+        """See `StatementRunner`."""
+        return commit_by(self.ask, step, keeps_settings=self.is_preparing)
 
     def read(self, *steps: Step) -> list[list[Row]]:
         """See `StatementRunner`."""

@@ -98,11 +98,27 @@ class StatementRunner(Protocol):
         Raises DBAPIError, and SQLAlchemy's TimeoutError if no connection becomes free in time.
         """
 
+    def commit(self, step: Step) -> list[Row]:
+        """Run one statement in a READ COMMITTED transaction of its own, and return its rows. Raises as `ask`."""
+
     def read(self, *steps: Step) -> list[list[Row]]:
-        """Do the same for statements that change nothing and lock nothing."""
+        """Do the same as `ask` for statements that change nothing and lock nothing."""
 
     def close_idle(self, *_: Any) -> None:
         """Close idle connections now, and the others after their next answer."""
+
+
+def commit_by(ask: Callable[..., list[list[Row]]], step: Step, *, keeps_settings: bool) -> list[Row]:
+    """Return the rows of one statement, which `ask` runs in a READ COMMITTED transaction of its own.
+
+    `keeps_settings` says that the connections have this level by default. One statement is a transaction by itself, so
+    BEGIN and COMMIT would only be two more statements.
+    """
+    if keeps_settings:
+        (rows,) = ask(step)
+    else:
+        _, rows, _ = ask((BEGIN, ()), step, (COMMIT, ()))
+    return rows
 
 
 def is_lost(error: psycopg.Error, pgconn: Any) -> bool:

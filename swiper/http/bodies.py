@@ -45,6 +45,19 @@ class BodyStream(io.RawIOBase):
         """See io.RawIOBase."""
         return True
 
+    def readall(self) -> bytes:
+        """See io.RawIOBase. A body whose length is known is read without a buffer between."""
+        if self.length is None:
+            return super().readall()
+        pieces = []
+        while self.seen < self.length:
+            piece = self._read(self.length - self.seen)
+            if not piece:
+                raise ClientDisconnected()
+            self.seen += len(piece)
+            pieces.append(piece)
+        return b"".join(pieces)
+
     def readinto(self, buffer: Any) -> int:
         """See io.RawIOBase."""
         # One byte after the limit shows that the body is too long.

@@ -48,8 +48,11 @@ def postgres_tells_what_only_the_commit_refuses(postgres: SharedPostgres) -> Non
     with scratch("UNIQUE DEFERRABLE INITIALLY DEFERRED"):
         same = Statement("INSERT INTO shared_scratch VALUES ($1::int8, 7)")
         postgres.ask((same, (1,)))
-        for steps in ([(same, (2,))], [(BEGIN, ()), (same, (2,)), (COMMIT, ())]):
-            (refused,) = together(lambda steps=steps: postgres.ask(*steps))
+        for write in (
+            lambda: postgres.commit((same, (2,))),
+            lambda: postgres.ask((BEGIN, ()), (same, (2,)), (COMMIT, ())),
+        ):
+            (refused,) = together(write)
             assert isinstance(refused, DBAPIError)
             assert refused.orig.sqlstate == "23505"
         assert stored() == [1]
@@ -104,6 +107,7 @@ def postgres_commits_read_whatever_the_server_is_set_to(postgres: SharedPostgres
         postgres.close_idle()
         wait_until(lambda: postgres.count == 0, 20, "a place is taken")
         for _ in range(2):
+            assert postgres.commit((level, ())) == [("read committed",)]
             assert postgres.ask((BEGIN, ()), (level, ()), (COMMIT, ()))[1] == [("read committed",)]
     finally:
         with db.engine.begin() as connection:

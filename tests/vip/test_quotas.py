@@ -13,7 +13,6 @@ from swiper.clock import today
 from swiper.db import statements
 from swiper.errors import RateLimitedError
 from swiper.extensions import db
-from swiper.fastpath.postgres_statements import Statement
 from swiper.profiles.models import Sex
 from swiper.social.models import Swipe, SwipeKind
 from swiper.social.queries import swipes as queries
@@ -128,9 +127,11 @@ def test_a_refused_or_repeated_swipe_costs_nothing(people: People, app: Flask) -
 
 def test_a_like_that_fails_half_way_costs_nothing(people: People, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     man, woman = people.add(), people.woman()
-    # The portable way stores the like last; one PostgreSQL server has nothing between its one statement and the commit.
+    # The portable way stores the like last. One PostgreSQL server has one statement, which fails here at its last word.
     monkeypatch.setattr(queries, "ADD_LIKE", statements.Statement("INSERT INTO nowhere VALUES (1)"))
-    monkeypatch.setattr(statements, "COMMIT", Statement("SELECT 'x'::int8"))
+    failing = queries.LIKE_SINGLE_NODE.sql.replace(") SELECT pair.mask", ") SELECT (pair.mask || 'x')::int8")
+    assert failing != queries.LIKE_SINGLE_NODE.sql
+    monkeypatch.setattr(queries, "LIKE_SINGLE_NODE", statements.Statement(failing, int, int))
     with app.app_context(), pytest.raises(DBAPIError):
         swipe(man.id, woman.id, SwipeKind.LIKE, vip_status_of(man.id))
     assert left(man)["like"]["used"] == 0

@@ -40,6 +40,7 @@ def test_a_transaction_reads_what_is_committed_whatever_the_server_is_set_to(
     level = Statement("SELECT current_setting('transaction_isolation')", str)
     statements = make_statements(database_url=url)
     for _ in range(2):
+        assert statements.commit((level, ())) == [("read committed",)]
         assert statements.ask((BEGIN, ()), (level, ()), (COMMIT, ())) == [[], [("read committed",)], []]
 
 
