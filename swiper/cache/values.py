@@ -127,9 +127,8 @@ def own_copy(key: str) -> Any:
     kept: tuple[float, Any] | None = app.extensions.setdefault("local_copies", {}).get(key)
     if kept is None or time.monotonic() - kept[0] >= app.config["LOCAL_REFRESH_SECONDS"]:
         return None
-    if is_pending(SHARED, key) and kept[0] < _known(app).looked_at:
-        return None
-    return kept[1]
+    known = _up_to_date(app)
+    return None if known.has((SHARED, key)) and kept[0] < known.looked_at else kept[1]
 
 
 def keep_copy(key: str, value: T) -> T:
@@ -181,10 +180,14 @@ class Known:
 
 def is_pending(uid: int, name: str) -> bool:
     """Return True while the cached value `name` of a user, or of all users (`SHARED`), must not be used or stored."""
-    known = _known(this_app())
+    return _up_to_date(this_app()).has((uid, name))
+
+
+def _up_to_date(app: Flask) -> Known:
+    known = _known(app)
     if time.monotonic() >= known.due_at:
-        _look(this_app(), known)
-    return known.has((uid, name))
+        _look(app, known)
+    return known
 
 
 def remember_change(uid: int, names: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from flask import Response, jsonify
 
 from swiper.extensions import this_app, this_request
 from swiper.http.schemas import LOADERS, InputSchema
-from swiper.http.serialization import compile_schema
+from swiper.http.serialization import compile_load, compile_schema
 
 _encode = msgspec.json.Encoder().encode
 
@@ -33,11 +33,11 @@ class Blueprint(APIBlueprint):
         request to load its input.
         """
         document = super().input(schema, location=location, arg_name=arg_name)
-        load, own = LOADERS[location], schema()
+        own = schema()
+        parse, load = LOADERS[location], compile_load(own)
 
         def read_input() -> Any:
-            request = this_request()
-            return own.load(load(request, own))
+            return load(parse(this_request(), own))
 
         read = read or read_input
 

@@ -9,7 +9,7 @@ from flask import current_app, g, request
 
 from swiper.clock import today
 from swiper.errors import FileMissingError
-from swiper.extensions import limiter
+from swiper.extensions import limiter, this_g
 from swiper.http.blueprints import Blueprint, ok
 from swiper.http.hooks import require_login
 from swiper.http.schemas import load_json_or_form
@@ -48,7 +48,8 @@ def _read_changes() -> dict[str, Any]:
 @blueprint.output(schemas.OwnOut)
 def show_profile() -> dict[str, Any]:
     """The caller's own user, preferences and VIP state."""
-    return ok(_own_answer(g.account, g.vip_status, today()))
+    kept = this_g()
+    return ok(_own_answer(kept.account, kept.vip_status, today()))
 
 
 @blueprint.post("/profile/modify")

@@ -9,11 +9,15 @@ import pytest
 from apiflask import Schema
 from flask import Flask
 from marshmallow import fields
+from werkzeug.datastructures import MultiDict
 
+from swiper.admin.schemas import FormIn
 from swiper.auth import schemas as auth
+from swiper.errors import ApiError
 from swiper.http.blueprints import Blueprint
-from swiper.http.schemas import Id
-from swiper.http.serialization import compile_schema
+from swiper.http.schemas import Id, InputSchema
+from swiper.http.serialization import compile_load, compile_schema
+from swiper.profiles.schemas import UploadIn
 from swiper.social import schemas as social
 from swiper.vip import schemas as vip
 
@@ -54,6 +58,63 @@ def test_the_same_as_marshmallow(kind: type[Schema], is_null: bool) -> None:
     expected = json.loads(json.dumps(kind().dump(value)))
     assert json.loads(msgspec.json.encode(compile_schema(kind)(value))) == expected
     assert json.loads(msgspec.json.encode(compile_schema(kind(many=True))([value, value]))) == [expected] * 2
+
+
+def subclasses(kind: type[Schema]) -> set[type[Schema]]:
+    return {each for own in kind.__subclasses__() for each in (own, *subclasses(own))}
+
+
+# Forms of the operator's desk have validators of their own, and are loaded by marshmallow.
+INPUTS = sorted(
+    (
+        each
+        for each in subclasses(InputSchema) - {UploadIn}
+        if not issubclass(each, FormIn) and "swiper" in each.__module__
+    ),
+    key=lambda kind: kind.__name__,
+)
+VALUES = (
+    *("", "1", "0", "-1", "+86 138-0013-8000", "13800138000", "123456", "小明", "上海", "male", "any", "2000-02-29"),
+    *("true", "x" * 300, 1, 0, -1, 3, 2**63, 1.5, True, None, [], ["1"], {}),
+)
+
+
+def answer(load: Any, data: Any) -> Any:
+    """What a loader returns, or the errors that it raises."""
+    try:
+        return load(data)
+    except ApiError as error:
+        return type(error), error.errors
+
+
+@pytest.mark.parametrize("kind", INPUTS, ids=lambda kind: kind.__name__)
+def test_input_is_loaded_as_marshmallow_loads_it(kind: type[InputSchema], app: Flask) -> None:
+    schema = kind()
+    assert not any(schema._hooks.values())
+    names = [field.data_key or name for name, field in schema.load_fields.items()]
+    valid = [{name: value} for name in names for value in VALUES]
+    mixed = [dict(zip(names, VALUES[start:], strict=False)) for start in range(len(VALUES))]
+    required = [field.data_key or name for name, field in schema.load_fields.items() if field.required]
+    whole = [
+        dict.fromkeys(some, value) | more
+        for some in (names, required)
+        for value in VALUES
+        for more in ({}, {"unknown": "x"})
+    ]
+    # A view with files gets a form or nothing.
+    other = () if issubclass(kind, UploadIn) else ([], None, "x", 7)
+    load = compile_load(schema)
+    seen = set()
+    with app.test_request_context():
+        for given in ({}, *other, *valid, *mixed, *whole):
+            expected = answer(schema.load, given)
+            assert answer(load, given) == expected
+            seen.add(isinstance(expected, dict))
+            if isinstance(given, dict):
+                texts = {name: value for name, value in given.items() if isinstance(value, str)}
+                for form in (MultiDict(texts), MultiDict([*texts.items(), *texts.items()])):
+                    assert answer(load, form) == answer(schema.load, form)
+    assert seen == {True, False}
 
 
 def test_objects_are_read_like_mappings() -> None:
