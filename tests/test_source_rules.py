@@ -1,6 +1,7 @@
 """Rules that the source itself keeps: no feature knows its database, and what is not stock has one home."""
 
 import ast
+import inspect
 import re
 import tomllib
 from pathlib import Path
@@ -68,8 +69,16 @@ def test_types_are_checked_strictly() -> None:
 
 def test_flask_dispatches_requests_by_its_own_methods(app: Flask) -> None:
     assert type(app) is APIFlask
-    # These two are Flask's documented places for a class of requests and for middleware.
-    assert {name for name in vars(app) if callable(getattr(Flask, name, None))} <= {"request_class", "wsgi_app"}
+    # These are Flask's documented places for a class of requests, for middleware, and for how async views run.
+    documented = {"request_class", "wsgi_app", "ensure_sync"}
+    assert {name for name in vars(app) if callable(getattr(Flask, name, None))} <= documented
+
+
+def test_no_view_and_no_hook_is_async(app: Flask) -> None:
+    hooks = [each for found in (app.before_request_funcs, app.after_request_funcs) for each in found.values()]
+    functions = [*app.view_functions.values(), *(hook for each in hooks for hook in each)]
+    assert len(functions) > 50
+    assert not [each for each in functions if inspect.iscoroutinefunction(inspect.unwrap(each))]
 
 
 def test_what_waits_to_be_sent_together_waits_in_one_place() -> None:
