@@ -86,8 +86,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         instance_path=str(settings.instance),
     )
     app.config.from_mapping(settings.flask_config() | _extension_config(settings))
-    # Flask's documented place to say how async views run. There are none, and asking each hook and view takes time.
-    app.ensure_sync = lambda func: func  # type: ignore[method-assign]
     app.debug = settings.debug
     app.permanent_session_lifetime = timedelta(days=settings.session_days)
     app.url_map.converters["id"] = IdConverter

@@ -21,6 +21,7 @@ from swiper.http.hooks import (
     add_cors_headers,
     add_request_id,
     answer_preflight,
+    call_directly,
     open_request,
 )
 
@@ -34,6 +35,8 @@ def init_app(app: Flask) -> None:
     strict = StrictHeaders(app.wsgi_app, PERSONAL_PATHS, shares_pictures=bool(app.config["CORS_ORIGINS"]))
     app.wsgi_app = UnquotedForwarding(strict)  # type: ignore[method-assign]
     app.request_class = ApiRequest
+    # Flask's own method asks each time whether the function is async.
+    app.ensure_sync = call_directly  # type: ignore[method-assign]
     # Werkzeug would redirect paths with `//` to an address made of the Host header. No route may redirect.
     app.url_map.merge_slashes = False
     app.extensions["authenticate"] = authenticate

@@ -46,6 +46,11 @@ def bearer_token(environ: Mapping[str, Any]) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
+def call_directly(func: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `func`. Flask calls this for each hook and view, to wrap those that are async; here none is."""
+    return func
+
+
 def open_request() -> None:
     """Set the request's id, which each log line shows; a trusted proxy may send it.
 
