@@ -37,6 +37,11 @@ def this_request() -> Request:
     return own
 
 
+def this_session() -> Any:
+    """Return the current request's session itself instead of a proxy."""
+    return current_request_context().session
+
+
 def this_g() -> Any:
     """Return the current request's `g` itself instead of a proxy."""
     return current_app_context().g

@@ -1,12 +1,8 @@
 """Finds the account of the caller, for the login hook of every blueprint."""
 
-from typing import Any
-
-from flask.globals import request_ctx
-
 from swiper.auth.sessions import UnreachableSession
 from swiper.errors import LoginError, UnavailableError
-from swiper.extensions import db, this_g
+from swiper.extensions import db, this_g, this_session
 from swiper.profiles.accounts import suspension_error
 from swiper.profiles.models import Status
 from swiper.profiles.profiles import find_account
@@ -18,7 +14,7 @@ def authenticate(is_open_to_suspended: bool) -> None:
     Raises LoginError for a stranger, BannedError for suspended people unless `is_open_to_suspended`, and
     UnavailableError while Redis is away.
     """
-    caller: Any = request_ctx.session
+    caller = this_session()
     # A session is a Mapping, for which isinstance is slow.
     if type(caller) is UnreachableSession:
         raise UnavailableError()

@@ -51,10 +51,6 @@ BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")
 COMMIT = Statement("COMMIT")
 
 
-class Texts(list["bytes | None"]):
-    """Parameters that have been converted for PostgreSQL already."""
-
-
 _int_text = b"%d".__mod__
 WRITERS: dict[type, Callable[[Any], bytes | None]] = {
     int: _int_text,
@@ -69,13 +65,13 @@ WRITERS: dict[type, Callable[[Any], bytes | None]] = {
 
 def _enum_text(value: Any) -> bytes:
     if isinstance(value, StrEnum):
-        return value.value.encode()
+        return str.encode(value)
     raise TypeError(f"no rule for {type(value).__name__}")
 
 
 def texts_of(values: Sequence[Any]) -> list[bytes | None]:
     """Return the parameters as PostgreSQL reads them. Raises TypeError for a type that no statement of ours has."""
-    return values if type(values) is Texts else [WRITERS.get(type(value), _enum_text)(value) for value in values]
+    return [WRITERS.get(type(value), _enum_text)(value) for value in values]
 
 
 def written(steps: Sequence[Step]) -> list[WrittenStep]:

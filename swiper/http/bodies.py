@@ -131,6 +131,11 @@ class ApiRequest(Request):
         return choose_language(self.environ.get("HTTP_ACCEPT_LANGUAGE", ""))
 
     @functools.cached_property
+    def blueprints(self) -> list[str]:
+        """See Flask, which asks three times in each request. The route does not change after it was found."""
+        return super().blueprints
+
+    @functools.cached_property
     def stream(self) -> Any:
         """See Werkzeug."""
         length = get_content_length(self.environ)
