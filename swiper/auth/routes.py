@@ -14,7 +14,7 @@ from swiper.auth.login import confirm, log_in
 from swiper.errors import ApiError, BannedError, CodeError, NotFoundError, RateLimitedError
 from swiper.http.blueprints import Blueprint, ok
 from swiper.http.hooks import require_login
-from swiper.http.schemas import PageIn, page_of, page_schema
+from swiper.http.pages import PageIn, page_of, page_schema
 from swiper.http.view_marks import changing_get, doc, link
 from swiper.logs import SecurityEvent, record_event, refusals_recorded
 from swiper.profiles import accounts, exports, profiles

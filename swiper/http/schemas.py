@@ -16,7 +16,6 @@ from swiper.errors import ApiError, ParamError
 from swiper.http.bodies import FORM, JSON, MULTIPART, TEXT_KINDS, check_count, check_kind, parse_form
 from swiper.ids import MAX_ID
 
-MAX_PAGE = 100_000
 # How many unknown fields an error names, and how many characters of each name.
 MAX_UNKNOWN_NAMES = 10
 MAX_NAME_CHARACTERS = 64
@@ -216,47 +215,8 @@ def in_range(least: int | None, most: int | None) -> validate.Range:
     return validate.Range(min=least, max=most, error="Out of range.")
 
 
-class PageIn(InputSchema):
-    """The input of every paged list: `page` from 1, `per_page` up to 100."""
-
-    page = WholeNumber(load_default=1, validate=in_range(1, MAX_PAGE))
-    per_page = WholeNumber(load_default=20, validate=in_range(1, 100))
-
-
 class EnvelopeOut(Schema):
     """The envelope of a success. APIFlask replaces `data` with the schema of each view's output."""
 
     code = fields.Integer(required=True)
     data = fields.Raw(required=True)
-
-
-def page_schema(name: str, item: type[Schema]) -> Schema:
-    """Return the schema of one page of a list of `item`."""
-    return Schema.from_dict(
-        {
-            "items": fields.List(fields.Nested(item), required=True),
-            "total": fields.Integer(required=True),
-            "page": fields.Integer(required=True),
-            "pages": fields.Integer(required=True),
-            "has_prev": fields.Boolean(required=True),
-            "has_next": fields.Boolean(required=True),
-            "prev_num": fields.Integer(required=True, allow_none=True),
-            "next_num": fields.Integer(required=True, allow_none=True),
-        },
-        name=name,
-    )()  # type: ignore[return-value]
-
-
-def page_of(items: list[Any], total: int, page: int, per_page: int) -> dict[str, Any]:
-    """Return one page of a list of `total` items, as `page_schema` describes it."""
-    pages = -(-total // per_page)
-    return {
-        "items": items,
-        "total": total,
-        "page": page,
-        "pages": pages,
-        "has_prev": page > 1,
-        "has_next": page < pages,
-        "prev_num": page - 1 if page > 1 else None,
-        "next_num": page + 1 if page < pages else None,
-    }

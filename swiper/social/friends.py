@@ -6,7 +6,7 @@ from typing import Any
 from swiper.db.statements import read
 from swiper.db.transactions import transactional
 from swiper.errors import NotFoundError
-from swiper.http.schemas import page_of
+from swiper.http.pages import page_of
 from swiper.profiles.cards import cards_of
 from swiper.social.models import ENDED
 from swiper.social.pairs import add_friend, lock_pair, set_mask

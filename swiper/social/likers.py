@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from swiper.db.statements import Row, read
-from swiper.http.schemas import page_of
+from swiper.http.pages import page_of
 from swiper.profiles.cards import cards_of
 from swiper.profiles.profiles import Account
 from swiper.social.candidates import NO_ID, fitting

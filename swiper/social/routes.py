@@ -10,7 +10,7 @@ from swiper.extensions import this_g
 from swiper.http.blueprints import Blueprint, ok
 from swiper.http.hooks import require_login
 from swiper.http.page_cache import cached_page
-from swiper.http.schemas import PageIn, page_schema
+from swiper.http.pages import PageIn, page_schema
 from swiper.http.view_marks import doc, link
 from swiper.profiles.cards import cards_of
 from swiper.signals import deck_shown, like_given
