@@ -192,9 +192,7 @@ def _up_to_date(app: Flask) -> Known:
 
 def remember_change(uid: int, names: Iterable[str]) -> None:
     """Let this process stop using the values `names` of a user, or of all users (`SHARED`), at once."""
-    own = _known(this_app()).own
-    for name in names:
-        own[uid, name] = time.monotonic()
+    _known(this_app()).own.update({(uid, name): time.monotonic() for name in names})
 
 
 def _known(app: Flask) -> Known:
