@@ -141,7 +141,7 @@ def _card_steps(criteria: DeckCriteria, uids: list[int], others: list[int]) -> l
     """
     values = _values_for(criteria, uids + others)
     return [
-        (queries.FITTING_CARDS, values | {"uids": uids, "others": others}),
+        (queries.FITTING_CARDS, values | {"uids": uids, "asked": uids + others}),
         (queries.LEVELS, {"uids": uids, "now": now()}),
     ]
 
