@@ -70,6 +70,7 @@ class Site:
             secret_key=SECRET,
             web_concurrency=1,
             robots_answer_percent=0,
+            robots_per_city=0,
             log_level="ERROR",
             **GENEROUS | changes,
         )

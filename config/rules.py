@@ -68,6 +68,7 @@ class ServiceSettings(BaseSettings):
     sex_corrections: int = Field(1, ge=0)
     birthday_corrections: int = Field(1, ge=0)
     robots_answer_percent: int = Field(40, ge=0, le=100)
+    robots_per_city: int = Field(100, ge=0, le=500)
 
     order_ttl_seconds: int = Field(900, ge=1)
     order_grace_seconds: int = Field(43_200, ge=0, le=864_000)

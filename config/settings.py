@@ -40,7 +40,7 @@ class Settings(ProcessSettings, DatabaseSettings, RedisSettings, LoginSettings, 
         self.instance = self.instance.expanduser().resolve()
         if self.environment is Environment.PRODUCTION:
             self._check_production()
-            self.robots_answer_percent = 0
+            self.robots_answer_percent = self.robots_per_city = 0
         if self.verify_by_get is None:
             self.verify_by_get = self.environment is not Environment.PRODUCTION
         self.secret_key = self.secret_key or kept_secret(self.instance)

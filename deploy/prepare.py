@@ -10,20 +10,23 @@ from config.settings import ROOT
 from swiper import start_app
 from swiper.extensions import db
 from swiper.profiles.models import User
-from swiper.robots.seeding import seed_robots
+from swiper.robots.seeding import PLACES, seed_robots
 from swiper.vip.levels import seed_levels
 
+# As many at least, also where `ROBOTS_PER_CITY` is small.
 FIRST_ROBOTS = 200
 
 
 def main() -> None:
     """Prepare the database that the settings name. Raises the errors of the database."""
-    with start_app().app_context():
+    app = start_app()
+    with app.app_context():
         flask_migrate.upgrade(str(ROOT / "migrations"))
         seed_levels()
         if db.session.scalar(select(User.id).limit(1)) is None:
-            print(f"first run: {FIRST_ROBOTS} robots move in", flush=True)
-            seed_robots(FIRST_ROBOTS)
+            robots = max(FIRST_ROBOTS, len(PLACES) * app.config["ROBOTS_PER_CITY"])
+            print(f"first run: {robots} robots move in", flush=True)
+            seed_robots(robots)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,7 @@ def settings(instance: Path, redis_url: str, database_url: str) -> Settings:
         database_layout=os.environ.get("TEST_LAYOUT", "single"),
         local_refresh_seconds=0,
         robots_answer_percent=0,
+        robots_per_city=0,
         # Tests that want the figures send them themselves.
         figures_flush_seconds=0,
         log_level="INFO",

@@ -65,6 +65,7 @@ def environment(instance: Path, **changes: object) -> dict[str, str]:
         "WEB_CONCURRENCY": 1,
         "LOCAL_REFRESH_SECONDS": 0,
         "ROBOTS_ANSWER_PERCENT": 0,
+        "ROBOTS_PER_CITY": 0,
     }
     return kept | {name: str(value) for name, value in (ours | changes).items()}
 

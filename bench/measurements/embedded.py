@@ -60,7 +60,7 @@ def _run(instance: Path) -> Iterator[Running]:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     # What the tests change is left at its default.
-    defaults = dict.fromkeys(("LOCAL_REFRESH_SECONDS", "ROBOTS_ANSWER_PERCENT"), "")
+    defaults = dict.fromkeys(("LOCAL_REFRESH_SECONDS", "ROBOTS_ANSWER_PERCENT", "ROBOTS_PER_CITY"), "")
     env = environment(instance, PORT=port, WEB_CONCURRENCY=WORKERS, **defaults)
     started = time.monotonic()
     with Program((sys.executable, "-m", "deploy.run"), env, instance.with_suffix(".log")) as program:

@@ -17,6 +17,7 @@ from swiper.http.serialization import compile_schema
 from swiper.http.view_marks import doc, link
 from swiper.profiles import profile_changes, profiles, schemas, tasks, uploads
 from swiper.profiles.models import UploadKind
+from swiper.signals import city_chosen
 from swiper.tasks.queue import enqueue
 from swiper.vip.levels import VipStatus
 
@@ -58,6 +59,8 @@ def show_profile() -> dict[str, Any]:
 def modify_profile(changes: dict[str, Any]) -> dict[str, Any]:
     """Change any of the profile and preference fields."""
     profile_changes.change_profile(g.uid, changes, g.vip_status)
+    if "location" in changes:
+        city_chosen.send(None, uid=g.uid)
     return ok(profiles.own_view(profiles.own_account(g.uid)))
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from swiper.auth.models import Phone
 from swiper.db.upsert import bulk_insert
 from swiper.extensions import db
-from swiper.profiles.models import Discovery, Nickname, Preferences, User
+from swiper.profiles.models import Discovery, Nickname, Preferences, Sex, User
 from swiper.social.models import Swipe, SwipeKind
 from swiper.vip.models import Membership
 
@@ -22,6 +22,17 @@ def robots_among(uids: Collection[int]) -> set[int]:
 def kind_of_swipe(uid: int, target_id: int) -> SwipeKind | None:
     """Return the kind of a swipe, or None if there is none."""
     return db.session.scalar(select(Swipe.kind).where(Swipe.uid == uid, Swipe.sid == target_id))
+
+
+def city_of(uid: int) -> str | None:
+    """Return the own city of a user, or None if there is no city or no user."""
+    return db.session.scalar(select(User.location).where(User.id == uid))
+
+
+def people_of(city: str, sex: Sex, limit: int) -> list[int]:
+    """Return the ids of up to `limit` people whom a deck of `city` can show."""
+    query = select(Discovery.uid).where(Discovery.location == city, Discovery.sex == sex).limit(limit)
+    return list(db.session.scalars(query))
 
 
 def last_phone(first: str, last: str) -> str | None:

@@ -3,7 +3,7 @@
 import itertools
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -28,12 +28,14 @@ SURNAMES = (
 MALE_NAMES = "伟强磊洋勇军杰涛超明刚平辉鹏华飞鑫波斌宇浩凯健俊帆帅旭宁龙林翔松"
 FEMALE_NAMES = "芳娜敏静丽艳娟霞秀燕玲桂玉萍红梅莹雪琳晶倩婷颖佳慧悦欣怡璐瑶蕾薇"
 CITIES = ("北京", "上海", "深圳", "广州", "西安", "成都", "沈阳", "武汉")
+# Cities and sexes take turns, so that a newcomer finds somebody in every city, even if there are few robots.
+PLACES = [(city, sex) for city in CITIES for sex in (Sex.MALE, Sex.FEMALE)]
 FIRST_PHONE = 21_000_000_000
 LAST_PHONE = 21_900_000_000
 EARLIEST_BIRTHDAY = date(1980, 1, 1)
 LATEST_BIRTHDAY = date(2000, 12, 31)
 BATCH = 5_000
-# The levels with a badge. In each city, every fifth woman and every fifth man has one of these levels.
+# The levels with a badge. Of each five turns of PLACES the first has them: every fifth woman and man of each city.
 BADGED_LEVELS = (1, 3)
 BADGE_EVERY = 5
 BADGE_TIME = timedelta(days=3650)
@@ -98,14 +100,22 @@ def seed_robots(count: int, seed: int | None = None, progress: Callable[[int], N
     The same seed and the same number of existing robots give the same people. The first phone follows the last one
     that is used, so another run adds more robots. Raises ValueError if there are not enough phones.
     """
-    first = _robots_so_far()
-    if FIRST_PHONE + first + count - 1 > LAST_PHONE:
-        raise ValueError(f"there are phones for {LAST_PHONE - FIRST_PHONE + 1} robots in all")
+    first = _first_number(count)
     pick = random.Random(f"{seed}:{first}") if seed is not None else random.Random()
-    people = _people(first, count, pick)
+    places = (PLACES[number % len(PLACES)] for number in range(first, first + count))
+    people = _people(first, places, pick)
     while batch := list(itertools.islice(people, BATCH)):
         _store(batch)
         progress(len(batch))
+
+
+def seed_city(city: str, counts: Mapping[Sex, int]) -> None:
+    """Add robots of each sex to one city, in one transaction. Raises ValueError if there are not enough phones."""
+    # The sexes take turns here as well, so that both have badges.
+    turns = itertools.zip_longest(*([(city, sex)] * count for sex, count in counts.items()))
+    places = [place for turn in turns for place in turn if place is not None]
+    if places:
+        _store(list(_people(_first_number(len(places)), places, random.Random())))
 
 
 def is_robot_phone(phone: str) -> bool:
@@ -113,24 +123,24 @@ def is_robot_phone(phone: str) -> bool:
     return phone.isascii() and phone.isdigit() and FIRST_PHONE <= int(phone[:12]) <= LAST_PHONE
 
 
-def _robots_so_far() -> int:
-    """Return the number of phones from the first one of the robots' range to the last one that is used."""
+def _first_number(count: int) -> int:
+    """Return the number of the first of `count` more robots. Raises ValueError if there are not enough phones."""
     last = queries.last_phone(str(FIRST_PHONE), str(LAST_PHONE))
-    return int(last) - FIRST_PHONE + 1 if last else 0
+    first = int(last) - FIRST_PHONE + 1 if last else 0
+    if FIRST_PHONE + first + count - 1 > LAST_PHONE:
+        raise ValueError(f"there are phones for {LAST_PHONE - FIRST_PHONE + 1} robots in all")
+    return first
 
 
-def _people(first: int, count: int, pick: random.Random) -> Iterator[Robot]:
-    """Yield the robots from number `first` on."""
+def _people(first: int, places: Iterable[tuple[str, Sex]], pick: random.Random) -> Iterator[Robot]:
+    """Yield a robot for each of `places`, a city and a sex. Their numbers begin with `first`."""
     pools = {
         Sex.MALE: [a + b for a in SURNAMES for b in MALE_NAMES],
         Sex.FEMALE: [a + b for a in SURNAMES for b in FEMALE_NAMES],
     }
     days = (LATEST_BIRTHDAY - EARLIEST_BIRTHDAY).days + 1
     birthdays = [EARLIEST_BIRTHDAY + timedelta(days=day) for day in range(days)]
-    # Cities and sexes take turns, so that a newcomer finds somebody in every city, even if there are few robots.
-    places = [(city, sex) for city in CITIES for sex in (Sex.MALE, Sex.FEMALE)]
-    for number in range(first, first + count):
-        city, sex = places[number % len(places)]
+    for number, (city, sex) in enumerate(places, first):
         phone = str(FIRST_PHONE + number)
         yield Robot(
             new_id(),
@@ -176,10 +186,9 @@ def _insert(people: list[Robot], has_free_names: bool) -> None:
 
 def _memberships(people: list[Robot]) -> Iterator[tuple[int, int, datetime]]:
     """Yield id, level and end of the memberships of a batch, whose robots have consecutive numbers."""
-    until, turn = now() + BADGE_TIME, len(CITIES) * len(Sex)
+    until = now() + BADGE_TIME
     for number, robot in enumerate(people, int(people[0].phone) - FIRST_PHONE):
-        # Each turn has one robot of each city and sex.
-        place, rest = divmod(number // turn, BADGE_EVERY)
+        place, rest = divmod(number // len(PLACES), BADGE_EVERY)
         if rest == 0:
             yield robot.id, BADGED_LEVELS[place % len(BADGED_LEVELS)], until
 

@@ -25,7 +25,7 @@ PRODUCTION = {
 def test_production_starts_with_everything_in_place(load: Callable[..., Settings]) -> None:
     settings = load(**PRODUCTION)
     assert settings.flask_config()["SESSION_COOKIE_SECURE"]
-    assert settings.robots_answer_percent == 0
+    assert settings.robots_answer_percent == settings.robots_per_city == 0
 
 
 @pytest.mark.parametrize(
