@@ -13,6 +13,8 @@ from sqlalchemy import delete, func, select, update
 from config.settings import ROOT
 from swiper.extensions import db, redis
 from swiper.profiles.models import Status, User
+from swiper.social import ranking, ranking_rebuild
+from swiper.tasks.queue import only_one
 from swiper.vip.models import FlashSale, LevelPermission, VipLevel, VipPermission
 from tests.factories import Clock, People
 
@@ -223,6 +225,29 @@ def test_a_ban_for_no_number_of_hours_is_refused(hours: str, runner: FlaskCliRun
     result = run(runner, "ban-ip", "203.0.113.7", "--hours", hours)
     assert (result.exit_code, isinstance(result.exception, SystemExit)) == (2, True)
     assert run(runner, "list-bans").output == ""
+
+
+# The ranking.
+
+
+def test_rebuild_ranking_fills_what_redis_has_lost_and_says_how_many(
+    runner: FlaskCliRunner, app: Flask, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking_rebuild, "SETTLE_SECONDS", 0)
+    man, women = people.add(), [people.woman(), people.woman()]
+    for woman in women:
+        man.like(woman)
+    with app.app_context():
+        redis.client.flushdb()
+    result = run(runner, "rebuild-ranking")
+    assert (result.exit_code, result.output) == (0, "The ranking is rebuilt: 2 people have a score.\n")
+    with app.app_context():
+        assert redis.client.zcard(ranking.KEY) == 2
+
+
+def test_rebuild_ranking_is_refused_while_another_process_rebuilds(runner: FlaskCliRunner, app: Flask) -> None:
+    with app.app_context(), only_one("rebuild_ranking"):
+        refused(run(runner, "rebuild-ranking"), "Another process rebuilds the ranking")
 
 
 # The rest.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from swiper.admin.metrics_buffer import Metric, counts_key
+from swiper.admin.metrics_buffer import KEPT_SECONDS, Metric, counts_key
 from swiper.admin.queries import metrics as queries
 from swiper.clock import bounds_of, today
 from swiper.db.transactions import transactional
@@ -13,6 +13,10 @@ from swiper.ids import first_id_at
 
 # For so many days back, missing days are stored and charts can be shown.
 KEPT_DAYS = 90
+# A field beside the counts of a day. If it is missing, the day is new or Redis has lost its data.
+CHECKED = "checked"
+# The metrics that Redis sums up. The others are a maximum, or are computed from the database.
+COUNTED = frozenset(Metric) - {Metric.SIGN_UPS, Metric.REVENUE, Metric.QUEUE_PEAK}
 
 
 def store_metrics() -> int:
@@ -21,11 +25,25 @@ def store_metrics() -> int:
     Yesterday is stored again for what was counted shortly before midnight.
     """
     days = [today() - timedelta(days=back) for back in range(KEPT_DAYS)]
+    _restore_lost_counts(days[0])
     stored = queries.days_with(Metric.SIGN_UPS, days[-1])
     wanted = [day for day in days if day in days[:2] or day not in stored]
     for day in wanted:
         _store(day, metrics_of(day))
     return len(wanted)
+
+
+def _restore_lost_counts(day: date) -> None:
+    """Add the stored counts of a day to those in Redis, if Redis has lost these and has begun at 0."""
+    key = counts_key(day)
+    if not redis.client.hsetnx(key, CHECKED, 1):
+        return
+    redis.client.expire(key, KEPT_SECONDS)
+    found: Any = redis.client.hgetall(key)
+    for name, stored in queries.metrics_of_day(day, COUNTED).items():
+        # The counts of a release without the field are complete.
+        if int(found.get(name.encode(), 0)) < stored:
+            redis.client.hincrby(key, name, stored)
 
 
 @transactional

@@ -26,6 +26,7 @@ COMMANDS = (
     people.list_operators_command,
     setup.add_sale_command,
     setup.distribute_command,
+    setup.rebuild_ranking_command,
 )
 SHELL_MODELS = (User, Preferences, Swipe, LikeIn, Pair, Friend, VipLevel, Membership, Order, FlashSale)
 

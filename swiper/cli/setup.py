@@ -1,4 +1,4 @@
-"""The operator's commands that set up the database: VIP levels, robots, flash sales, distributed tables."""
+"""The operator's commands that set up data: VIP levels, robots, flash sales, distributed tables, the ranking."""
 
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from swiper.commands import HOURS, command, end_after
 from swiper.db.distribution import DistributionError, distribute, statements_for
 from swiper.extensions import db
 from swiper.robots.seeding import seed_robots
+from swiper.social.ranking_rebuild import rebuild_alone
 from swiper.vip.levels import find_level, seed_levels
 from swiper.vip.money import parse_yuan
 
@@ -95,3 +96,13 @@ def distribute_command(dry_run: bool) -> None:
     except DistributionError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{len(statements)} tables are distributed, {len(db.metadata.tables) - len(statements)} were before.")
+
+
+@command("rebuild-ranking")
+@with_appcontext
+def rebuild_ranking_command() -> None:
+    """Correct the ranking by the swipes in the database, and fill it if Redis has lost it."""
+    count = rebuild_alone()
+    if count is None:
+        raise click.ClickException("Another process rebuilds the ranking; try again later.")
+    click.echo(f"The ranking is rebuilt: {count} people have a score.")

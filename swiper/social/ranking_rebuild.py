@@ -13,11 +13,13 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar, cast
 
+from swiper.cache.values import invalidate
 from swiper.extensions import db, redis
 from swiper.social.models import POINTS
 from swiper.social.queries import ranking as queries
 from swiper.social.queries.people import accounts_among
-from swiper.social.ranking import KEY, WATCHED_KEY
+from swiper.social.ranking import KEY, PAGE_KEY, WATCHED_KEY
+from swiper.tasks.queue import only_one
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,8 @@ T = TypeVar("T")
 BUILT_KEY = f"{KEY}:built"
 # A new ranking expires after this time if the worker that builds it dies.
 FRESH_SECONDS = 900
+# Counting all swipes of a large service may take longer than any other task. Two rebuilds at once would waste time.
+LEASE_SECONDS = 600.0
 # Longer than a point may take after the commit of its swipe: `GATHER_SECONDS` and `REDIS_TIMEOUT_SECONDS`.
 SETTLE_SECONDS = 5.0
 # Longer than it takes to count a batch and to wait for it.
@@ -53,6 +57,25 @@ for i = 2, #ARGV, 2 do
 end
 return corrected
 """
+
+
+def rebuild_alone() -> int | None:
+    """Do what `rebuild_ranking` does, in one process at a time. Return None if another process rebuilds it."""
+    with only_one("rebuild_ranking", LEASE_SECONDS) as turn:
+        return rebuild_ranking() if turn else None
+
+
+def restore_lost_ranking() -> bool:
+    """Rebuild the ranking if Redis has lost it. Return True if this process has done so."""
+    if redis.client.exists(BUILT_KEY):
+        return False
+    with only_one("rebuild_ranking", LEASE_SECONDS) as turn:
+        # Another process may have rebuilt it before this one got its turn.
+        if not turn or redis.client.exists(BUILT_KEY):
+            return False
+        log.warning("Redis has no ranking; it is rebuilt from the database")
+        rebuild_ranking()
+        return True
 
 
 def rebuild_ranking() -> int:
@@ -85,6 +108,8 @@ def _fill() -> None:
         redis.client.persist(fresh)
         redis.client.rename(fresh, KEY)
     redis.client.set(BUILT_KEY, 1)
+    # Somebody may have looked at the empty ranking, whose page is cached.
+    invalidate(PAGE_KEY)
 
 
 def _compute_all(fresh: str) -> int:

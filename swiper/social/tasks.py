@@ -16,16 +16,21 @@ from swiper.tasks.queue import only_one, sweep
 SWEEP_AFTER = timedelta(minutes=2)
 # A user may have swiped tens of thousands of people.
 DELETION_LEASE_SECONDS = 120.0
-# Counting all swipes of a large service may take longer than any other task. Two rebuilds at once would waste time.
+# Counting all swipes of a large service may take longer than any other task.
 REBUILD_SECONDS = 3600
-REBUILD_LEASE_SECONDS = 600.0
+PURGE_LEASE_SECONDS = 600.0
 
 
 @shared_task(name="social.rebuild_ranking", time_limit=REBUILD_SECONDS)
 def rebuild_ranking() -> int:
     """Correct the ranking by the database. Return how many people have a score there, or 0 if another rebuild runs."""
-    with only_one("rebuild_ranking", REBUILD_LEASE_SECONDS) as turn:
-        return ranking_rebuild.rebuild_ranking() if turn else 0
+    return ranking_rebuild.rebuild_alone() or 0
+
+
+@shared_task(name="social.restore_ranking", time_limit=REBUILD_SECONDS)
+def restore_ranking() -> bool:
+    """Rebuild the ranking if Redis has lost it. Return True if this task has done so."""
+    return ranking_rebuild.restore_lost_ranking()
 
 
 @shared_task(name="social.repair_matches")
@@ -53,6 +58,6 @@ def _finish_deletion(uid: int) -> None:
 @shared_task(name="social.purge_deleted_numbers")
 def purge_deleted_numbers() -> None:
     """Remove what the numbers of accounts keep that were deleted long ago."""
-    with only_one("purge_deleted_numbers", REBUILD_LEASE_SECONDS) as turn:
+    with only_one("purge_deleted_numbers", PURGE_LEASE_SECONDS) as turn:
         while turn and (ended_matches.purge() or deleted_numbers.purge()):
             continue

@@ -320,6 +320,82 @@ def test_one_rebuild_runs_at_a_time(lost: tuple[list[Person], Person], app: Flas
     assert_right(app)
 
 
+def restore(app: Flask) -> bool:
+    """As the task does it."""
+    is_restored: bool = app.extensions["celery"].tasks["social.restore_ranking"]()
+    return is_restored
+
+
+@pytest.mark.parametrize("has_new_points", [False, True])
+def test_a_ranking_that_redis_has_lost_is_there_again_after_one_task(
+    has_new_points: bool, people: People, lost: tuple[list[Person], Person], app: Flask
+) -> None:
+    men, woman = lost
+    with app.app_context():
+        redis.client.flushdb()
+    for man in men:
+        man.client = people.client_of(man.id)
+    # The empty page is answered, and cached.
+    assert men[0].get("/api/social/hot").json["data"] == []
+    if has_new_points:
+        men[3].like(men[1])
+    assert restore(app)
+    assert_right(app)
+    shown = men[0].get("/api/social/hot").json["data"]
+    assert (int(shown[0]["user"]["id"]), shown[0]["score"]) == (woman.id, 10)
+    assert not restore(app)
+
+
+def test_a_ranking_that_is_there_is_left_alone(lost: tuple[list[Person], Person], app: Flask) -> None:
+    assert not restore(app)
+    with app.app_context():
+        assert scores() == {lost[1].id: 5}
+
+
+def test_an_empty_ranking_is_not_taken_for_a_lost_one(app: Flask) -> None:
+    assert restore(app)
+    assert not restore(app)
+
+
+def test_two_workers_at_once_restore_a_lost_ranking_once(
+    lost: tuple[list[Person], Person], app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuilt, real = [], ranking_rebuild.rebuild_ranking
+
+    def slowly() -> int:
+        rebuilt.append(threading.get_ident())
+        time.sleep(0.3)
+        return real()
+
+    monkeypatch.setattr(ranking_rebuild, "rebuild_ranking", slowly)
+    with app.app_context():
+        redis.client.flushdb()
+    assert sorted(at_once([functools.partial(restore, app)] * 4)) == [False, False, False, True]
+    assert len(rebuilt) == 1
+    assert_right(app)
+
+
+def test_a_worker_that_was_late_for_its_turn_does_not_rebuild_again(
+    lost: tuple[list[Person], Person], app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ranking_rebuild.only_one
+
+    @contextmanager
+    def late(*args: Any) -> Iterator[Any]:
+        # Another worker has its turn between the look at Redis and the turn of this one.
+        with monkeypatch.context() as first:
+            first.setattr(ranking_rebuild, "only_one", real)
+            in_thread(functools.partial(restore, app))
+        with real(*args) as turn:
+            yield turn
+
+    with app.app_context():
+        redis.client.flushdb()
+    monkeypatch.setattr(ranking_rebuild, "only_one", late)
+    assert not restore(app)
+    assert_right(app)
+
+
 def test_nobody_is_ranked_with_no_points(people: People, app: Flask) -> None:
     men, women = [people.add(vip=2) for _ in range(2)], [people.woman() for _ in range(2)]
     men[0].like(women[0])

@@ -1,6 +1,6 @@
 """Metrics by day: table `daily_figures`, and what is computed from the tables of other features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import case, func, select
@@ -31,6 +31,13 @@ def raise_metrics(day: date, values: Mapping[str, int]) -> None:
 def metrics_since(first_day: date) -> Sequence[DailyMetric]:
     """All stored metrics from `first_day` on."""
     return db.session.scalars(select(DailyMetric).where(DailyMetric.day >= first_day)).all()
+
+
+def metrics_of_day(day: date, names: Collection[str]) -> dict[str, int]:
+    """The stored values of a day by name, of those metrics in `names` that have one."""
+    query = select(DailyMetric.name, DailyMetric.value)
+    query = query.where(DailyMetric.day == day, DailyMetric.name.in_(sorted(names)))
+    return {row.name: row.value for row in db.session.execute(query)}
 
 
 def count_sign_ups(first_id: int, end_id: int) -> int:
