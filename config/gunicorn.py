@@ -6,6 +6,7 @@ from pathlib import Path
 from gunicorn.http import wsgi
 
 from config.joined_response import JoinedResponse
+from config.logging import gunicorn_config
 from config.settings import Settings
 
 _settings = Settings()
@@ -39,6 +40,7 @@ preload_app = False
 accesslog = None
 errorlog = "-"
 loglevel = "info"
+logconfig_dict = gunicorn_config() if _settings.log_format == "json" else {}
 # Requests leave few cycles of references. With Python's default of 700, each request starts several collections.
 GC_THRESHOLD = 20_000
 proc_name = f"swiper-{_settings.port}"

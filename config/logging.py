@@ -5,28 +5,27 @@ from typing import Any
 
 LINE = "%(asctime)s %(levelname)-7s [%(request_id)s] %(name)s: %(message)s"
 
+MB = 1024 * 1024
 
-def logging_config(log_dir: Path | None, level: str) -> dict[str, Any]:
+
+def logging_config(log_dir: Path | None, level: str, form: str = "line", max_mb: int = 0) -> dict[str, Any]:
     """Return the configuration that logs to the console and, if `log_dir` is given, to files there.
 
-    `info.log` is rotated each day (30 are kept), `error.log` each week (4 are kept). Security events are also written
-    to `security.log` as lines of JSON, rotated each day (90 are kept). All workers of a machine can write and rotate
-    the files, since concurrent-log-handler locks them.
+    `form` is `line` or `json`. `info.log` is rotated each day (30 are kept), `error.log` each week (4 are kept).
+    Security events are also written to `security.log` as lines of JSON, rotated each day (90 are kept). A file is also
+    rotated when it has `max_mb` MB, unless that is 0; as many files are kept. All workers of a machine can write and
+    rotate the files, since concurrent-log-handler locks them.
     """
-    handlers: dict[str, Any] = {"console": {"class": "logging.StreamHandler", "formatter": "line"}}
+    handlers: dict[str, Any] = {"console": {"class": "logging.StreamHandler", "formatter": form}}
     everywhere, security = ["console"], []
     if log_dir:
         log_dir.mkdir(parents=True, exist_ok=True)
-        handlers |= _files(log_dir)
+        handlers |= _files(log_dir, form, max_mb * MB)
         everywhere, security = ["console", "info", "error"], ["security"]
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {
-            "line": {"()": "swiper.logs.MaskingFormatter", "format": LINE},
-            # The code that logs an event has masked it.
-            "event": {"format": "%(message)s"},
-        },
+        "formatters": _formatters(),
         "handlers": handlers,
         "root": {"level": level, "handlers": everywhere},
         "loggers": {
@@ -41,23 +40,47 @@ def logging_config(log_dir: Path | None, level: str) -> dict[str, Any]:
     }
 
 
-def _files(log_dir: Path) -> dict[str, Any]:
-    events = _file(log_dir / "security.log", level="INFO", when="midnight", kept=90)
+def gunicorn_config() -> dict[str, Any]:
+    """Return the configuration of gunicorn's own log as JSON, for its setting `logconfig_dict`.
+
+    The workers log through the application's configuration.
+    """
     return {
-        "info": _file(log_dir / "info.log", level="INFO", when="midnight", kept=30),
-        "error": _file(log_dir / "error.log", level="ERROR", when="W0", kept=4),
-        "security": events | {"formatter": "event"},
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": _formatters(),
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"level": "INFO", "handlers": ["console"]},
+        "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["console"], "propagate": False}},
     }
 
 
-def _file(path: Path, *, level: str, when: str, kept: int) -> dict[str, Any]:
+def _formatters() -> dict[str, Any]:
     return {
-        "class": "concurrent_log_handler.ConcurrentTimedRotatingFileHandler",
-        "formatter": "line",
-        "filename": str(path),
-        "level": level,
-        "when": when,
-        "backupCount": kept,
-        "encoding": "utf-8",
-        "delay": True,
+        "line": {"()": "config.log_formats.MaskingFormatter", "format": LINE},
+        "json": {"()": "config.log_formats.JsonFormatter"},
+        # The code that logs an event has masked it.
+        "event": {"format": "%(message)s"},
+    }
+
+
+def _files(log_dir: Path, form: str, max_bytes: int) -> dict[str, Any]:
+    files = {
+        "info": ("INFO", "midnight", 30),
+        "error": ("ERROR", "W0", 4),
+        "security": ("INFO", "midnight", 90),
+    }
+    return {
+        name: {
+            "class": "config.log_files.NumberedFileHandler",
+            "formatter": "event" if name == "security" else form,
+            "filename": str(log_dir / f"{name}.log"),
+            "level": level,
+            "when": when,
+            "backupCount": kept,
+            "maxBytes": max_bytes,
+            "encoding": "utf-8",
+            "delay": True,
+        }
+        for name, (level, when, kept) in files.items()
     }

@@ -34,6 +34,8 @@ class ProcessSettings(BaseSettings):
 
     log_level: str = "INFO"
     log_dir: Path | None = None
+    log_format: Literal["line", "json"] = "line"
+    log_max_mb: int = Field(100, ge=0)
     figures_flush_seconds: float = Field(5.0, ge=0)
 
     @field_validator("cors_origins")

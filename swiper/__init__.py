@@ -74,7 +74,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises ConfigurationError where a setting names a provider that cannot be had.
     """
     settings = settings or Settings()
-    logging.config.dictConfig(logging_config(settings.log_dir, settings.log_level))
+    logs = logging_config(settings.log_dir, settings.log_level, settings.log_format, settings.log_max_mb)
+    logging.config.dictConfig(logs)
     app = APIFlask(
         "swiper",
         title="Swiper",

@@ -1,4 +1,4 @@
-"""Log lines with the request id, without phone numbers and credentials, and the log of security events.
+"""The log of security events. The forms of all log lines are in `config/log_formats.py`.
 
 A line of the security log is a JSON object in a stable format for other programs. It has `time` (ISO 8601, UTC),
 `event`, `request_id` and `address` (of the client; `-` for commands and tasks), and if they are known `uid` (a string),
@@ -7,7 +7,6 @@ lists the events.
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,35 +16,25 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from config.log_formats import MaskingFormatter, mask, request_id_var
+
+__all__ = [
+    "LOGGER",
+    "MaskingFormatter",
+    "SecurityEvent",
+    "address_var",
+    "mask",
+    "record_event",
+    "refusals_recorded",
+    "request_id_var",
+]
+
 LOGGER = "swiper.security"
 security_log = logging.getLogger(LOGGER)
 E = TypeVar("E", bound=Exception)
 _encode = msgspec.json.Encoder().encode
 
-request_id_var: ContextVar[str] = ContextVar("request_id", default="-")
 address_var: ContextVar[str] = ContextVar("address", default="-")
-
-# E.164 numbers have up to 15 digits; ids have 18 or 19 and stay readable.
-PHONE = re.compile(r"(?<!\d)(\+?\d{3})\d{2,9}(\d{3})(?!\d)")
-SECRET = re.compile(
-    r"(?i)((?:vcode|password|secret|token|cookie|authorization|sig)(?:_\w+)?['\"]?\s*[=:]\s*)['\"]?[^\s'\",&}]+"
-)
-
-
-def mask(text: str) -> str:
-    """Hide the middle of every phone number and the value of every named secret in `text`."""
-    return PHONE.sub(r"\1****\2", SECRET.sub(r"\1***", text))
-
-
-class MaskingFormatter(logging.Formatter):
-    """Formats a record with its request id, then masks the whole text but for that id, traceback included."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """See `logging.Formatter.format`."""
-        vars(record)["request_id"] = request_id = request_id_var.get()
-        # Ids are hexadecimal, so many hold a run of digits that looks like a phone number.
-        mark = f"[{request_id}]"
-        return mark.join(mask(part) for part in super().format(record).split(mark))
 
 
 class SecurityEvent(StrEnum):

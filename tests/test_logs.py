@@ -1,20 +1,24 @@
 """Log lines: numbers and secrets masked, ids readable, files rotated, nothing lost between processes."""
 
+import json
 import logging
 import logging.config
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from config.log_formats import JsonFormatter
 from config.logging import logging_config
-from config.settings import ROOT
+from config.settings import ROOT, Settings
 from swiper.logs import MaskingFormatter, mask, request_id_var
 from tests.factories import People
+from tests.processes import answers_at, environment_of, free_port, gunicorn
 
 WRITER = """
 import logging, logging.config, sys
@@ -140,6 +144,95 @@ def test_the_files_rotate_as_the_operators_expect(tmp_path: Path) -> None:
     assert {name: handler["formatter"] for name, handler in handlers.items() if handler["formatter"] != "line"} == {
         "security": "event"
     }
+
+
+def test_a_record_as_json_has_all_facts_on_one_line_and_is_masked() -> None:
+    token = request_id_var.set("412244bd16912345658")
+    try:
+        text = format_failure(JsonFormatter())
+    finally:
+        request_id_var.reset(token)
+    assert len(text.splitlines()) == 1
+    found = json.loads(text)
+    assert set(found) == {"time", "level", "logger", "request_id", "message", "exception"}
+    assert datetime.fromisoformat(found["time"]).tzinfo == UTC
+    assert (found["level"], found["logger"], found["request_id"]) == ("ERROR", "x", "412244bd16912345658")
+    assert found["message"] == "login of 138****000 failed"
+    assert "Traceback" in found["exception"]
+    assert "ValueError: no user with +861****000 and vcode=***" in found["exception"]
+
+
+@pytest.mark.parametrize("message", ["two\nlines", "a line\u2028separator", "half a pair: \ud800", "完成"])
+def test_no_message_breaks_the_line_of_a_json_object(message: str) -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 1, message, (), None)
+    text = JsonFormatter().format(record)
+    assert len(text.splitlines()) == 1
+    text.encode()
+    assert json.loads(text) == {
+        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "level": "INFO",
+        "logger": "x",
+        "request_id": request_id_var.get(),
+        "message": message,
+    }
+
+
+def test_with_json_console_and_files_hold_objects_and_the_security_log_stays_as_it_is(tmp_path: Path) -> None:
+    handlers = logging_config(tmp_path, "INFO", "json")["handlers"]
+    assert {name: handler["formatter"] for name, handler in handlers.items()} == {
+        "console": "json",
+        "info": "json",
+        "error": "json",
+        "security": "event",
+    }
+
+
+def write_in_process(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
+    """Run `code` in a process of its own, where nothing else logs."""
+    return subprocess.run(
+        [sys.executable, "-c", code, str(folder)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+
+
+LONG_WRITER = """
+import logging, logging.config, sys
+from pathlib import Path
+import config.logging
+config.logging.MB = 1000
+logging.config.dictConfig(config.logging.logging_config(Path(sys.argv[1]), "INFO", "json", 2))
+log = logging.getLogger("writer")
+for number in range(1000):
+    log.info("line %04d %s", number, "x" * 80)
+"""
+
+
+def test_files_are_rotated_by_size_and_the_newest_are_kept(tmp_path: Path) -> None:
+    write_in_process(tmp_path, LONG_WRITER)
+    files = [path for path in tmp_path.glob("info.log*") if path.suffix != ".lock"]
+    assert len(files) == 31
+    assert max(path.stat().st_size for path in files) < 2_500
+    numbers = sorted(int(json.loads(line)["message"][5:9]) for path in files for line in path.read_text().splitlines())
+    assert numbers == list(range(numbers[0], 1000))
+    assert len(numbers) > 200
+
+
+def test_without_a_limit_no_file_is_rotated_by_size(tmp_path: Path) -> None:
+    write_in_process(tmp_path, LONG_WRITER.replace('"json", 2)', '"json", 0)'))
+    assert len((tmp_path / "info.log").read_text().splitlines()) == 1000
+
+
+def test_gunicorn_and_its_workers_log_json_alone_where_that_is_set(
+    app: Flask, settings: Settings, tmp_path: Path
+) -> None:
+    port = free_port()
+    env = environment_of(settings, LOG_FORMAT="json", LOG_DIR=tmp_path / "logs")
+    with gunicorn(env, port, tmp_path / "gunicorn.log") as program:
+        program.wait_for(lambda: answers_at(f"http://127.0.0.1:{port}"), "it does not serve")
+        assert program.stop() == 0
+    found = [json.loads(line) for line in program.output.splitlines()]
+    assert {"gunicorn.error"} <= {line["logger"] for line in found}
+    assert any("worker serves on" in line["message"] for line in found)
+    assert any("Shutting down" in line["message"] for line in found)
 
 
 def test_errors_alone_reach_the_error_file(app: Flask) -> None:
