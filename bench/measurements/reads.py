@@ -167,6 +167,8 @@ def _cold(lab: Lab, caller: Caller) -> Row:
     # Right after it was made: a while later its time may be over in one worker or in all.
     warm = ask(1, is_cold=False)
     only_there = [text for text in first if text not in warm and first.count(text) == second.count(text) == 1]
+    # The cards of the page. Each worker asks once a second for bans and for what is out of date, too.
+    only_there = [text for text in only_there if "FROM users" in text]
     assert only_there, "the view asks the database nothing that can be counted"
     times = ask(AT_ONCE, is_cold=True).count(only_there[0])
     what = f"GET {HOT}, {AT_ONCE} at once, in no cache"
