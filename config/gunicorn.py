@@ -6,16 +6,17 @@ from pathlib import Path
 from gunicorn.http import wsgi
 
 from config.joined_response import JoinedResponse
+from config.limits import BACKLOG, WORKER_CONNECTIONS
+from config.load import load_or_exit
 from config.logging import gunicorn_config
-from config.settings import Settings
 
-_settings = Settings()
+_settings = load_or_exit()
 
 bind = f"{_settings.host}:{_settings.port}"
 worker_class = "gevent"
 workers = _settings.web_concurrency
-worker_connections = 1000
-backlog = 2048
+worker_connections = WORKER_CONNECTIONS
+backlog = BACKLOG
 
 # Longer than nginx keeps an idle connection (60 s). Otherwise nginx may send a request to a closed socket.
 keepalive = 75

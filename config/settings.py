@@ -12,7 +12,8 @@ from typing import Any, Self
 from pydantic import model_validator
 from pydantic_settings import SettingsConfigDict
 
-from config.base import ROOT, ConfigurationError, Environment
+from config.base import ROOT, ConfigurationError, Environment, Fault, FaultySettingsError
+from config.contradictions import find_contradictions
 from config.providers import ProviderSettings
 from config.rules import LoginSettings, ServiceSettings
 from config.secret_key import kept_secret
@@ -21,7 +22,6 @@ from config.urls import for_celery, with_driver
 
 __all__ = ["ROOT", "ConfigurationError", "Environment", "Settings"]
 
-PLACEHOLDER = "change-me"
 # Linux limits the path of a unix socket to 107 bytes (unix(7)). The longer name of gunicorn's socket needs the rest.
 LONGEST_SOCKET_PATH = 96
 
@@ -31,19 +31,32 @@ class Settings(ProcessSettings, DatabaseSettings, RedisSettings, LoginSettings, 
 
     # An empty variable counts as not set: `CACHE_DIR=` must not mean the current folder.
     model_config = SettingsConfigDict(
-        env_file=ROOT / ".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore"
+        env_file=ROOT / ".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     @model_validator(mode="after")
     def fill_and_check(self) -> Self:
-        """Check the rules of production, then set what follows from other settings or from the instance folder."""
-        self.instance = self.instance.expanduser().resolve()
+        """Check what the settings are together, then set what follows from others or from the instance folder.
+
+        Raises FaultySettingsError. `config/load.py` tells its faults in one line each.
+        """
+        faults = find_contradictions(self)
+        try:
+            self.instance = self.instance.expanduser().resolve()
+        except RuntimeError:
+            faults.append(Fault("SWIPER_INSTANCE", "begins with ~ and the name of nobody here"))
+        if faults:
+            raise FaultySettingsError(faults, self)
         if self.environment is Environment.PRODUCTION:
-            self._check_production()
             self.robots_answer_percent = self.robots_per_city = 0
         if self.verify_by_get is None:
             self.verify_by_get = self.environment is not Environment.PRODUCTION
-        self.secret_key = self.secret_key or kept_secret(self.instance)
+        self.secret_key = self.secret_key or self._kept_secret()
         self.database_url = with_driver(self.database_url or f"sqlite:///{self.instance / 'swiper.db'}")
         self.database_replica_urls = [with_driver(url) for url in self.database_replica_urls]
         self.redis_url = self.redis_url or f"unix://{self.redis_socket}"
@@ -53,28 +66,14 @@ class Settings(ProcessSettings, DatabaseSettings, RedisSettings, LoginSettings, 
         self.log_dir = self.log_dir or self.instance / "logs"
         return self
 
-    def _check_production(self) -> None:
-        own = "needs 32 characters or more of your own"
-        faults = {
-            f"SECRET_KEY {own}": _is_weak(self.secret_key),
-            "DEBUG must be off": self.debug,
-            "SMS_PROVIDERS is empty": not self.sms_providers,
-            "SMS_PROVIDERS names the console provider": "console" in self.sms_providers,
-            "PAYMENT_PROVIDER is the sandbox": self.payment_provider == "sandbox",
-            f"PAYMENT_SECRET {own}": self.payment_provider != "none" and _is_weak(self.payment_secret),
-            "ALIYUN_SMS_INTERNATIONAL_SIGN_NAME and ALIYUN_SMS_INTERNATIONAL_TEMPLATE_CODE go together": (
-                bool(self.aliyun_sms_international_sign_name) != bool(self.aliyun_sms_international_template_code)
-            ),
-            "DATABASE_URL is not set": not self.database_url,
-            "REDIS_URL is not set": not self.redis_url,
-            "TRUSTED_PROXIES is not set (1 behind one nginx; 0 where clients reach gunicorn directly)": (
-                "trusted_proxies" not in self.model_fields_set
-            ),
-        }
-        faults |= {f"{name.upper()} is not set": not getattr(self, name) for name in self.required_by_providers()}
-        if any(faults.values()):
-            told = "; ".join(fault for fault, is_wrong in faults.items() if is_wrong)
-            raise ValueError(f"production refuses to start: {told}")
+    def _kept_secret(self) -> str:
+        try:
+            return kept_secret(self.instance)
+        except OSError as error:
+            reason = f"cannot keep a secret key in the folder {self.instance}: {error.strerror}"
+            if self.instance.is_file():
+                reason = f"{self.instance} is a file, not a folder"
+            raise FaultySettingsError([Fault("SWIPER_INSTANCE", reason)], self) from error
 
     @property
     def redis_socket(self) -> Path:
@@ -116,7 +115,3 @@ class Settings(ProcessSettings, DatabaseSettings, RedisSettings, LoginSettings, 
             # Otherwise a slow request that ends after a logout would store the ended session again.
             "SESSION_REFRESH_EACH_REQUEST": False,
         }
-
-
-def _is_weak(secret: str) -> bool:
-    return len(secret) < 32 or PLACEHOLDER in secret

@@ -19,6 +19,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from config.load import load_or_exit
 from config.settings import ROOT, Settings
 from deploy.embedded_redis import adopt_data, answers, redis_command
 from deploy.processes import ChildEndedError, Processes, wait_until
@@ -44,10 +45,7 @@ def main() -> int:
     """Run until a signal comes or a part ends by itself. Return 0 after a signal, otherwise 1."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
-    try:
-        settings = Settings()
-    except ValueError as error:
-        return _refuse(str(error))
+    settings = load_or_exit()
     settings.instance.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(settings.instance / "run.lock", "w") as lock:
         try:

@@ -15,6 +15,7 @@ from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
+from config.load import load_settings, tell
 from config.logging import logging_config
 from config.settings import ROOT, ConfigurationError, Settings
 from swiper import cli, extensions, hooks, sms, storage
@@ -35,7 +36,7 @@ from swiper.vip.routes import blueprint as vip_blueprint
 from swiper.web.routes import blueprint as web_blueprint
 
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-# A worker of gunicorn that ends so is not started again (gunicorn.arbiter.Arbiter.APP_LOAD_ERROR).
+# gunicorn does not start a worker again that ends so (gunicorn.arbiter.Arbiter.APP_LOAD_ERROR).
 CANNOT_LOAD = 4
 CACHE_CLASSES = {
     "null": "NullCache",
@@ -60,20 +61,20 @@ class IdConverter(BaseConverter):
 
 
 def start_app() -> Flask:
-    """`create_app` for a program of ours: what is wrong with a setting is told in one line, and ends the process."""
+    """`create_app` for a program of ours: each fault of the settings is told in one line, and ends the process."""
     try:
         return create_app()
     except ConfigurationError as error:
-        sys.stderr.write(f"swiper: {error}\n")
-        sys.exit(CANNOT_LOAD)
+        tell(error)
+        sys.exit(CANNOT_LOAD if "gunicorn.arbiter" in sys.modules else 1)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the application from `settings`, by default those of the environment. Nothing connects to a server yet.
 
-    Raises ConfigurationError where a setting names a provider that cannot be had.
+    Raises ConfigurationError if the settings of the environment are wrong, or name a provider that cannot be had.
     """
-    settings = settings or Settings()
+    settings = settings or load_settings()
     logs = logging_config(settings.log_dir, settings.log_level, settings.log_format, settings.log_max_mb)
     logging.config.dictConfig(logs)
     app = APIFlask(
@@ -87,6 +88,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         instance_path=str(settings.instance),
     )
     app.config.from_mapping(settings.flask_config() | _extension_config(settings))
+    app.extensions["settings"] = settings
     app.debug = settings.debug
     app.permanent_session_lifetime = timedelta(days=settings.session_days)
     app.url_map.converters["id"] = IdConverter

@@ -10,15 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import click
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from flask import Flask
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
 
-from config.settings import ROOT
+from swiper.db.checks import lacks_tables
 from swiper.errors import ApiError, ParamError
 from swiper.extensions import db
 from swiper.http.responses import is_outage
@@ -135,11 +133,9 @@ def _database_sentence(error: SQLAlchemyError) -> str | None:
 
 def _lacks_tables() -> bool:
     """Return True if the database lacks migrations, and False if it does not answer."""
-    wanted = ScriptDirectory(str(ROOT / "migrations")).get_heads()
     try:
         db.session.rollback()
-        with db.engine.connect() as connection:
-            return set(MigrationContext.configure(connection).get_current_heads()) != set(wanted)
+        return lacks_tables(db.engine)
     except SQLAlchemyError:
         # The caller reports the outage.
         return False

@@ -263,6 +263,7 @@ def test_every_command_explains_itself(runner: FlaskCliRunner, app: Flask) -> No
         "suspend",
         "unsuspend",
         "add-sale",
+        "check",
         "db",
     } | {"correct-profile"}
     assert wanted <= set(app.cli.commands)

@@ -54,7 +54,7 @@ class FormIn(InputSchema):
         """Remove empty inputs, which browsers send too, and the form token, which was checked before."""
         sent: MultiDict[str, Any] = MultiDict(given)
         sent.poplist("form_token")
-        for name in [name for name, values in given.lists() if values == [""] and name in self.fields]:
+        for name in [name for name, value in given.items() if value == "" and name in self.fields]:
             sent.poplist(name)
         return super().prepare(sent)
 

@@ -33,14 +33,7 @@ def load_json_or_form(request: Request) -> Any:
         return _load_json(request.get_data())
     if kind == FORM:
         return MultiDict(parse_form(request.get_data()))
-    return _parts(request) if kind else {}
-
-
-def _parts(request: Request) -> MultiDict[str, Any]:
-    """Return the files and text fields of a multipart body."""
-    given: MultiDict[str, Any] = MultiDict(request.files)
-    given.update(request.form)
-    return given
+    return request.form if kind else {}
 
 
 def _load_query(request: Request, _schema: Schema) -> Any:
@@ -56,7 +49,9 @@ def _load_files(request: Any, schema: Schema) -> Any:
     if not check_kind(request, (MULTIPART,)):
         return {}
     request.file_fields = frozenset(name for name, field in schema.fields.items() if isinstance(field, File))
-    return _parts(request)
+    given = MultiDict(request.files)
+    given.update(request.form)
+    return given
 
 
 # By the location of a view's input, as OpenAPI and APIFlask name it.
@@ -88,7 +83,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Any:
 
 
 class TextFields(dict[str, Any]):
-    """The fields of a form or query: each appears once. A value is text, a file, or None for a field that is null."""
+    """The fields of a form or query: each appears once, and all values are text, or None for a field that is null."""
 
 
 class InputSchema(Schema):

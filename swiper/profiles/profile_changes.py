@@ -116,9 +116,8 @@ def _is_same(sent: Any, own: Any) -> bool:
     return isinstance(own, type(sent)) and isinstance(own, bool) is isinstance(sent, bool) and bool(sent == own)
 
 
-def _is_same_text(sent: Any, own: Any) -> bool:
-    # JSON that repeats a name is a MultiDict like a form, but its values need not be text.
-    return isinstance(sent, str) and sent.replace("\r\n", "\n") == _as_text(own)
+def _is_same_text(sent: str, own: Any) -> bool:
+    return sent.replace("\r\n", "\n") == _as_text(own)
 
 
 def _as_text(own: Any) -> str:

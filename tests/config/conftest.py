@@ -5,18 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pydantic import AliasChoices
 
+from config.faults import VARIABLES as FIELDS
 from config.settings import Settings
-
-
-def variable_of(field: str) -> str:
-    """The environment variable of a field."""
-    alias = Settings.model_fields[field].validation_alias
-    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field.upper()
-
-
-FIELDS = {variable_of(field): field for field in Settings.model_fields}
 
 
 @pytest.fixture(autouse=True)

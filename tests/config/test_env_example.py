@@ -58,5 +58,5 @@ def test_production_refuses_the_secrets_of_the_example(load: Callable[..., Setti
     cashier = PRODUCTION | {"PAYMENT_PROVIDER": "cashier", "PAYMENT_CHECKOUT_URL": "https://pay.example"}
     for name in SECRETS:
         assert shown[name].startswith("change-me")
-        with pytest.raises(ValidationError, match=f"{name} needs 32 characters"):
+        with pytest.raises(ValidationError, match=f"{name}: production needs 32 characters"):
             load(**(cashier | {name: shown[name]}))

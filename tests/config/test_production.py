@@ -53,7 +53,7 @@ def test_production_starts_with_everything_in_place(load: Callable[..., Settings
     ],
 )
 def test_production_refuses(load: Callable[..., Settings], changes: dict[str, str], complaint: str) -> None:
-    with pytest.raises(ValidationError, match="production refuses to start") as caught:
+    with pytest.raises(ValidationError) as caught:
         load(**(PRODUCTION | changes))
     assert complaint in str(caught.value)
 

@@ -16,7 +16,6 @@ from werkzeug.test import TestResponse
 from swiper.admin.unlocks import unlock
 from swiper.http import hooks, responses
 from swiper.http.bodies import FORM, JSON, MULTIPART
-from tests.endpoints import BODIES
 from tests.factories import People, Person, session_id_of
 from tests.http.test_bad_input import state_of
 
@@ -25,7 +24,6 @@ Image.new("RGB", (20, 20), "teal").save(_picture, "JPEG")
 PICTURE = _picture.getvalue()
 GBK = "日本".encode("gbk")
 PART = f"{MULTIPART}; boundary=b"
-FILE = b'; filename="x.txt"'
 # A body that is good JSON, so that nothing but its kind can be wrong.
 OTHER_KINDS = [
     *("text/plain", "text/plain;charset=UTF-8", "application/octet-stream", "", "x", "text/json", "application/xml"),
@@ -105,7 +103,6 @@ def test_a_view_that_takes_nothing_refuses_fields(app: Flask, me: Person) -> Non
             me.client.open(path, method=method, json={"x": 1}),
             me.client.open(path, method=method, data={"x": "1"}),
             me.client.open(path, method=method, data=parts(field(b"x", b"1")), content_type=PART),
-            me.client.open(path, method=method, data=parts(field(b"x", b"1", FILE)), content_type=PART),
         ):
             refused(answer, 422, 1005)
             assert answer.json["errors"] == {"x": ["Unknown field."]}
@@ -193,19 +190,6 @@ def test_a_multipart_form_in_utf_8_is_taken(me: Person) -> None:
         body = parts(field(b"bio", "你好 �".encode(), rest))
         answer = me.client.post("/api/user/profile/modify", data=body, content_type=PART)
         assert answer.json["data"]["bio"] == "你好 �"
-
-
-@pytest.mark.parametrize("path", BODIES)
-def test_a_file_in_place_of_a_text_field_or_beside_it_is_refused(app: Flask, me: Person, path: str) -> None:
-    body, code = BODIES[path]
-    before = state_of(app)
-    good = {name: field(name.encode(), str(value).encode()) for name, value in body.items()}
-    for name in [*body, "x"]:
-        sent = good | {name: field(name.encode(), b"1", FILE)}
-        answer = me.client.post(path, data=parts(*sent.values()), content_type=PART)
-        refused(answer, 422, code)
-        assert list(answer.json["errors"]) == [name]
-    assert state_of(app) == before
 
 
 @pytest.mark.parametrize(

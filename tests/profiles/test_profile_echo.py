@@ -145,9 +145,5 @@ def test_a_field_that_stands_twice_is_refused_also_when_it_is_unchanged(people: 
     ):
         answer = person.client.post("/api/user/profile/modify", **body)
         assert answer.json["errors"] == {"bio": ["Invalid input type."]}
-    for value in ("1", "1.5", "true", "null", "[]", "{}"):
-        twice = f'{{"min_distance": {value}, "min_distance": {value}, "vibration": {value}}}'
-        answer = person.client.post("/api/user/profile/modify", data=twice, content_type="application/json")
-        assert (answer.status_code, answer.json["errors"]) == (422, {"min_distance": ["Invalid input type."]})
     assert person.client.post("/api/user/profile/modify", json=[]).status_code == 422
     assert profile_of(person)["bio"] == ""

@@ -163,7 +163,7 @@ def test_production_turns_the_answers_off(settings: Settings) -> None:
         environment=Environment.PRODUCTION,
         instance=settings.instance,
         secret_key="s" * 40,
-        database_url="sqlite://",
+        database_url="postgresql://db/swiper",
         redis_url="redis://127.0.0.1",
         sms_providers="aliyun",
         aliyun_access_key_id="a",
