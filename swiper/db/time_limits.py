@@ -74,10 +74,8 @@ class _Running:
         self.watchdog = Watchdog(loop, lambda: self.limits, self._end)
 
     def _end(self, limit: TimeLimit) -> None:
-        connection = limit.connection
-        # Another greenlet may have closed psycopg's connection meanwhile. Then no answer arrives.
-        is_open = connection is not None and not getattr(connection, "closed", False)
-        if limit in self.limits and not (is_open and is_readable(connection)):
+        is_answered = limit.connection is not None and is_readable(limit.connection)
+        if limit in self.limits and not is_answered:
             limit.silence = _SilenceError()
             limit.greenlet.throw(limit.silence)
 

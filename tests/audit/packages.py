@@ -23,6 +23,7 @@ LISTS = tuple(
         "tests/requirements.txt",
         "tests/requirements-browser.txt",
         "bench/requirements.txt",
+        "deploy/requirements-uv.txt",
     )
 )
 # A database that does not answer at all is given up after this time, however many packages there are.

@@ -45,38 +45,3 @@ def test_waiting_for_the_pool_and_connecting_share_one_limit(driver: str) -> Non
     lines = [line.split() for line in done.stdout.splitlines()]
     assert [name for name, _ in lines] == ["OperationalError"] * 2
     assert max(float(seconds) for _, seconds in lines) < 1.0
-
-
-# One greenlet waits on a connection that was closed meanwhile, the other on one that says nothing.
-CLOSED = """
-from gevent import monkey
-monkey.patch_all()
-import time
-import gevent, psycopg
-from swiper.db.time_limits import TimeLimit
-
-class Closed:
-    closed = True
-
-    def fileno(self):
-        raise psycopg.OperationalError("the connection is closed")
-
-def wait(connection):
-    started = time.monotonic()
-    try:
-        with TimeLimit(0.3, psycopg.OperationalError, connection):
-            gevent.sleep(5)
-    except psycopg.OperationalError as error:
-        print(type(error).__name__, time.monotonic() - started)
-
-gevent.joinall([gevent.spawn(wait, connection) for connection in (Closed(), None, Closed())])
-"""
-
-
-def test_waiting_ends_on_a_connection_that_was_closed_meanwhile_and_on_the_others() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", CLOSED], capture_output=True, text=True, timeout=30, check=True, cwd=ROOT
-    )
-    lines = [line.split() for line in done.stdout.splitlines()]
-    assert [name for name, _ in lines] == ["OperationalError"] * 3
-    assert max(float(seconds) for _, seconds in lines) < 1.0
