@@ -78,6 +78,7 @@ def _of_production(settings: "Settings") -> Iterator[Fault]:
     is_secret_weak = settings.payment_provider == "cashier" and _is_weak(settings.payment_secret)
     faults = {
         Fault("SECRET_KEY", OWN): _is_weak(settings.secret_key),
+        Fault("SECRET_KEY_FALLBACKS", OWN): any(map(_is_weak, settings.secret_key_fallbacks)),
         Fault("DEBUG", "must be off in production"): settings.debug,
         Fault("SMS_PROVIDERS", "is empty; production sends its codes by a provider"): not settings.sms_providers,
         Fault("SMS_PROVIDERS", "names the console provider, which is for development"): (

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings
 
-from config.base import ROOT, Environment, upper_case
+from config.base import ROOT, CommaList, Environment, upper_case
 from config.url_checks import BackendUrl, BrokerUrl, DatabaseUrl, DatabaseUrls, Host, HostsAndPorts, Origins, RedisUrl
 
 
@@ -22,6 +22,7 @@ class ProcessSettings(BaseSettings):
     instance: Path = Field(ROOT / "instance", validation_alias=AliasChoices("SWIPER_INSTANCE", "instance"))
     debug: bool = False
     secret_key: str = ""
+    secret_key_fallbacks: CommaList = []
 
     host: Host = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)

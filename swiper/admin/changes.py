@@ -118,9 +118,8 @@ def _account_status_of(uid: int) -> dict[str, Any]:
 @transactional
 def resume_deleted(actor: int | None, phone: str) -> None:
     """End the suspension that is kept for the phone number (E.164) of a deleted account. Raises NotFoundError."""
-    deleted_numbers.lift_suspension(phone)
     # The log has no phone numbers. The digest is the key of the kept row.
-    digest = deleted_numbers.digest_of(phone)
+    digest = deleted_numbers.lift_suspension(phone)
     record(actor, Action.RESUME, digest, {"status": Status.SUSPENDED}, {"status": Status.ACTIVE})
 
 

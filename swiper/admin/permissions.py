@@ -3,12 +3,13 @@
 The role is read from the database for each request, so a revoked role ends at once.
 """
 
-from flask import current_app, g, redirect, request, session, url_for
+from flask import g, redirect, request, session, url_for
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
 from swiper.admin.unlocks import is_unlocked
 from swiper.auth.sessions import UnreachableSession
+from swiper.encryption import secret_keys
 from swiper.errors import BannedError, ConfirmError, CrossSiteError, NotFoundError, UnavailableError
 from swiper.http.bodies import FORM, MULTIPART, check_kind
 from swiper.logs import SecurityEvent, record_event
@@ -65,7 +66,9 @@ def _record(event: SecurityEvent, uid: int) -> None:
 
 def signer(purpose: str) -> URLSafeTimedSerializer:
     """Signs text that only this session can send back. Signatures contain their time, in seconds."""
-    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt=f"desk {purpose} {session.sid}")  # type: ignore[attr-defined]
+    # The last key signs, and each of them is accepted.
+    keys = [*reversed(secret_keys())]
+    return URLSafeTimedSerializer(keys, salt=f"desk {purpose} {session.sid}")  # type: ignore[attr-defined]
 
 
 def form_token() -> str:

@@ -11,7 +11,7 @@ from swiper.auth.challenges import parse_code
 from swiper.auth.code_budgets import count_below
 from swiper.clock import now
 from swiper.db.transactions import transactional
-from swiper.encryption import keyed_digest, seal, unseal
+from swiper.encryption import keyed_digests, seal, unseal
 from swiper.errors import CodeError, NotFoundError
 from swiper.profiles.queries.people import lock_user
 
@@ -35,10 +35,14 @@ def _confirmed_factor(uid: int) -> SecondFactor | None:
     return factor if factor is not None and factor.confirmed_at is not None else None
 
 
-def digest_of(uid: int) -> str:
-    """A keyed digest of the operator's second factor, which changes with it; empty if none is confirmed."""
+def digests_of(uid: int) -> list[str]:
+    """The digests by all keys of the operator's second factor, which change with it; one empty text without a factor.
+
+    They are made of the secret itself: encrypted anew by `flask rotate-keys`, it is still the same factor.
+    """
     factor = _confirmed_factor(uid)
-    return keyed_digest(PURPOSE, factor.sealed_secret)[:32] if factor is not None else ""
+    secret = unseal(PURPOSE, factor.sealed_secret) if factor is not None else None
+    return [digest[:32] for digest in keyed_digests(PURPOSE, f"{uid}:{secret}")] if secret else [""]
 
 
 @transactional
@@ -74,7 +78,7 @@ def confirm(uid: int, code: str) -> list[str]:
         raise CodeError()
     queries.confirm_factor(uid, now())
     codes = [secrets.token_hex(RECOVERY_BYTES) for _ in range(RECOVERY_CODES)]
-    queries.replace_recovery_codes(uid, [_digest(uid, each) for each in codes])
+    queries.replace_recovery_codes(uid, [_digests(uid, each)[0] for each in codes])
     return codes
 
 
@@ -89,7 +93,7 @@ def check(uid: int, code: str) -> str:
         raise CodeError()
     if _use_step(uid, _step_of(factor, code)):
         return "authenticator"
-    if not queries.use_recovery_code(uid, _digest(uid, code)):
+    if not any(queries.use_recovery_code(uid, digest) for digest in _digests(uid, code)):
         raise CodeError()
     return "recovery code"
 
@@ -127,5 +131,5 @@ def _use_step(uid: int, step: int | None) -> bool:
     return step is not None and queries.advance_step(uid, step)
 
 
-def _digest(uid: int, code: str) -> str:
-    return keyed_digest("recovery code", f"{uid}:{code.strip().lower().replace('-', '').replace(' ', '')}")
+def _digests(uid: int, code: str) -> list[str]:
+    return keyed_digests("recovery code", f"{uid}:{code.strip().lower().replace('-', '').replace(' ', '')}")

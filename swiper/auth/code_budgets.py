@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from swiper.auth.digest_keys import move_to_current
 from swiper.auth.proof_of_work import LIFE_SECONDS, create_challenge, read_proof
 from swiper.bans.addresses import client_network, parse_address
-from swiper.encryption import keyed_digest
+from swiper.encryption import keyed_digests
 from swiper.errors import ChallengeError, RateLimitedError
 from swiper.extensions import redis, this_app
 from swiper.redis_client import once
@@ -42,11 +43,15 @@ return 0
 
 @dataclass(frozen=True)
 class Budget:
-    """A counter of one day. If it `has_reserve`, its last part is only for numbers with an account."""
+    """A counter of one day. If it `has_reserve`, its last part is only for numbers with an account.
+
+    `former_keys` are those of the same counter by the keys of SECRET_KEY_FALLBACKS.
+    """
 
     key: str
     limit: int
     has_reserve: bool = False
+    former_keys: tuple[str, ...] = ()
 
 
 @dataclass
@@ -59,26 +64,34 @@ class Spending:
     is_accounts_only: bool = False
 
 
-def network_digest(remote_addr: str) -> str:
-    """Return the digest of a client's network (an IPv4 address, or a /64 of IPv6) for keys and stored challenges."""
-    return _digest(client_network(remote_addr))
+def network_digests(remote_addr: str) -> list[str]:
+    """Return the digests by all keys of a client's network (an IPv4 address, or a /64 of IPv6).
+
+    They are for keys in Redis and for stored challenges.
+    """
+    return _digests(client_network(remote_addr))
 
 
-def _digest(network: str) -> str:
-    return keyed_digest("ip", network)[:32]
+def _digests(network: str) -> list[str]:
+    return [digest[:32] for digest in keyed_digests("ip", network)]
+
+
+def _budget_of(network: str, name: str, limit: int) -> Budget:
+    key, *former = [f"{name}:{digest}" for digest in _digests(network)]
+    return Budget(key, limit, former_keys=tuple(former))
 
 
 def _networks(remote_addr: str) -> list[Budget]:
     """Return the budgets of an address and of its networks: a /56 contains 256 of the /64, a /48 contains 65,536."""
     config = this_app().config
-    budgets = [Budget(f"sms:ip:{network_digest(remote_addr)}", config["SMS_PER_IP_PER_DAY"])]
+    budgets = [_budget_of(client_network(remote_addr), "sms:ip", config["SMS_PER_IP_PER_DAY"])]
     address = parse_address(remote_addr)
     if address is None:
         return budgets
     wider = (56, 48) if isinstance(address, ipaddress.IPv6Address) else (24,)
     for length in wider:
         network = str(ipaddress.ip_network((address, length), strict=False))
-        budgets.append(Budget(f"sms:net{length}:{_digest(network)}", config[f"SMS_PER_NET{length}_PER_DAY"]))
+        budgets.append(_budget_of(network, f"sms:net{length}", config[f"SMS_PER_NET{length}_PER_DAY"]))
     return budgets
 
 
@@ -96,8 +109,9 @@ def spend(phone: str, country: str, remote_addr: str, proof: str, *, is_own: boo
     `is_own` is true if the device has logged in to the number. Raises RateLimitedError if a budget is used up, and
     ChallengeError if one is nearly used up and `proof` is no valid proof of work.
     """
-    network, hour = network_digest(remote_addr), int(time.time() // 3600)
+    network, hour = client_network(remote_addr), int(time.time() // 3600)
     budgets = _budgets(remote_addr, country, is_own)
+    move_to_current([each.key, *each.former_keys] for each in budgets)
     sent_key = f"sms:sent:{hour}"
     name = read_proof(proof, phone, network)
     proof_key = f"pow:{name}" if name else None
@@ -192,7 +206,10 @@ def _used_key() -> str:
 def count_guess(remote_addr: str) -> None:
     """Count one attempt to log in from an address. Raises RateLimitedError after too many in one minute."""
     limit = this_app().config["LOGIN_PER_IP_PER_MINUTE"]
-    count_below(f"login:ip:{network_digest(remote_addr)}", limit, MINUTE_MS)
+    key, *former = [f"login:ip:{digest}" for digest in network_digests(remote_addr)]
+    if former:
+        move_to_current([[key, *former]])
+    count_below(key, limit, MINUTE_MS)
 
 
 def count_below(key: str, limit: int, window_ms: int) -> None:

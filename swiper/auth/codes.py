@@ -17,7 +17,7 @@ from swiper.auth.challenges import (
     Delivery,
     Issue,
     IssuedCode,
-    code_digest,
+    code_digests,
     is_open,
     live_codes,
     new_challenge,
@@ -69,13 +69,13 @@ def issue_code(
     country, is_own = find_country(phone), is_own or is_known_device(devices, phone)
     if not sms.can_send_to(phone):
         raise ParamError(errors={"phonenum": ["No provider sends to this country."]})
-    asker = Asker(challenge, code_budgets.network_digest(remote_addr), is_own)
+    asker = Asker(challenge, code_budgets.network_digests(remote_addr), is_own)
     spending = code_budgets.spend(phone, country, remote_addr, proof, is_own=is_own)
     issue: Issue | None = None
     try:
         is_for_nobody = spending.is_accounts_only and not _apply_reserve(spending, phone)
         code, fresh = f"{secrets.randbelow(1_000_000):06d}", new_challenge()
-        issue = store_code(phone, code_digest(phone, code, purpose), fresh, asker)
+        issue = store_code(phone, code, purpose, fresh, asker)
         if issue.kind == REFUSED:
             code_budgets.require_no_wait(issue.wait_ms)
         outbox_id = _put_into_outbox(phone, code, purpose, is_for_nobody) if issue.kind == NEW else None
@@ -154,8 +154,8 @@ def deliver_code(outbox_id: int) -> bool:
 
 def _is_current(phone: str, code: str, purpose: str) -> bool:
     """Return False if the code was used, has expired or was replaced, so that it must not be sent any more."""
-    digest = code_digest(phone, code, purpose)
-    return any(known["digest"] == digest and is_open(known) for known in live_codes(phone))
+    digests = code_digests(phone, code, purpose)
+    return any(known["digest"] in digests and is_open(known) for known in live_codes(phone))
 
 
 def claim_seconds() -> float:
@@ -183,7 +183,7 @@ def _unseal(sealed_code: str) -> str | None:
     text = unseal(OUTBOX, sealed_code)
     if text is None:
         # The stored digest needs the same key, so nobody could log in with this code.
-        log.warning("a code was sealed under another SECRET_KEY and is not sent")
+        log.warning("a code was sealed under a key that is neither SECRET_KEY nor a fallback, and is not sent")
     return text
 
 

@@ -8,9 +8,10 @@ import hmac
 import ipaddress
 import re
 import time
+from collections.abc import Callable
 
 from swiper.bans.addresses import parse_address
-from swiper.encryption import keyed_digest
+from swiper.encryption import keyed_digests
 
 # A User-Agent may have any length and content. Only its beginning is read.
 MAX_USER_AGENT = 400
@@ -89,20 +90,21 @@ def shorten_address(remote_addr: str) -> str:
 
 def is_known_device(devices: str, phone: str) -> bool:
     """Return True if the cookie `devices` proves that its browser has logged in to `phone`."""
-    return _age_of(devices, phone) < VALID_SECONDS
+    return _age_of(devices, lambda mark: _is_of(mark, phone)) < VALID_SECONDS
 
 
 def remember_device(devices: str, phone: str) -> str | None:
     """Return the new cookie after a login to `phone`, or None if the cookie needs no change."""
-    if _age_of(devices, phone) < FRESH_SECONDS:
+    # A mark that a former SECRET_KEY has signed is replaced.
+    if _age_of(devices, lambda mark: _is_current(mark, phone)) < FRESH_SECONDS:
         return None
     moment = int(time.time())
     others = [mark for mark in devices.split("~") if MARK.fullmatch(mark) and not _is_of(mark, phone)]
-    return "~".join([f"{moment}.{_sign(phone, moment)}", *others[: MOST_NUMBERS - 1]])
+    return "~".join([f"{moment}.{_signatures(phone, moment)[0]}", *others[: MOST_NUMBERS - 1]])
 
 
-def _age_of(devices: str, phone: str) -> float:
-    ages = [time.time() - int(mark.partition(".")[0]) for mark in _marks(devices) if _is_of(mark, phone)]
+def _age_of(devices: str, is_wanted: Callable[[str], bool]) -> float:
+    ages = [time.time() - int(mark.partition(".")[0]) for mark in _marks(devices) if is_wanted(mark)]
     return min(ages, default=float("inf"))
 
 
@@ -112,8 +114,13 @@ def _marks(devices: str) -> list[str]:
 
 def _is_of(mark: str, phone: str) -> bool:
     moment, _, signature = mark.partition(".")
-    return hmac.compare_digest(signature, _sign(phone, int(moment)))
+    return any(hmac.compare_digest(signature, each) for each in _signatures(phone, int(moment)))
 
 
-def _sign(phone: str, moment: int) -> str:
-    return keyed_digest("device", f"{phone}:{moment}")[:32]
+def _is_current(mark: str, phone: str) -> bool:
+    moment, _, signature = mark.partition(".")
+    return hmac.compare_digest(signature, _signatures(phone, int(moment))[0])
+
+
+def _signatures(phone: str, moment: int) -> list[str]:
+    return [digest[:32] for digest in keyed_digests("device", f"{phone}:{moment}")]

@@ -7,16 +7,17 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError
 
 from swiper.auth import queries
-from swiper.auth.challenges import code_digest, parse_code, unuse_code, use_code
+from swiper.auth.challenges import parse_code, unuse_code, use_code
 from swiper.auth.code_budgets import count_used, uncount_used
 from swiper.clock import now
 from swiper.db.statements import on_single_node, read, together
 from swiper.db.transactions import again_on_conflict, transactional
+from swiper.encryption import has_fallbacks
 from swiper.errors import BannedError, CodeError, ConfirmError, NotFoundError, UnavailableError
 from swiper.ids import new_id
 from swiper.outages import is_redis_away
 from swiper.profiles.accounts import create_account, suspension_error
-from swiper.profiles.deleted_numbers import digest_of
+from swiper.profiles.deleted_numbers import digests_of
 from swiper.profiles.models import Status
 from swiper.profiles.nicknames import first_nickname
 from swiper.profiles.profiles import Account, assemble, own_account
@@ -94,7 +95,7 @@ def redeem_code(phone: str, code: str, challenge: str = "", *, purpose: str = "l
     wrong guesses the challenge, or the number, allows no more. One script compares, counts and consumes, so
     simultaneous requests with the same code log in once.
     """
-    rest_ms = use_code(phone, code_digest(phone, code, purpose), challenge)
+    rest_ms = use_code(phone, code, purpose, challenge)
     if rest_ms:
         count_used()
     return rest_ms
@@ -102,7 +103,7 @@ def redeem_code(phone: str, code: str, challenge: str = "", *, purpose: str = "l
 
 def restore_code(phone: str, code: str, rest_ms: int, *, purpose: str = "login") -> None:
     """Make a redeemed code valid again for `rest_ms` milliseconds, since its login could not be completed."""
-    unuse_code(phone, code_digest(phone, code, purpose), rest_ms)
+    unuse_code(phone, code, purpose, rest_ms)
     uncount_used()
 
 
@@ -126,9 +127,10 @@ def _find_or_create_single_node(phone: str) -> Account:
 def _try_single_node(phone: str) -> Account | None:
     find = (queries.ACCOUNT_OF_PHONE, {"phone": phone}), (queries.ALBUM_OF_PHONE, {"phone": phone})
     found = assemble(*read(*find))
-    if found is None:
-        uid = new_id()
-        row = {"phone": phone, "uid": uid, "nickname": first_nickname(uid), "now": now(), "digest": digest_of(phone)}
+    # The statement below looks for what the number has kept under the digest of SECRET_KEY alone.
+    if found is None and not has_fallbacks():
+        uid, digest = new_id(), digests_of(phone)[0]
+        row = {"phone": phone, "uid": uid, "nickname": first_nickname(uid), "now": now(), "digest": digest}
         # If another request was first, this creates nothing, and the account of that request is found.
         _, *rows = together((queries.CREATE, row), *find)
         found = assemble(*rows)

@@ -12,7 +12,7 @@ from typing import Any
 
 import altcha
 
-from swiper.encryption import keyed_digest
+from swiper.encryption import keyed_digests
 from swiper.extensions import this_app
 
 LIFE_SECONDS = 300
@@ -26,26 +26,26 @@ def create_challenge(phone: str, network: str, hardness: int = 1) -> dict[str, A
         1,
         counter=secrets.randbelow(min(tries, 2**32)),
         expires_at=int(time.time()) + LIFE_SECONDS,
-        data={"for": _bound_to(phone, network)},
-        hmac_secret=_secret(),
+        data={"for": _bound_to(phone, network)[0]},
+        hmac_secret=_secrets()[0],
     )
     return challenge.to_dict()
 
 
 def read_proof(text: str, phone: str, network: str) -> str | None:
     """Return the unique name of a correct solution, so that it can be counted once; None for any other text."""
-    if not text or not altcha.verify_solution(text, _secret()).verified:
+    if not text or not any(altcha.verify_solution(text, secret).verified for secret in _secrets()):
         return None
     # The signature is valid, so these are the parameters of a challenge of ours.
     challenge = json.loads(base64.b64decode(text))["challenge"]
-    if challenge["parameters"]["data"]["for"] != _bound_to(phone, network):
+    if challenge["parameters"]["data"]["for"] not in _bound_to(phone, network):
         return None
     return str(challenge["signature"])
 
 
-def _bound_to(phone: str, network: str) -> str:
-    return keyed_digest("proof of work", f"{phone}|{network}")[:32]
+def _bound_to(phone: str, network: str) -> list[str]:
+    return [digest[:32] for digest in keyed_digests("proof of work", f"{phone}|{network}")]
 
 
-def _secret() -> str:
-    return keyed_digest("proof of work key", "")
+def _secrets() -> list[str]:
+    return keyed_digests("proof of work key", "")

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from swiper.auth.sessions import delete_sessions, key_of, list_key, unpack
 from swiper.cache.invalidations import SESSIONS, remover
 from swiper.db.row_pages import page_of_dicts
-from swiper.encryption import keyed_digest
+from swiper.encryption import keyed_digests
 from swiper.errors import NotFoundError
 from swiper.extensions import redis
 from swiper.outages import is_redis_outage
@@ -30,7 +30,7 @@ def list_sessions(uid: int, current_id: str = "") -> list[dict[str, Any]]:
     found.sort(key=lambda pair: (pair[0] == current_id, pair[1].get("seen_at", 0)), reverse=True)
     return [
         {
-            "id": _handle_of(session_id),
+            "id": _handles_of(session_id)[0],
             "device": facts.get("device", ""),
             "network": facts.get("network", ""),
             "created_at": _moment(facts.get("made_at")),
@@ -44,13 +44,13 @@ def list_sessions(uid: int, current_id: str = "") -> list[dict[str, Any]]:
 def find_session(uid: int, handle: str) -> str:
     """Return the id of the session of `uid` that has this `handle` in `list_sessions`. Raises NotFoundError."""
     for session_id in listed_ids(uid):
-        if _handle_of(session_id) == handle:
+        if handle in _handles_of(session_id):
             return session_id
     raise NotFoundError()
 
 
-def _handle_of(session_id: str) -> str:
-    return keyed_digest("session", session_id)[:32]
+def _handles_of(session_id: str) -> list[str]:
+    return [digest[:32] for digest in keyed_digests("session", session_id)]
 
 
 def _moment(seconds: int | None) -> datetime | None:

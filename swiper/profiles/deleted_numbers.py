@@ -13,7 +13,7 @@ from typing import Any
 
 from swiper.clock import now
 from swiper.db.transactions import transactional
-from swiper.encryption import keyed_digest
+from swiper.encryption import keyed_digests
 from swiper.errors import NotFoundError
 from swiper.extensions import this_app
 from swiper.profiles.models import CountedField, DeletedNumber, Status, User
@@ -27,13 +27,13 @@ from swiper.vip.models import QuotaKind
 COMPARED = (CountedField.SEX, CountedField.LOCATION)
 
 
-def digest_of(phone: str) -> str:
-    """The key of a number's row."""
-    return keyed_digest("deleted number", phone)
+def digests_of(phone: str) -> list[str]:
+    """The keys that a number's row may have: first that of SECRET_KEY, then those of SECRET_KEY_FALLBACKS."""
+    return keyed_digests("deleted number", phone)
 
 
-def _digest_of_value(phone: str, field: CountedField, value: str) -> str:
-    return keyed_digest(f"deleted {field.value}", f"{phone}:{value}")
+def _digests_of_value(phone: str, field: CountedField, value: str) -> list[str]:
+    return keyed_digests(f"deleted {field.value}", f"{phone}:{value}")
 
 
 def oldest_kept() -> datetime:
@@ -43,11 +43,11 @@ def oldest_kept() -> datetime:
 
 def remember(user: User) -> None:
     """Store what the user's number keeps, in the transaction that deletes the account."""
-    digest, former = digest_of(user.phone), _find(user.phone)
+    digests, former = digests_of(user.phone), _find(user.phone)
     suspension = find_suspension(user.id) if user.status is Status.SUSPENDED else None
     queries.upsert_deleted_number(
         {
-            "digest": digest,
+            "digest": digests[0],
             "deleted_at": now(),
             "is_suspended": user.status is Status.SUSPENDED,
             "reason": suspension.reason if suspension else "",
@@ -55,7 +55,10 @@ def remember(user: User) -> None:
             "kept": json.dumps(_state_of(user, json.loads(former.kept) if former else {})),
         }
     )
-    account_deleting.send(None, uid=user.id, phone=user.phone, digest=digest)
+    # The number has one row, which later rows replace.
+    for digest in digests[1:]:
+        queries.delete_deleted_number(digest)
+    account_deleting.send(None, uid=user.id, phone=user.phone, digests=digests)
 
 
 def _state_of(user: User, former: dict[str, Any]) -> dict[str, Any]:
@@ -70,15 +73,18 @@ def _state_of(user: User, former: dict[str, Any]) -> dict[str, Any]:
         "changes": [[change.field.value, change.changed_at.isoformat()] for change in changes],
         "deck_from": user.deck_from,
     } | {
-        field.value: _digest_of_value(user.phone, field, value) if value else former.get(field.value)
+        field.value: _digests_of_value(user.phone, field, value)[0] if value else former.get(field.value)
         for field, value in values.items()
     }
 
 
 def _find(phone: str) -> DeletedNumber | None:
-    # Locked, so two transactions that need the row run one after the other.
-    found = queries.lock_deleted_number(digest_of(phone))
-    return found if found and found.deleted_at > oldest_kept() else None
+    for digest in digests_of(phone):
+        # Locked, so two transactions that need the row run one after the other.
+        found = queries.lock_deleted_number(digest)
+        if found and found.deleted_at > oldest_kept():
+            return found
+    return None
 
 
 def restore(user: User) -> None:
@@ -109,17 +115,21 @@ def differing_from_former(phone: str, first_values: dict[CountedField, str]) -> 
     return {
         field
         for field, value in first_values.items()
-        if former.get(field.value) not in (None, _digest_of_value(phone, field, value))
+        if former.get(field.value) not in (None, *_digests_of_value(phone, field, value))
     }
 
 
 @transactional
-def lift_suspension(phone: str) -> None:
-    """Delete the suspension that is kept under a number. Raises NotFoundError if there is none."""
+def lift_suspension(phone: str) -> str:
+    """Delete the suspension that is kept under a number; returns the key of its row.
+
+    Raises NotFoundError if there is none.
+    """
     found = _find(phone)
     if found is None or not found.is_suspended:
         raise NotFoundError()
     found.is_suspended, found.reason, found.until = False, "", None
+    return found.digest
 
 
 @transactional

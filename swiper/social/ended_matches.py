@@ -20,14 +20,15 @@ BATCH = 500
 PURGE_BATCH = 50
 
 
-def keep_ended_matches(_sender: Any, *, uid: int, digest: str, **_: Any) -> None:
-    """Store the ended matches of a user, in the transaction that deletes the account."""
-    queries.remove_kept(digest)
+def keep_ended_matches(_sender: Any, *, uid: int, digests: list[str], **_: Any) -> None:
+    """Store the ended matches of a user under the first digest, in the transaction that deletes the account."""
+    for digest in digests:
+        queries.remove_kept(digest)
     deleted_at = now()
     for batch in _batches(queries.ended_matches_of(uid)):
         queries.keep(
             [
-                {"digest": digest, "uid": other, "ended_at": ended_at, "deleted_at": deleted_at}
+                {"digest": digests[0], "uid": other, "ended_at": ended_at, "deleted_at": deleted_at}
                 for other, ended_at in batch
             ]
         )

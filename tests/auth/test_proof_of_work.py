@@ -135,7 +135,7 @@ def test_nonsense_is_no_proof(hot: FlaskClient, proof: str) -> None:
 
 def test_the_key_serves_this_use_alone(app: Flask) -> None:
     with app.app_context():
-        assert app.config["SECRET_KEY"] not in proof_of_work._secret()
+        assert app.config["SECRET_KEY"] not in proof_of_work._secrets()[0]
         [one, two] = [proof_of_work.create_challenge(PHONE, ADDRESS) for _ in "12"]
     assert PHONE not in json.dumps(one)
     assert one["parameters"]["nonce"] != two["parameters"]["nonce"]

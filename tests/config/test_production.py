@@ -34,6 +34,8 @@ def test_production_starts_with_everything_in_place(load: Callable[..., Settings
         ({"SECRET_KEY": ""}, "SECRET_KEY"),
         ({"SECRET_KEY": "short"}, "SECRET_KEY"),
         ({"SECRET_KEY": "change-me-to-a-random-text-of-32-characters-or-more"}, "SECRET_KEY"),
+        (dict.fromkeys(["SECRET_KEY_FALLBACKS"], "f" * 40 + ",short"), "SECRET_KEY_FALLBACKS"),
+        (dict.fromkeys(["SECRET_KEY_FALLBACKS"], "change-me" * 5), "SECRET_KEY_FALLBACKS"),
         ({"DEBUG": "1"}, "DEBUG"),
         ({"SMS_PROVIDERS": "console"}, "console"),
         ({"SMS_PROVIDERS": "aliyun,console"}, "console"),
@@ -56,6 +58,12 @@ def test_production_refuses(load: Callable[..., Settings], changes: dict[str, st
     with pytest.raises(ValidationError) as caught:
         load(**(PRODUCTION | changes))
     assert complaint in str(caught.value)
+
+
+def test_production_takes_former_keys(load: Callable[..., Settings]) -> None:
+    former = ["f" * 40, "g" * 32]
+    given = ",".join(former)
+    assert load(**(PRODUCTION | {"SECRET_KEY_FALLBACKS": given})).secret_key_fallbacks == former
 
 
 def test_production_takes_no_proxy_where_it_is_said(load: Callable[..., Settings]) -> None:

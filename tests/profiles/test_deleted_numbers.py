@@ -14,11 +14,13 @@ from swiper.extensions import db
 from swiper.profiles.accounts import delete_account
 from swiper.profiles.deleted_numbers import purge
 from swiper.profiles.models import DeletedNumber, Status, User
+from swiper.profiles.queries import profile_changes
 from swiper.profiles.suspensions import suspend
 from swiper.social import ended_matches
 from swiper.social.models import ENDED, EndedMatch, Pair, Swipe
 from swiper.social.tasks import purge_deleted_numbers
 from tests.factories import Clock, People, Person, at_once
+from tests.rotation import rotation_of
 
 NOON = datetime(2026, 3, 10, 4, 0, tzinfo=UTC)
 
@@ -282,3 +284,51 @@ def test_first_logins_at_once_after_a_deletion_make_one_account_with_what_is_kep
     back = log_in()
     me = Person(back, person.phone, people.client_of(back))
     assert me.get("/api/vip/me").json["data"]["quotas"]["like"]["used"] == 1
+
+
+def test_what_a_number_keeps_outlasts_a_change_of_the_key(
+    app: Flask, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotate = rotation_of(app, monkeypatch)
+    monkeypatch.setitem(app.config, "LIKES_PER_DAY", 2)
+    person, ended, other = people.add(), people.woman(), people.woman()
+    ended.like(person)
+    assert person.like(ended).json["data"]["is_matched"]
+    assert person.post("/api/social/unfriend", sid=str(ended.id)).status_code == 200
+    assert person.like(other).json["code"] == 0
+    delete_it(app, person)
+    rotate(True)
+    back = come_back(app, people, person, **WHOLE)
+    assert back.like(people.woman()).json["code"] == 1006
+    assert ended.id not in back.deck()
+    # The row of the former key is replaced when the account is deleted again.
+    delete_it(app, back)
+    assert count(app, DeletedNumber) == count(app, EndedMatch) == 1
+    rotate(False)
+    last = come_back(app, people, back, **WHOLE)
+    assert last.like(other).json["code"] == 1006
+    assert ended.id not in last.deck()
+
+
+def test_values_of_before_a_change_of_the_key_are_compared(
+    app: Flask, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = people.add()
+    delete_it(app, person)
+    rotation_of(app, monkeypatch)(True)
+    back = come_back(app, people, person, **WHOLE)
+    with app.app_context():
+        assert profile_changes.list_changes(back.id) == []
+
+
+def test_a_suspension_of_before_a_change_of_the_key_is_lifted(
+    app: Flask, runner: FlaskCliRunner, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = people.add()
+    with app.app_context():
+        suspend(person.id, "", None)
+    delete_it(app, person)
+    rotation_of(app, monkeypatch)(True)
+    assert runner.invoke(args=["unsuspend", person.phone]).exit_code == 0
+    with app.app_context():
+        assert find_or_create(person.phone).status is Status.ACTIVE

@@ -16,6 +16,7 @@ from swiper.vip.memberships import add_months
 from swiper.vip.models import Order
 from swiper.vip.payments.cashier import CashierProvider
 from tests.factories import Clock, Person, at_once
+from tests.rotation import rotation_of
 from tests.vip.test_orders import order, states
 
 NOON = datetime(2026, 3, 10, 4, tzinfo=UTC)
@@ -105,6 +106,18 @@ def test_a_wrong_signature_is_refused_before_anything_is_read(man: Person, app: 
     unsigned = app.test_client().post("/api/vip/payments/sandbox/callback", data=body)
     assert unsigned.status_code == 403
     assert states(app) == ["pending"]
+
+
+def test_a_notice_of_the_sandbox_from_before_a_change_of_the_key_is_accepted(
+    man: Person, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotate, body = rotation_of(app, monkeypatch), notice(order(man)["id"])
+    signature = app.extensions["payment"].sign(body)
+    rotate(False)
+    assert send(app, body, signature=signature).status_code == 403
+    rotate(True)
+    assert app.extensions["payment"].sign(body) != signature
+    assert send(app, body, signature=signature).status_code == 200
 
 
 def test_a_signature_in_capital_letters_is_right(man: Person, app: Flask) -> None:

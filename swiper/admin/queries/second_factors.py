@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, func, select, update
 
 from swiper.admin.models import RecoveryCode, SecondFactor
 from swiper.db.upsert import changed_a_row, insert_if_absent, upsert
@@ -30,6 +30,26 @@ def advance_step(uid: int, step: int) -> bool:
     """Store `step` as the last time step whose code was used; False where that one or a later one is stored."""
     is_later = (SecondFactor.uid == uid) & (SecondFactor.last_step < step)
     return changed_a_row(update(SecondFactor).where(is_later).values(last_step=step))
+
+
+def sealed_secrets_after(uid: int, limit: int) -> list[tuple[int, str]]:
+    """The ids and encrypted secrets of the next `limit` operators with a higher id, in their order."""
+    query = select(SecondFactor.uid, SecondFactor.sealed_secret).where(SecondFactor.uid > uid)
+    query = query.order_by(SecondFactor.uid).limit(limit)
+    found = db.session.execute(query.execution_options(everywhere="A new key concerns operators of any id."))
+    return [(row.uid, row.sealed_secret) for row in found]
+
+
+def replace_sealed_secret(uid: int, former: str, sealed_secret: str) -> bool:
+    """Replace an encrypted secret; False where another than `former` is stored."""
+    is_former = (SecondFactor.uid == uid) & (SecondFactor.sealed_secret == former)
+    return changed_a_row(update(SecondFactor).where(is_former).values(sealed_secret=sealed_secret))
+
+
+def count_recovery_codes() -> int:
+    """The number of recovery codes of all operators."""
+    query = select(func.count()).select_from(RecoveryCode)
+    return db.session.scalar(query.execution_options(everywhere="The count is of operators of any id.")) or 0
 
 
 def replace_recovery_codes(uid: int, digests: Collection[str]) -> None:

@@ -25,6 +25,11 @@ def upsert_deleted_number(row: dict[str, Any]) -> None:
     upsert(DeletedNumber, [row], ["digest"], lambda _, new: {name: new[name] for name in row if name != "digest"})
 
 
+def delete_deleted_number(digest: str) -> None:
+    """Delete the row with this key, if there is one."""
+    db.session.execute(delete(DeletedNumber).where(DeletedNumber.digest == digest))
+
+
 def delete_deleted_numbers(deleted_before: datetime) -> int:
     """Delete rows from before a moment, at most `BATCH`; returns how many."""
     query = select(DeletedNumber.digest).where(DeletedNumber.deleted_at < deleted_before).limit(BATCH)

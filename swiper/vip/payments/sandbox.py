@@ -14,7 +14,15 @@ class SandboxProvider(SignedProvider):
     @property
     def secret(self) -> bytes:
         """A secret that is derived from `SECRET_KEY`, so that none must be set."""
-        return hashlib.sha256(b"sandbox payments:" + str(self.config["SECRET_KEY"]).encode()).digest()
+        return self._derived_from(str(self.config["SECRET_KEY"]))
+
+    @property
+    def accepted_secrets(self) -> list[bytes]:
+        """The secret, and those that are derived from `SECRET_KEY_FALLBACKS`."""
+        return [self.secret, *map(self._derived_from, self.config.get("SECRET_KEY_FALLBACKS", []))]
+
+    def _derived_from(self, key: str) -> bytes:
+        return hashlib.sha256(b"sandbox payments:" + key.encode()).digest()
 
     def checkout_url(self, order_id: int, amount_cents: int, currency: str) -> str:
         """Return the path of the endpoint that pays the order when the buyer posts to it."""

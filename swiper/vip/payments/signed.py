@@ -29,21 +29,27 @@ class SignedProvider(PaymentProvider):
     def secret(self) -> bytes:
         """The secret that is shared with the service that takes the money."""
 
+    @property
+    def accepted_secrets(self) -> list[bytes]:
+        """The secrets with which notices may be signed."""
+        return [self.secret]
+
     def sign(self, body: bytes) -> str:
         """Return the signature of a notice with this body."""
-        return self._signature(NOTICE, body)
+        return self._signature(self.secret, NOTICE, body)
 
     def sign_link(self, text: str) -> str:
         """Return the signature of a link."""
-        return self._signature(LINK, text.encode())
+        return self._signature(self.secret, LINK, text.encode())
 
-    def _signature(self, purpose: bytes, text: bytes) -> str:
-        return hmac.new(self.secret, purpose + b"\n" + text, hashlib.sha256).hexdigest()
+    def _signature(self, secret: bytes, purpose: bytes, text: bytes) -> str:
+        return hmac.new(secret, purpose + b"\n" + text, hashlib.sha256).hexdigest()
 
     def read_callback(self, headers: Mapping[str, str], body: bytes) -> PaymentNotice:
         """Check the signature of the raw bytes, then return the notice. Raises PaymentError if either is wrong."""
-        given = headers.get("X-Signature", "").lower()
-        if not hmac.compare_digest(self.sign(body).encode(), given.encode()):
+        given = headers.get("X-Signature", "").lower().encode()
+        signatures = [self._signature(secret, NOTICE, body).encode() for secret in self.accepted_secrets]
+        if not any(hmac.compare_digest(signature, given) for signature in signatures):
             raise PaymentError("The signature is wrong.", status=403)
         try:
             fields: Any = json.loads(body)
