@@ -32,6 +32,8 @@ def _of_processes(settings: "Settings") -> Iterator[Fault]:
             "set it to 1, or choose redis, memcached or file",
             ("WEB_CONCURRENCY",),
         )
+    if settings.metrics_bind.endswith(f":{settings.port}"):
+        yield Fault("METRICS_BIND", f"has the port of the web server ({settings.port}); metrics are private", ("PORT",))
     if settings.code_resend_seconds > settings.code_ttl_seconds:
         yield Fault(
             "CODE_RESEND_SECONDS",

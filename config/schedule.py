@@ -5,11 +5,15 @@ from typing import Any
 from celery.schedules import crontab
 
 SHORTEST_EXPIRY_SECONDS = 60.0
+HEARTBEAT_SECONDS = 15.0
 
 
-def every(seconds: float, task: str) -> dict[str, Any]:
-    """Return an entry that starts `task` every `seconds`. A run that no worker takes in time is dropped."""
-    return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, SHORTEST_EXPIRY_SECONDS)}}
+def every(seconds: float, task: str, **options: Any) -> dict[str, Any]:
+    """Return an entry that starts `task` every `seconds`. A run that no worker takes in time is dropped.
+
+    `options` are those of Celery's `apply_async`, such as another `queue`.
+    """
+    return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, SHORTEST_EXPIRY_SECONDS)} | options}
 
 
 BEAT_SCHEDULE = {
@@ -25,6 +29,8 @@ BEAT_SCHEDULE = {
     "restore a ranking that Redis has lost": every(30.0, "social.restore_ranking"),
     "admit the people whose suspension is over": every(60.0, "profiles.lift_suspensions"),
     "store the metrics of the operator's desk": every(60.0, "admin.store_metrics"),
+    "show that beat and a worker run": every(HEARTBEAT_SECONDS, "tasks.heartbeat"),
+    "show that a worker takes codes": every(HEARTBEAT_SECONDS, "tasks.heartbeat", queue="celery-codes"),
     "drop orders that were released long ago": {"task": "vip.purge_orders", "schedule": crontab(minute=47)},
     "forget the numbers of accounts that were deleted long ago": {
         "task": "social.purge_deleted_numbers",

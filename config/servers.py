@@ -38,6 +38,7 @@ class ProcessSettings(BaseSettings):
     log_format: Literal["line", "json"] = "line"
     log_max_mb: int = Field(100, ge=0, le=1_000_000)
     figures_flush_seconds: float = Field(5.0, ge=0, le=3600)
+    metrics_bind: str = "127.0.0.1:9180"
 
     @field_validator("security_contact")
     @classmethod
@@ -55,6 +56,16 @@ class ProcessSettings(BaseSettings):
         """Accept https alone, as RFC 9116 wants it."""
         if value and not re.fullmatch(r"https://\S+", value):
             raise ValueError("must begin with https://")
+        return value
+
+    @field_validator("metrics_bind")
+    @classmethod
+    def check_metrics_bind(cls, value: str) -> str:
+        """Refuse an address that gunicorn would read in another way than the operator meant."""
+        host_and_port = re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[\w.-]+):([0-9]{1,5})", value)
+        is_address = host_and_port is not None and 1 <= int(host_and_port[1]) <= 65535
+        if not is_address and not re.fullmatch(r"unix:/\S+", value):
+            raise ValueError("must be host:port, [IPv6]:port or unix:/path")
         return value
 
 

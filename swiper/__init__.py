@@ -19,7 +19,7 @@ from config.load import load_settings, tell
 from config.logging import logging_config
 from config.settings import ROOT, ConfigurationError, Settings
 from swiper import cli, extensions, hooks, sms, storage
-from swiper.admin import metrics_buffer
+from swiper.admin import metrics_buffer, metrics_receivers
 from swiper.admin.routes import blueprint as admin_blueprint
 from swiper.auth import sessions
 from swiper.auth.routes import blueprint as auth_blueprint
@@ -110,8 +110,10 @@ def _init_parts(app: APIFlask) -> None:
     # Decorated views look at their limits themselves; the hooks that this spares would run around every other view.
     app.extensions["limiter"] = {extensions.limiter}
     extensions.limiter.init_app(app)
-    for part in (sessions, responses, sms, storage, payments, hooks, openapi, cli, celery, metrics_buffer):
+    for part in (sessions, responses, sms, storage, payments, hooks, openapi, cli, celery):
         part.init_app(app)
+    metrics_buffer.init_app(app)
+    metrics_receivers.init_app(app)
     for blueprint in (
         auth_blueprint,
         profiles_blueprint,

@@ -4,8 +4,10 @@ from blinker import Namespace
 
 _signals = Namespace()
 
+cache_failed = _signals.signal("cache-failed", "A call of the cache has failed: reason (away, refused, fault).")
 code_issued = _signals.signal("code-issued", "A login code waits to be sent: outbox_id.")
 sms_sent = _signals.signal("sms-sent", "A provider has taken a message: provider.")
+sms_refused = _signals.signal("sms-refused", "A provider has not taken a message; the next may: provider.")
 sms_failed = _signals.signal("sms-failed", "No provider has taken a message.")
 swiped = _signals.signal("swiped", "A swipe was stored: uid, target_id, kind.")
 deck_shown = _signals.signal("deck-shown", "A route has shown somebody people of the deck: uid, shown (ids).")

@@ -14,8 +14,9 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "bench/head.md", RO
 # The worked examples name files and settings that are to be made; tests/test_contributing.py reads them.
 WITHOUT_EXAMPLES = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
 FOLDERS = "swiper|config|tests|deploy|bench|chaos|migrations|nginx|docs"
-# Names of Citus, PostgreSQL and SQLAlchemy that nothing here uses.
-FOREIGN = {"citus_add_node", "statement_timeout", "pool_pre_ping"}
+# Names of Citus, PostgreSQL, SQLAlchemy, and of Prometheus and its exporters, that nothing here uses.
+FOREIGN = {"citus_add_node", "statement_timeout", "pool_pre_ping", "scrape_configs", "job_name", "static_configs"}
+FOREIGN |= {f"{name}_exporter" for name in ("redis", "postgres", "mysqld", "node", "blackbox")}
 # `eval_once`, `CODE_TTL_SECONDS`, `SmsProvider`.
 NAME = re.compile(r"\b(?:[A-Za-z]\w*_\w*|[A-Z][a-z]+[A-Z]\w+)\b")
 

@@ -12,12 +12,12 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from flask import Flask, current_app
+from flask import Flask
 from redis.exceptions import RedisError
 
 from swiper.clock import today
 from swiper.extensions import redis, this_app
-from swiper.signals import matched, sms_failed, sms_sent, swiped
+from swiper.signals import matched, swiped
 from swiper.social.models import SwipeKind
 from swiper.tasks.batcher import Batcher
 
@@ -29,6 +29,8 @@ KEPT_SECONDS = 8 * 86_400
 # Upper bounds of the buckets of response times, in milliseconds. A last bucket has all slower responses.
 BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 NO_ROUTE = "no such route"
+# Most responses have this status, so they are counted by their times alone.
+USUAL_STATUS = "200 OK"
 MICRO = 1_000_000
 
 
@@ -44,6 +46,21 @@ class Metric(StrEnum):
     SMS_COST = "sms_cost"
     REVENUE = "revenue"
     QUEUE_PEAK = "queue_peak"
+
+
+class Count(StrEnum):
+    """What is counted by day for `/metrics` alone. Those that end in a colon are followed by a name, such as a task's.
+
+    The times of tasks are in microseconds.
+    """
+
+    SUPERLIKES = "superlikes"
+    CODES_ASKED = "codes_asked"
+    SENT_BY = "sms_sent:"
+    REFUSED_BY = "sms_refused:"
+    CACHE_ERRORS = "cache_errors:"
+    TASKS = "tasks:"
+    TASK_MICROS = "task_micros:"
 
 
 # Redis Cluster keeps keys with the same word in braces on one server. The word is older than the names of the code.
@@ -70,6 +87,8 @@ class Buffered(NamedTuple):
     counts: Counter[str]
     # By method and route: number of requests, sum and maximum in microseconds, then the number in each bucket.
     timings: dict[tuple[str, str], list[int]]
+    # By method, route and status (three digits): number of responses with another status than 200.
+    statuses: Counter[tuple[str, str, str]]
 
     def __bool__(self) -> bool:
         return bool(self.counts or self.timings)
@@ -81,7 +100,7 @@ class MetricsBuffer:
     def __init__(self, app: Flask, flush_seconds: float) -> None:
         """With `flush_seconds` 0 only `flush` sends."""
         self.flush_seconds = flush_seconds
-        self.batcher = Batcher(app, lambda: Buffered(Counter(), {}), self._send)
+        self.batcher = Batcher(app, lambda: Buffered(Counter(), {}, Counter()), self._send)
 
     def count(self, *names: str, by: int = 1) -> None:
         """Add `by` to each of today's counts `names`."""
@@ -92,13 +111,15 @@ class MetricsBuffer:
                 counts[name] += by
         self._plan_flush()
 
-    def add_response(self, route: tuple[str, str], seconds: float) -> None:
-        """Add the time of one response to those of its method and route.
+    def add_response(self, route: tuple[str, str], seconds: float, status: str = USUAL_STATUS) -> None:
+        """Add the time of one response to those of its method and route, and count its status.
 
         This takes no lock, because greenlets switch only where they wait.
         """
         micros = int(seconds * MICRO)
         timings = self.batcher.content.timings
+        if status != USUAL_STATUS:
+            self.batcher.content.statuses[(*route, status[:3])] += 1
         timing = timings.get(route)
         if timing is None:
             timing = timings[route] = [0] * (4 + len(BOUNDS_MS))
@@ -119,16 +140,18 @@ class MetricsBuffer:
 
     def _send(self, content: Buffered) -> None:
         try:
-            _send(today(), content.counts, content.timings)
+            _send(today(), content)
         except RedisError as error:
             log.warning("metrics of %.0f s are lost: %s", self.flush_seconds, type(error).__name__)
 
 
-def _send(day: date, counts: Counter[str], timings: dict[tuple[str, str], list[int]]) -> None:
+def _send(day: date, content: Buffered) -> None:
     pipe = redis.client.pipeline(transaction=False)
-    for name, value in counts.items():
+    for name, value in content.counts.items():
         pipe.hincrby(counts_key(day), name, value)
-    for (method, rule), (number, total, most, *buckets) in timings.items():
+    for (method, rule, status), value in content.statuses.items():
+        pipe.hincrby(routes_key(day), f"{method} {rule}|s{status}", value)
+    for (method, rule), (number, total, most, *buckets) in content.timings.items():
         route = f"{method} {rule}"
         pipe.zadd(slowest_key(day), {route: most}, gt=True)
         pipe.hincrby(routes_key(day), f"{route}|n", number)
@@ -141,10 +164,11 @@ def _send(day: date, counts: Counter[str], timings: dict[tuple[str, str], list[i
     pipe.execute()
 
 
-# --- Receivers of signals ---
+# --- Receivers of the signals of hot requests; `metrics_receivers.py` has the others ---
 
 
-def _count(*names: Metric, by: int = 1) -> None:
+def count(*names: str, by: int = 1) -> None:
+    """Add `by` to each of today's counts `names` of the current application."""
     # Tests make applications that have only some parts, and no buffer.
     if (buffer := this_app().extensions.get(EXTENSION)) is not None:
         buffer.count(*names, by=by)
@@ -153,27 +177,15 @@ def _count(*names: Metric, by: int = 1) -> None:
 @swiped.connect
 def count_swipe(_sender: Any, *, kind: SwipeKind, **_: Any) -> None:
     """Count a swipe."""
-    _count(Metric.SWIPES, *((Metric.LIKES,) if kind.is_like else ()))
+    count(Metric.SWIPES, *((Metric.LIKES,) if kind.is_like else ()))
+    if kind is SwipeKind.SUPERLIKE:
+        count(Count.SUPERLIKES)
 
 
 @matched.connect
 def count_match(_sender: Any, **_: Any) -> None:
     """Count a new pair of friends."""
-    _count(Metric.MATCHES)
-
-
-@sms_sent.connect
-def count_sms(_sender: Any, *, provider: str) -> None:
-    """Count an SMS that a provider accepted, and its price; the console provider is free."""
-    _count(Metric.SMS_SENT)
-    if provider != "console":
-        _count(Metric.SMS_COST, by=round(current_app.config.get("SMS_PRICE_YUAN", 0) * MICRO))
-
-
-@sms_failed.connect
-def count_failed_sms(_sender: Any) -> None:
-    """Count an SMS that no provider accepted; each retry that fails counts again."""
-    _count(Metric.SMS_FAILED)
+    count(Metric.MATCHES)
 
 
 # --- Response times ---
@@ -186,7 +198,7 @@ class TimingMiddleware:
     environment until the response has started; a request that matched no route has no rule.
     """
 
-    def __init__(self, app: Flask, add_response: Callable[[tuple[str, str], float], None]) -> None:
+    def __init__(self, app: Flask, add_response: Callable[[tuple[str, str], float, str], None]) -> None:
         self.wsgi_app = app.wsgi_app
         self.add_response = add_response
 
@@ -199,7 +211,7 @@ class TimingMiddleware:
             rule = request.url_rule if request is not None else None
             # Without a route, the method may be any word that the client sent.
             route = (environ["REQUEST_METHOD"], rule.rule) if rule is not None else ("-", NO_ROUTE)
-            self.add_response(route, time.perf_counter() - began)
+            self.add_response(route, time.perf_counter() - began, status)
             return start_response(status, headers, *exc_info)
 
         return self.wsgi_app(environ, start)

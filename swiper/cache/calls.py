@@ -8,6 +8,7 @@ from flask import current_app
 
 from swiper.extensions import cache
 from swiper.outages import is_cache_away, is_redis_refusing
+from swiper.signals import cache_failed
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +29,16 @@ def safe_call(method: str, *args: Any, failed: Any = None, **kwargs: Any) -> Any
         return getattr(cache.cache, method)(*args, **kwargs)
     except Exception as error:
         if is_cache_away(error):
+            reason = "away"
             leave_alone()
             log.warning("the cache is away: %s", type(error).__name__)
         elif is_redis_refusing(error):
+            reason = "refused"
             log.warning("the cache refuses to %s: %s", method, type(error).__name__)
         else:
+            reason = "fault"
             log.exception("a fault in the cache's %s", method)
+        cache_failed.send(None, reason=reason)
         return failed
 
 

@@ -12,7 +12,7 @@ from flask import Flask, current_app
 
 from config.providers import SMS_PROVIDERS
 from config.settings import ConfigurationError
-from swiper.signals import sms_failed, sms_sent
+from swiper.signals import sms_failed, sms_refused, sms_sent
 from swiper.sms.base import SmsAwayError, SmsError, SmsProvider
 
 __all__ = ["SmsAwayError", "SmsError", "SmsProvider", "build_provider", "can_send_to", "init_app", "send_sms"]
@@ -77,6 +77,7 @@ def send_sms(phone: str, code: str) -> str:
             if isinstance(error, SmsAwayError):
                 provider.away_until = time.monotonic() + AWAY_SECONDS
             failures.append(f"{provider.name}: {error}")
+            sms_refused.send(None, provider=provider.name)
         else:
             provider.away_until = 0.0
             sms_sent.send(None, provider=provider.name)

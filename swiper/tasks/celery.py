@@ -1,21 +1,26 @@
 """The one Celery instance, built from the application: each task runs in an app context with a session of its own."""
 
 import logging
+import time
 import warnings
 from typing import Any
 
-from celery import Celery, Task, signals
+from celery import Celery, Task, current_app, signals
 from celery.exceptions import Ignore, SecurityWarning
 from flask import Flask
 from kombu.entity import Queue
+from redis.exceptions import RedisError
 
 from config.schedule import BEAT_SCHEDULE
 from swiper.http.responses import in_short, is_outage
 from swiper.logs import request_id_var
+from swiper.tasks.heartbeat import Part, write_heartbeat
 
 log = logging.getLogger(__name__)
 
 HEADER = "swiper_request_id"
+HEARTBEAT = "tasks.heartbeat"
+SENT_AT = "swiper_sent_at"
 QUEUE = "celery"
 # Codes have their own queue, so a code never waits for a thousand other tasks. Every worker serves both queues in turn.
 CODES_QUEUE = "celery-codes"
@@ -42,6 +47,8 @@ def init_app(app: Flask) -> Celery:
     celery.conf.update(celery_settings(app.config))
     celery.set_default()
     app.extensions["celery"] = celery
+    # Receivers of Celery's signals run outside of an app context.
+    celery.flask_app = app
     return celery
 
 
@@ -104,6 +111,17 @@ def keep_our_logging(**_: Any) -> None:
 def send_request_id(headers: dict[str, Any], **_: Any) -> None:
     """Add the id of the current request to the headers of the task."""
     headers[HEADER] = request_id_var.get()
+
+
+@signals.before_task_publish.connect(sender=HEARTBEAT)
+def write_heartbeat_of_beat(headers: dict[str, Any], **_: Any) -> None:
+    """Show that beat runs, since it alone sends this task, and add the time of sending."""
+    headers[SENT_AT] = time.time()
+    try:
+        with current_app.flask_app.app_context():
+            write_heartbeat(Part.BEAT)
+    except RedisError as error:
+        log.warning("beat cannot write its heartbeat: %s", type(error).__name__)
 
 
 @signals.celeryd_init.connect

@@ -1,33 +1,108 @@
-"""Checks whether the database and Redis answer."""
+"""Checks what this instance needs to serve requests, and whether Celery runs."""
 
 import logging
+import math
+import threading
+import time
 from collections.abc import Callable
 
-from swiper.extensions import db, redis
+from redis.exceptions import RedisError
+
+from swiper.db.revisions import is_behind
+from swiper.extensions import db, redis, this_app
+from swiper.tasks.heartbeat import ARE_FRESH
 from swiper.web import queries
 
 log = logging.getLogger(__name__)
 
+# By part: True if it is well, False if it fails, None if this is not known because another part fails.
+Parts = dict[str, bool | None]
 
-def check_parts() -> dict[str, bool]:
-    """By part, `database` and `redis`: True if it answers. A part that does not answer is logged."""
-    return {"database": _answers("database", _ask_database), "redis": _answers("redis", _ask_redis)}
-
-
-def _ask_database() -> None:
-    queries.ask_database()
-    # The connection goes back to its pool.
-    db.session.rollback()
-
-
-def _ask_redis() -> None:
-    redis.client.ping()
+# An instance without one of these cannot serve. Without `worker` or `beat` it can: their work waits in the database.
+REQUIRED = ("database", "schema", "redis")
+# A schema that is new enough stays so. This process looks at it again after so many seconds.
+SCHEMA_SECONDS = 5.0
+# Written at each check, since Redis may answer and refuse writes.
+PROBE = ("SET", "readiness", "1", "EX", "60")
 
 
-def _answers(name: str, ask: Callable[[], None]) -> bool:
+class ReadinessChecks:
+    """The checks of one process. It runs one at a time, and requests that come meanwhile share its result."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.parts: Parts = {}
+        # Both on the monotonic clock.
+        self.ended = self.schema_was_good = -math.inf
+
+    def run(self) -> Parts:
+        """See `check_parts`."""
+        came = time.monotonic()
+        with self.lock:
+            if self.ended < came:
+                self.parts = self._check_database() | _check_redis()
+                self.ended = time.monotonic()
+            return self.parts
+
+    def _check_database(self) -> Parts:
+        try:
+            if not _succeeds("database", queries.ask_database):
+                return {"database": False, "schema": None}
+            return {"database": True, "schema": self._is_schema_good()}
+        finally:
+            # The connection goes back to its pool.
+            db.session.rollback()
+
+    def _is_schema_good(self) -> bool:
+        if time.monotonic() - self.schema_was_good < SCHEMA_SECONDS:
+            return True
+        if not _succeeds("schema", _require_schema):
+            return False
+        self.schema_was_good = time.monotonic()
+        return True
+
+
+class SchemaBehindError(Exception):
+    """The database lacks migrations of this release."""
+
+
+def check_parts() -> Parts:
+    """Return the state of `database`, `schema`, `redis`, `worker` and `beat`. What fails in REQUIRED is logged."""
+    checks: ReadinessChecks = this_app().extensions.setdefault("readiness", ReadinessChecks())
+    return checks.run()
+
+
+def is_ready(parts: Parts) -> bool:
+    """Return True if this instance can serve."""
+    return all(parts[name] for name in REQUIRED)
+
+
+def _require_schema() -> None:
+    if is_behind(queries.stored_revisions()):
+        raise SchemaBehindError()
+
+
+def _check_redis() -> Parts:
+    try:
+        written, *fresh = redis.client.execute_together(PROBE, *ARE_FRESH)
+    except (RedisError, OSError) as error:
+        _log("redis", error)
+        return {"redis": False, "worker": None, "beat": None}
+    if isinstance(written, Exception):
+        _log("redis", written)
+    beat, worker = (None if isinstance(answer, Exception) else bool(answer) for answer in fresh)
+    # A worker gives its heartbeat when beat has asked for it.
+    return {"redis": not isinstance(written, Exception), "worker": worker or (False if beat else None), "beat": beat}
+
+
+def _succeeds(name: str, ask: Callable[[], None]) -> bool:
     try:
         ask()
     except Exception as error:
-        log.warning("%s does not answer: %s", name, type(error).__name__)
+        _log(name, error)
         return False
     return True
+
+
+def _log(name: str, error: Exception) -> None:
+    log.warning("%s is not ready: %s", name, type(error).__name__)

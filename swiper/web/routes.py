@@ -10,7 +10,7 @@ from config.settings import ROOT
 from swiper.errors import NotFoundError, UnavailableError
 from swiper.sms.console import outbox_path
 from swiper.web.assets import find_asset, serve_asset
-from swiper.web.health import check_parts
+from swiper.web.health import check_parts, is_ready
 from swiper.web.portraits import draw_portrait
 from swiper.web.security_contact import security_text
 from swiper.web.shell import (
@@ -96,9 +96,9 @@ def show_liveness() -> Response:
 
 @blueprint.get("/readyz")
 def show_readiness() -> Response:
-    """200 if the database and Redis answer, else 503."""
+    """200 if this instance can serve, else 503; `data` tells which part fails."""
     parts = check_parts()
-    if not all(parts.values()):
+    if not is_ready(parts):
         raise UnavailableError(data=parts)
     return jsonify({"code": 0, "data": parts})
 

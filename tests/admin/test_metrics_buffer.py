@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from swiper import sms
 from swiper.admin import metrics_buffer
-from swiper.admin.metrics_buffer import Metric, MetricsBuffer, counts_key, routes_key, slowest_key
+from swiper.admin.metrics_buffer import Count, Metric, MetricsBuffer, counts_key, routes_key, slowest_key
 from swiper.clock import today
 from swiper.extensions import redis
 from swiper.sms import SmsError
@@ -28,7 +28,12 @@ def test_swipes_likes_and_matches_are_counted_once_each(buffer: MetricsBuffer, p
     woman.like(man)
     man.superlike(people.woman())
     man.like(man)
-    assert buffer.batcher.content.counts == {Metric.SWIPES: 4, Metric.LIKES: 3, Metric.MATCHES: 1}
+    assert buffer.batcher.content.counts == {
+        Metric.SWIPES: 4,
+        Metric.LIKES: 3,
+        Count.SUPERLIKES: 1,
+        Metric.MATCHES: 1,
+    }
 
 
 class Provider(sms.SmsProvider):
@@ -49,10 +54,16 @@ class Provider(sms.SmsProvider):
 @pytest.mark.parametrize(
     ("providers", "expected"),
     [
-        ([("aliyun", False)], {Metric.SMS_SENT: 1, Metric.SMS_COST: 45_000}),
-        ([("aliyun", True), ("ronglian", False)], {Metric.SMS_SENT: 1, Metric.SMS_COST: 45_000}),
-        ([("aliyun", True), ("ronglian", True)], {Metric.SMS_FAILED: 1}),
-        ([("console", False)], {Metric.SMS_SENT: 1}),
+        ([("aliyun", False)], {Metric.SMS_SENT: 1, Metric.SMS_COST: 45_000, "sms_sent:aliyun": 1}),
+        (
+            [("aliyun", True), ("ronglian", False)],
+            {Metric.SMS_SENT: 1, Metric.SMS_COST: 45_000, "sms_refused:aliyun": 1, "sms_sent:ronglian": 1},
+        ),
+        (
+            [("aliyun", True), ("ronglian", True)],
+            {Metric.SMS_FAILED: 1, "sms_refused:aliyun": 1, "sms_refused:ronglian": 1},
+        ),
+        ([("console", False)], {Metric.SMS_SENT: 1, "sms_sent:console": 1}),
     ],
 )
 def test_messages_are_counted_by_what_became_of_them(

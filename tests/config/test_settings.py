@@ -90,6 +90,20 @@ def test_a_contact_of_two_lines_is_refused(load: Callable[..., Settings]) -> Non
 
 
 @pytest.mark.parametrize(
+    "bind",
+    ["9180", "127.0.0.1:0", "127.0.0.1:70000", "::1:9180", "unix:metrics.sock", "127.0.0.1:8000"],
+)
+def test_metrics_are_bound_to_no_public_or_unclear_address(load: Callable[..., Settings], bind: str) -> None:
+    with pytest.raises(ValueError, match=r"METRICS_BIND|metrics_bind"):
+        load(METRICS_BIND=bind)
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1:9180", "[::1]:9180", "metrics.internal:9180", "unix:/run/swiper/m.sock"])
+def test_metrics_are_bound_to_a_port_or_a_socket(load: Callable[..., Settings], bind: str) -> None:
+    assert load(METRICS_BIND=bind).metrics_bind == bind
+
+
+@pytest.mark.parametrize(
     ("name", "kind"),
     [
         ("RedisCache", "redis"),

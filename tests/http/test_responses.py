@@ -223,7 +223,8 @@ def test_what_nobody_foresaw_is_an_internal_error() -> None:
 
 def test_health_and_readiness_while_all_is_well(client: FlaskClient) -> None:
     assert client.get("/healthz").json == {"code": 0, "data": {"status": "ok"}}
-    assert client.get("/readyz").json == {"code": 0, "data": {"database": True, "redis": True}}
+    parts = {"database": True, "schema": True, "redis": True, "worker": None, "beat": False}
+    assert client.get("/readyz").json == {"code": 0, "data": parts}
 
 
 @pytest.fixture
@@ -283,7 +284,8 @@ def test_without_redis_this_process_lives_but_is_not_ready(without_redis: FlaskC
     assert without_redis.get("/healthz").status_code == 200
     answer = without_redis.get("/readyz")
     assert (answer.status_code, answer.json["code"]) == (503, 1011)
-    assert answer.json["data"] == {"database": True, "redis": False}
+    parts = {"database": True, "schema": True, "redis": False, "worker": None, "beat": None}
+    assert answer.json["data"] == parts
     assert without_redis.get("/").status_code == 200
 
 
@@ -310,7 +312,8 @@ def test_without_the_database_writes_and_reads_are_unavailable(
 def test_without_the_database_this_process_lives_but_is_not_ready(without_database: FlaskClient) -> None:
     answer, seconds = timed(lambda: without_database.get("/readyz"))
     assert (answer.status_code, answer.json["code"]) == (503, 1011)
-    assert answer.json["data"] == {"database": False, "redis": True}
+    parts = {"database": False, "schema": None, "redis": True, "worker": None, "beat": False}
+    assert answer.json["data"] == parts
     assert seconds < 2
     assert without_database.get("/healthz").status_code == 200
 

