@@ -88,8 +88,9 @@ def test_what_flask_answers_by_itself_tells_and_changes_nothing(world: World, ro
         for method in METHODS - methods:
             answer = world.ask(method, path)
             assert (answer.status_code, answer.json["code"]) in ((405, 1009), (403, 1010)), f"{method} {path}"
-    # The deck that HEAD has made is the caller's own.
-    assert [name for name in difference(before, snapshot(world.app)) if not str(name).endswith(":deck'")] == []
+    # The deck that HEAD has made is the caller's own, and the check of readiness tries whether Redis takes writes.
+    changed = [name for name in difference(before, snapshot(world.app)) if name != b"readiness"]
+    assert [name for name in changed if not str(name).endswith(":deck'")] == []
 
 
 @pytest.mark.parametrize("role", ["other", "vip3"])
