@@ -1,6 +1,7 @@
 """What is wrong with settings that are valid one by one: pairs that contradict, what is missing, production's rules."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from config.base import Environment, Fault
@@ -32,6 +33,8 @@ def _of_processes(settings: "Settings") -> Iterator[Fault]:
             "set it to 1, or choose redis, memcached or file",
             ("WEB_CONCURRENCY",),
         )
+    if settings.cache_type == "memcached" and find_spec("pylibmc") is None:
+        yield Fault("CACHE_TYPE", "memcached needs the package pylibmc, which has no wheels for this Python")
     if settings.metrics_bind.endswith(f":{settings.port}"):
         yield Fault("METRICS_BIND", f"has the port of the web server ({settings.port}); metrics are private", ("PORT",))
     if settings.code_resend_seconds > settings.code_ttl_seconds:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from annotated_types import Ge, Gt, Le
 
+from config import contradictions
 from config.base import ConfigurationError, Fault
 from config.folders import folder_faults
 from config.load import load_settings
@@ -234,6 +235,13 @@ def test_no_setting_shows_a_text_that_may_be_a_secret(told: Told, monkeypatch: p
             wrong += bool(lines)
             assert SECRET not in "".join(lines)
     assert wrong > 10
+
+
+def test_memcached_without_its_package_is_told(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told(CACHE_TYPE="memcached") == []
+    monkeypatch.setattr(contradictions, "find_spec", lambda name: None if name == "pylibmc" else name)
+    line = "CACHE_TYPE: memcached needs the package pylibmc, which has no wheels for this Python"
+    assert told(CACHE_TYPE="memcached") == [line]
 
 
 @pytest.mark.parametrize("name", ["LOG_DIR", "SWIPER_INSTANCE"])
