@@ -1,4 +1,4 @@
-"""SQLite finds people of given ids by their ids, however many others there are."""
+"""SQLite finds a few people of given ids by their ids, however many others there are."""
 
 import sqlite3
 
@@ -11,6 +11,7 @@ from swiper.db.statements import Statement
 from swiper.extensions import Base
 from swiper.social.queries import deck
 
+# From ten on, SQLite without statistics reads a whole city.
 ASKED = 5
 
 
