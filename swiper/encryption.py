@@ -8,7 +8,7 @@ import functools
 import hashlib
 import hmac
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from swiper.extensions import this_app
 
@@ -31,21 +31,19 @@ def seal(purpose: str, text: str) -> str:
 
 def unseal(purpose: str, sealed: str) -> str | None:
     """Return the text that `seal` has encrypted for the same purpose, or None if it used none of the keys."""
-    for key in secret_keys():
-        try:
-            return _make_cipher(purpose, key).decrypt(sealed.encode()).decode()
-        except InvalidToken:
-            continue
-    return None
+    return _open(purpose, sealed, secret_keys())
 
 
 def is_sealed_by_fallback(purpose: str, sealed: str) -> bool:
     """Return True if SECRET_KEY does not open what `seal` has encrypted. `unseal` tells if another key does."""
+    return _open(purpose, sealed, secret_keys()[:1]) is None
+
+
+def _open(purpose: str, sealed: str, keys: list[str]) -> str | None:
     try:
-        _make_cipher(purpose, secret_keys()[0]).decrypt(sealed.encode())
+        return MultiFernet([_make_cipher(purpose, key) for key in keys]).decrypt(sealed.encode()).decode()
     except InvalidToken:
-        return True
-    return False
+        return None
 
 
 @functools.lru_cache(maxsize=32)

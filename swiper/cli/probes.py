@@ -3,7 +3,7 @@
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from threading import Thread
 from typing import Any, NamedTuple
@@ -13,13 +13,13 @@ from celery import Celery
 from flask import Flask
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.base import Fault
 from config.settings import Settings
 from config.urls import for_celery
-from swiper.db.checks import find_schema_fault, state_of
+from swiper.db.checks import DatabaseState, find_schema_fault, state_of
 from swiper.extensions import db, redis
 from swiper.outages import is_redis_away
 from swiper.redis_client import AppRedis
@@ -104,10 +104,7 @@ def _reason_of(error: BaseException, urls: str) -> str:
 
 def _ask_database(engine: Engine) -> Iterator[str]:
     with engine.connect() as connection:
-        asked = time.time()
-        state = state_of(connection)
-        if state.clock is not None:
-            yield from _compare_clocks("the database", state.clock, asked)
+        state = yield from _ask_state(connection, "the database")
         if state.is_read_only:
             yield "the database takes no writes (it is a replica, or read-only)"
         fault = find_schema_fault(connection)
@@ -117,10 +114,16 @@ def _ask_database(engine: Engine) -> Iterator[str]:
 
 def _ask_replica(engine: Engine) -> Iterator[str]:
     with engine.connect() as connection:
-        asked = time.time()
-        state = state_of(connection)
-        if state.clock is not None:
-            yield from _compare_clocks("a replica", state.clock, asked)
+        yield from _ask_state(connection, "a replica")
+
+
+def _ask_state(connection: Connection, server: str) -> Generator[str, None, DatabaseState]:
+    """Yield what is wrong with the server's clock, and return its state."""
+    asked = time.time()
+    state = state_of(connection)
+    if state.clock is not None:
+        yield from _compare_clocks(server, state.clock, asked)
+    return state
 
 
 def _ask_redis(client: AppRedis) -> Iterator[str]:

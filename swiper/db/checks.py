@@ -1,22 +1,19 @@
 """What `flask check` asks a database: its time, whether it takes writes, and whether it has this release's schema."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
-from config.settings import ROOT
+from swiper.db.revisions import STORED, known_revisions
 
 # By dialect: seconds since 1970 by the server's clock, and if the server takes no writes. SQLite is a file.
 STATES = {
     "postgresql": text("SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision), pg_is_in_recovery()"),
     "mysql": text("SELECT unix_timestamp(sysdate(6)), @@global.read_only"),
 }
-
-
-# Alembic's table. Its own reader logs two lines each time.
+# Alembic's table.
 VERSIONS = "alembic_version"
-CURRENT = text("SELECT version_num FROM alembic_version")
 
 
 class DatabaseState(NamedTuple):
@@ -37,13 +34,12 @@ def state_of(connection: Connection) -> DatabaseState:
 
 def find_schema_fault(connection: Connection) -> str | None:
     """Return how the schema differs from this release's migrations, or None if it has exactly these."""
-    script = ScriptDirectory(str(ROOT / "migrations"))
-    heads, found = set(script.get_heads()), current_heads(connection)
+    (heads, known), found = known_revisions(), current_heads(connection)
     if found == heads:
         return None
     if not found:
         return "the database has no schema yet; run `flask db upgrade`"
-    unknown = found - {revision.revision for revision in script.walk_revisions()}
+    unknown = found - known
     if unknown:
         return f"the schema is ahead of this release, which has no migration {_joined(unknown)}; run a newer release"
     return f"the schema is behind, at {_joined(found)} and not at {_joined(heads)}; run `flask db upgrade`"
@@ -57,8 +53,8 @@ def lacks_tables(engine: Engine) -> bool:
 
 def current_heads(connection: Connection) -> set[str]:
     """Return the migrations that the database is at."""
-    return set(connection.scalars(CURRENT)) if inspect(connection).has_table(VERSIONS) else set()
+    return set(connection.scalars(STORED)) if inspect(connection).has_table(VERSIONS) else set()
 
 
-def _joined(revisions: set[str]) -> str:
+def _joined(revisions: Collection[str]) -> str:
     return ", ".join(sorted(revisions))

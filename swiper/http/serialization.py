@@ -39,6 +39,7 @@ def compile_load(schema: InputSchema) -> Load:
                 found = [(name, deserialize(data.get(key, missing), key, data)) for name, key, deserialize in names]
                 return {name: value for name, value in found if value is not missing}
             except ValidationError:
+                # `schema.load` raises below, with the errors of all fields.
                 pass
         loaded: dict[str, Any] = schema.load(data)
         return loaded

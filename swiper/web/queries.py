@@ -2,6 +2,7 @@
 
 from sqlalchemy import text
 
+from swiper.db.revisions import STORED
 from swiper.extensions import db
 
 
@@ -12,4 +13,4 @@ def ask_database() -> None:
 
 def stored_revisions() -> list[str]:
     """The revisions of the schema, as the migrations have stored them. Raises SQLAlchemy's errors without the table."""
-    return list(db.session.scalars(text("SELECT version_num FROM alembic_version")))
+    return list(db.session.scalars(STORED))
