@@ -36,6 +36,8 @@ def folder_faults(
 def _folders_of(settings: "Settings") -> Iterator[tuple[str, Path]]:
     yield "SWIPER_INSTANCE", settings.instance
     yield "SWIPER_INSTANCE", settings.media_dir
+    if settings.deletion_list_dir is not None:
+        yield "DELETION_LIST_DIR", settings.deletion_list_dir
     if settings.log_dir is not None:
         yield "LOG_DIR", settings.log_dir
     if settings.cache_type == "file" and settings.cache_dir is not None:
@@ -48,7 +50,7 @@ def _folders_of(settings: "Settings") -> Iterator[tuple[str, Path]]:
 def _mode_of(name: str, settings: "Settings") -> int:
     """Return the mode of a folder that is made. In production, nginx reads the media in the instance folder."""
     is_private = name == "SWIPER_INSTANCE" and settings.environment is not Environment.PRODUCTION
-    return 0o700 if is_private else 0o777
+    return 0o700 if is_private or name == "DELETION_LIST_DIR" else 0o777
 
 
 def _try_folder(folder: Path, mode: int | None, tolerated: Collection[int]) -> str | None:

@@ -66,6 +66,7 @@ class ServiceSettings(BaseSettings):
     rewinds_per_day: int = Field(3, ge=0, le=MOST)
     rewind_window_seconds: int = Field(300, ge=1, le=86_400)
     deleted_number_days: int = Field(30, ge=1, le=3650)
+    deletion_list_days: int = Field(90, ge=1, le=3650)
     city_changes: int = Field(2, ge=1, le=1_000)
     city_change_days: int = Field(30, ge=1, le=3650)
     sex_corrections: int = Field(1, ge=0, le=1_000)

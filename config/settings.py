@@ -63,6 +63,7 @@ class Settings(ProcessSettings, DatabaseSettings, RedisSettings, LoginSettings, 
         self.celery_broker_url = self.celery_broker_url or for_celery(self.redis_url)
         self.celery_result_backend = self.celery_result_backend or for_celery(self.redis_url)
         self.cache_dir = self.cache_dir or self.instance / "cache"
+        self.deletion_list_dir = self.deletion_list_dir or self.instance / "deletions"
         self.log_dir = self.log_dir or self.instance / "logs"
         return self
 

@@ -21,7 +21,8 @@ status_changed = _signals.signal(
 )
 account_deleting = _signals.signal(
     "account-deleting",
-    "Sent in the transaction of a deletion; free the number, keep what it is not to lose: uid, phone, digests.",
+    "Sent in the transaction of a deletion; free the number, keep what it is not to lose: uid, phone, digests, "
+    "deleted_at.",
 )
 account_returning = _signals.signal(
     "account-returning", "Sent in the transaction that makes an account; give it what its number has kept: uid, digest."

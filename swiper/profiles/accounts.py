@@ -1,12 +1,14 @@
 """Makes accounts, suspends and deletes them."""
 
 import logging
+from datetime import datetime
 
 from swiper.cache.invalidations import ACCOUNT, SESSIONS, invalidate_after_commit
 from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.errors import BannedError, NotFoundError, ParamError
 from swiper.http.responses import is_outage
+from swiper.profiles import deletion_list
 from swiper.profiles.cards import refresh_discovery_row
 from swiper.profiles.deleted_numbers import remember, restore
 from swiper.profiles.models import Status
@@ -49,12 +51,35 @@ def suspension_error(uid: int) -> BannedError:
 def delete_account(uid: int) -> None:
     """Delete everything that the service stores about a user; higher layers delete their part on `account_deleted`.
 
-    The account is gone after the first commit. The sweep of the tombstones completes what fails after it.
+    The account is gone after the first commit. The sweep of the tombstones completes what fails after it. The list of
+    deletions outside of the database is told after that commit (see `deletion_list`).
 
     Raises NotFoundError, and ParamError for an operator, since the log of their actions would name nobody: the role
     must be taken away first.
     """
-    _delete_with_tombstone(uid)
+    deleted_at = now()
+    _delete_with_tombstone(uid, deleted_at)
+    try:
+        deletion_list.add(uid, deleted_at)
+    except OSError as error:
+        log.warning("the sweep will list a deleted account: %s", error.strerror)
+    _remove_traces(uid)
+
+
+def repeat_deletion(uid: int, deleted_at: datetime) -> bool:
+    """Delete an account that was deleted at `deleted_at` and that a restored backup has brought back.
+
+    Return False if there is no such account. An operator's account is deleted as well: the role had been taken away.
+    """
+    try:
+        _delete_with_tombstone(uid, deleted_at, is_repeated=True)
+    except NotFoundError:
+        return False
+    _remove_traces(uid)
+    return True
+
+
+def _remove_traces(uid: int) -> None:
     try:
         account_deleted.send(None, uid=uid)
     except Exception as error:
@@ -62,14 +87,14 @@ def delete_account(uid: int) -> None:
 
 
 @transactional
-def _delete_with_tombstone(uid: int) -> None:
+def _delete_with_tombstone(uid: int, deleted_at: datetime, *, is_repeated: bool = False) -> None:
     user = people.lock_user(uid)
     if user is None:
         raise NotFoundError()
-    if is_operator(uid):
+    if is_operator(uid) and not is_repeated:
         raise ParamError("Whoever holds the operator's role cannot delete their account.", status=409)
-    deletion.insert_tombstone(uid, now())
-    remember(user)
+    deletion.insert_tombstone(uid, deleted_at)
+    remember(user, deleted_at)
     remove_owned(uid)
 
 

@@ -41,14 +41,14 @@ def oldest_kept() -> datetime:
     return now() - timedelta(days=this_app().config["DELETED_NUMBER_DAYS"])
 
 
-def remember(user: User) -> None:
-    """Store what the user's number keeps, in the transaction that deletes the account."""
+def remember(user: User, deleted_at: datetime) -> None:
+    """Store what the user's number keeps from `deleted_at` on, in the transaction that deletes the account."""
     digests, former = digests_of(user.phone), _find(user.phone)
     suspension = find_suspension(user.id) if user.status is Status.SUSPENDED else None
     queries.upsert_deleted_number(
         {
             "digest": digests[0],
-            "deleted_at": now(),
+            "deleted_at": deleted_at,
             "is_suspended": user.status is Status.SUSPENDED,
             "reason": suspension.reason if suspension else "",
             "until": suspension.until if suspension else None,
@@ -58,7 +58,7 @@ def remember(user: User) -> None:
     # The number has one row, which later rows replace.
     for digest in digests[1:]:
         queries.delete_deleted_number(digest)
-    account_deleting.send(None, uid=user.id, phone=user.phone, digests=digests)
+    account_deleting.send(None, uid=user.id, phone=user.phone, digests=digests, deleted_at=deleted_at)
 
 
 def _state_of(user: User, former: dict[str, Any]) -> dict[str, Any]:

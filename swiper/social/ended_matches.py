@@ -1,10 +1,9 @@
 """Keeps ended matches of deleted accounts by the digest of the number, and ends them again when the number returns."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from swiper.clock import now
 from swiper.db.transactions import after_commit, transactional
 from swiper.extensions import this_app
 from swiper.profiles.deleted_numbers import oldest_kept
@@ -20,11 +19,10 @@ BATCH = 500
 PURGE_BATCH = 50
 
 
-def keep_ended_matches(_sender: Any, *, uid: int, digests: list[str], **_: Any) -> None:
+def keep_ended_matches(_sender: Any, *, uid: int, digests: list[str], deleted_at: datetime, **_: Any) -> None:
     """Store the ended matches of a user under the first digest, in the transaction that deletes the account."""
     for digest in digests:
         queries.remove_kept(digest)
-    deleted_at = now()
     for batch in _batches(queries.ended_matches_of(uid)):
         queries.keep(
             [

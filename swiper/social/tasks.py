@@ -1,12 +1,12 @@
 """Celery tasks of matches and the ranking."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from celery import shared_task
 
 from swiper.clock import now
-from swiper.profiles import deleted_numbers
+from swiper.profiles import deleted_numbers, deletion_list
 from swiper.profiles.accounts import drop_tombstone, remove_owned
 from swiper.profiles.queries.deletion import list_tombstones
 from swiper.social import deletions, ended_matches, friends, ranking_rebuild
@@ -42,22 +42,25 @@ def repair_matches() -> None:
 @shared_task(name="social.sweep_deleted")
 def sweep_deleted() -> None:
     """Remove again what deleted accounts left, since a swipe may have been under way at the deletion."""
-    sweep("sweep_deleted", _deleted_before, _finish_deletion, lease_seconds=DELETION_LEASE_SECONDS)
+    sweep("sweep_deleted", _deleted_before, _finish_deletion, OSError, lease_seconds=DELETION_LEASE_SECONDS)
 
 
-def _deleted_before() -> Iterable[tuple[int]]:
-    return zip(list_tombstones(now() - SWEEP_AFTER))
+def _deleted_before() -> Iterable[tuple[int, datetime]]:
+    return list_tombstones(now() - SWEEP_AFTER)
 
 
-def _finish_deletion(uid: int) -> None:
+def _finish_deletion(uid: int, deleted_at: datetime) -> None:
     remove_owned(uid)
     deletions.remove_traces(uid)
+    # The tombstone is the only trace of a deletion that is not listed yet.
+    deletion_list.add(uid, deleted_at)
     drop_tombstone(uid)
 
 
 @shared_task(name="social.purge_deleted_numbers")
 def purge_deleted_numbers() -> None:
-    """Remove what the numbers of accounts keep that were deleted long ago."""
+    """Remove what the numbers of accounts keep that were deleted long ago, and old files of the list of deletions."""
+    deletion_list.purge()
     with only_one("purge_deleted_numbers", PURGE_LEASE_SECONDS) as turn:
         while turn and (ended_matches.purge() or deleted_numbers.purge()):
             continue

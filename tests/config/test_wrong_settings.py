@@ -263,6 +263,7 @@ def test_a_folder_without_permission_stops_the_start_and_a_full_disk_does_not(
     monkeypatch.setattr("config.folders.TemporaryFile", refuse)
     checked = [
         Fault("SWIPER_INSTANCE", f"cannot write to the folder {settings.instance}: {os.strerror(number)}"),
+        Fault("DELETION_LIST_DIR", f"cannot write to the folder {settings.deletion_list_dir}: {os.strerror(number)}"),
         Fault("LOG_DIR", f"cannot write to the folder {settings.log_dir}: {os.strerror(number)}"),
         Fault("DATABASE_URL", f"cannot write to the folder {settings.instance}: {os.strerror(number)}"),
     ]

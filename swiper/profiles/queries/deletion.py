@@ -28,11 +28,12 @@ def insert_tombstone(uid: int, deleted_at: datetime) -> None:
     insert_if_absent(Tombstone, [{"uid": uid, "deleted_at": deleted_at}], ["uid"])
 
 
-def list_tombstones(deleted_before: datetime) -> list[int]:
-    """Ids of at most `SWEPT_AT_ONCE` accounts that were deleted before a moment, the oldest first."""
-    query = select(Tombstone.uid).where(Tombstone.deleted_at < deleted_before).order_by(Tombstone.deleted_at)
-    query = query.limit(SWEPT_AT_ONCE).execution_options(everywhere="The sweep looks for deleted accounts of any id.")
-    return list(db.session.scalars(query))
+def list_tombstones(deleted_before: datetime) -> list[tuple[int, datetime]]:
+    """Ids and times of at most `SWEPT_AT_ONCE` accounts that were deleted before a moment, the oldest first."""
+    query = select(Tombstone.uid, Tombstone.deleted_at).where(Tombstone.deleted_at < deleted_before)
+    query = query.order_by(Tombstone.deleted_at).limit(SWEPT_AT_ONCE)
+    query = query.execution_options(everywhere="The sweep looks for deleted accounts of any id.")
+    return [(uid, deleted_at) for uid, deleted_at in db.session.execute(query)]
 
 
 def delete_tombstone(uid: int) -> None:
