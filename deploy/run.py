@@ -23,10 +23,10 @@ from config.load import load_or_exit
 from config.settings import ROOT, Settings
 from deploy.embedded_redis import NoServerError, adopt_data, answers, redis_command
 from deploy.processes import ChildEndedError, Processes, wait_until
+from deploy.programs import gunicorn_command, worker_command
 
 log = logging.getLogger("swiper.run")
 
-CELERY_THREADS = 8
 BIN = Path(sys.executable).parent
 
 
@@ -107,7 +107,7 @@ def _start(settings: Settings, processes: Processes) -> None:
     address = f"http://{settings.host}:{settings.port}"
     wait_until(lambda: _serves(processes, settings), 60, "gunicorn did not serve")
     print(f"\nSwiper serves on {address} (data in {settings.instance}); Ctrl-C stops it.", flush=True)
-    processes.start("celery", _celery_command(), env)
+    processes.start("celery", worker_command(BIN, ROOT, "--beat"), env)
     if is_ready:
         # A new release may add more than the earlier ones did.
         processes.run("prepare", prepare, env)
@@ -144,22 +144,10 @@ def is_prepared(settings: Settings) -> bool:
         return False
 
 
-def _celery_command() -> tuple[str, ...]:
-    return (
-        *(str(BIN / "celery"), "--quiet", "--workdir", str(ROOT), "--app", "celery_worker", "worker"),
-        *("--pool", "threads", "--concurrency", str(CELERY_THREADS), "--beat"),
-        *("--without-gossip", "--without-mingle", "--loglevel", "info"),
-    )
-
-
 def _gunicorn_command() -> tuple[str, ...]:
-    return (
-        *(str(BIN / "gunicorn"), "--config", str(ROOT / "config/gunicorn.py")),
-        # Browsers connect directly, and Ctrl-C waits for their idle connections.
-        *("--keep-alive", "2"),
-        # A worker that is still starting does not get the signal, and gunicorn waits for it until this time is over.
-        *("--graceful-timeout", "5", "wsgi:app"),
-    )
+    # Browsers connect directly, and Ctrl-C waits for their idle connections.
+    # A worker that is still starting does not get the signal, and gunicorn waits for it until this time is over.
+    return gunicorn_command(BIN, ROOT, "--keep-alive", "2", "--graceful-timeout", "5")
 
 
 def _serves(processes: Processes, settings: Settings) -> bool:

@@ -1,0 +1,129 @@
+"""Supervision without systemd: each process has a file `run/NAME.pid`, a session of its own, and `log/NAME.log`.
+
+The file has the process's id and its start by the system's clock, so that another process that has got the same id
+later is never taken for it.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from deploy.operate.errors import OperateError
+from deploy.operate.services import Service
+from deploy.operate.site import Release, Site
+from deploy.operate.steps import write_file
+
+# A log of this size is renamed when its process starts; one that is older is replaced.
+LOG_BYTES = 50 * 2**20
+TAIL_LINES = 15
+POLL_SECONDS = 0.1
+
+
+def started_at(pid: int) -> str | None:
+    """Return when a process has started, in ticks since the system's start, or None if it is gone or has ended."""
+    try:
+        # The name, in parentheses, may hold spaces and parentheses itself (proc(5)).
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, start = fields[0], fields[19]
+    return None if state in "ZX" else start
+
+
+class PidFiles:
+    """Starts and ends the processes of a site."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        # Those that this command has started itself, and so has to collect.
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def pid_of(self, service: Service) -> int | None:
+        """Return the id of the service's process, or None if it does not run."""
+        try:
+            pid, started = self._file(service).read_text().split()
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            raise OperateError(f"{self._file(service)} is damaged; end the process by hand and delete it") from None
+        return int(pid) if started_at(int(pid)) == started else None
+
+    def start(self, service: Service, release: Release) -> None:
+        """Start the service's process by the code of `release`."""
+        with open(self._prepare_log(service), "ab") as log:
+            process = subprocess.Popen(
+                service.command(self.site, release),
+                # The folder itself, not the link: a worker that is started anew must find its own release.
+                cwd=release.folder,
+                env=self.site.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **self.site.as_owner(),
+            )
+        self._children[service.name] = process
+        started = started_at(process.pid)
+        # It may have ended already; then nothing runs, and whoever waits for it shows its log.
+        write_file(self._file(service), f"{process.pid} {started}\n", 0o644)
+
+    def send(self, service: Service, number: signal.Signals) -> bool:
+        """Send a signal to the service's process. Return False if it does not run."""
+        pid = self.pid_of(service)
+        if pid is None:
+            return False
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return False
+        try:
+            # The handle keeps to one process; it is the right one if the id still is.
+            if self.pid_of(service) == pid:
+                signal.pidfd_send_signal(handle, number)
+                return True
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(handle)
+        return False
+
+    def stop(self, service: Service) -> None:
+        """End the service's process; one that does not end in time is killed with its whole session."""
+        deadline = time.monotonic() + service.patience_seconds
+        self.send(service, signal.SIGTERM)
+        while (pid := self.pid_of(service)) is not None:
+            if time.monotonic() > deadline:
+                os.killpg(pid, signal.SIGKILL)
+                deadline = float("inf")
+            time.sleep(POLL_SECONDS)
+        if child := self._children.pop(service.name, None):
+            child.wait()
+        self._file(service).unlink(missing_ok=True)
+
+    def reload(self, service: Service) -> None:
+        """Let gunicorn read its settings and code anew. Raises OperateError if it does not run."""
+        if not self.send(service, signal.SIGHUP):
+            raise OperateError(f"{service.name} does not run")
+
+    def tail(self, service: Service) -> str:
+        """Return the last lines that the service has printed."""
+        path = self.log_of(service)
+        return "\n".join(path.read_text(errors="replace").splitlines()[-TAIL_LINES:]) if path.exists() else ""
+
+    def log_of(self, service: Service) -> Path:
+        """Where the service's process prints."""
+        return self.site.log / f"{service.name}.log"
+
+    def _file(self, service: Service) -> Path:
+        return self.site.run / f"{service.name}.pid"
+
+    def _prepare_log(self, service: Service) -> Path:
+        path = self.log_of(service)
+        if path.exists() and path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_suffix(".log.1"))
+        path.touch(mode=0o640)
+        if not os.getuid():
+            os.chown(path, self.site.owner.uid, self.site.owner.gid)
+        return path

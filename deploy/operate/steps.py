@@ -1,0 +1,101 @@
+"""The steps of a command: each says what it does in one line, and changes nothing in a dry run."""
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from deploy.operate.errors import OperateError
+
+SHOWN_LINES = 20
+
+
+class Steps:
+    """Prints each step and does it, or only prints it if `is_dry_run`."""
+
+    def __init__(self, is_dry_run: bool = False) -> None:
+        self.is_dry_run = is_dry_run
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        print(f"swiper: {text}", flush=True)
+
+    def do(self, text: str, action: Callable[[], object]) -> None:
+        """Print `text` and call `action`."""
+        self.say(f"would {text}" if self.is_dry_run else text)
+        if not self.is_dry_run:
+            action()
+
+    def run(
+        self,
+        text: str,
+        command: Sequence[str | Path],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        account: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Print `text` and run `command` to its end; `stdin` is for what must not stand among its arguments.
+
+        `account` are options of `subprocess.Popen` (see `Site.as_owner`). Raises OperateError with the last lines of
+        its output if it fails.
+        """
+        self.do(text, lambda: run_quietly(command, cwd=cwd, env=env, stdin=stdin, account=account))
+
+    def write(self, text: str, path: Path, content: str, mode: int = 0o644) -> None:
+        """Print `text` and replace the file at `path` at once, never seen half-written or with a wider mode."""
+        self.do(text, lambda: write_file(path, content, mode))
+
+
+def run_quietly(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    account: Mapping[str, Any] | None = None,
+) -> str:
+    """Return what `command` prints. Raises OperateError with the last lines of its output if it fails."""
+    given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+    try:
+        done = subprocess.run(
+            list(command),
+            cwd=cwd,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            **given,
+            **(account or {}),
+        )
+    except FileNotFoundError:
+        raise OperateError(f"{command[0]} is not installed") from None
+    if done.returncode:
+        shown = "\n".join(done.stdout.strip().splitlines()[-SHOWN_LINES:])
+        raise OperateError(f"{Path(command[0]).name} ended with code {done.returncode}\n{shown}".strip())
+    return str(done.stdout)
+
+
+def write_file(path: Path, content: str, mode: int) -> None:
+    """Replace the file at `path` at once. The mode is that of its first byte on."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(handle, "w") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def switch_link(link: Path, target: Path) -> None:
+    """Let `link` point to `target`, which is a neighbour or below one; at no moment there is no link."""
+    fresh = link.with_name(f".{link.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(os.path.relpath(target, link.parent))
+    fresh.replace(link)
