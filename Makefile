@@ -10,21 +10,33 @@ TEST_READY := $(VENV)/.ready-test
 BROWSER_READY := $(VENV)/.ready-browser
 BENCH_READY := $(VENV)/.ready-bench
 INSTALL := $(BIN)/python -m deploy.packages --installer $(INSTALLER)
+# The groups of packages that only some settings need.
+GROUPS_DIR := config/requirements
+KNOWN_EXTRAS := $(sort $(basename $(notdir $(wildcard $(GROUPS_DIR)/*.in))))
+EXTRAS ?=
+# Those that were installed by `make install` are brought up to date with the others.
+INSTALLED_EXTRAS := $(wildcard $(VENV)/.extra-*)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-services test-ways browser screenshots chaos bench lint audit wheels format lock
+.PHONY: help run install test test-services test-ways browser screenshots chaos bench lint audit wheels format lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-$(READY): requirements.txt
+$(READY): requirements.txt $(GROUPS_DIR)/embedded.txt
 	@test -x $(BIN)/python || { python=$$(PYTHON="$(PYTHON)" sh deploy/find_python.sh) && "$$python" -m venv $(VENV); }
 	$(INSTALL) requirements.txt
+	$(INSTALL) --optional $(GROUPS_DIR)/embedded.txt
 	@touch $@
 
-$(TEST_READY): $(READY) tests/requirements.txt
+$(VENV)/.extra-%: $(READY) $(GROUPS_DIR)/%.txt
+	$(INSTALL) $(GROUPS_DIR)/$*.txt
+	@touch $@
+
+$(TEST_READY): $(READY) tests/requirements.txt $(GROUPS_DIR)/memcached.txt
 	$(INSTALL) tests/requirements.txt
+	$(INSTALL) --optional $(GROUPS_DIR)/memcached.txt
 	@touch $@
 
 $(BROWSER_READY): $(TEST_READY) tests/requirements-browser.txt
@@ -35,8 +47,14 @@ $(BENCH_READY): $(TEST_READY) bench/requirements.txt
 	$(INSTALL) bench/requirements.txt
 	@touch $@
 
-run: $(READY) ## run everything on this machine (PORT, SWIPER_INSTANCE)
+run: $(READY) $(INSTALLED_EXTRAS) ## run everything on this machine (PORT, SWIPER_INSTANCE)
 	@exec $(BIN)/python -m deploy.run
+
+WANTED_EXTRAS := $(patsubst %,$(VENV)/.extra-%,$(filter $(KNOWN_EXTRAS),$(EXTRAS)))
+UNKNOWN_EXTRAS := $(filter-out $(KNOWN_EXTRAS),$(EXTRAS))
+
+install: $(READY) $(INSTALLED_EXTRAS) $(WANTED_EXTRAS) ## the packages, and those that some settings need (EXTRAS="s3 aliyun")
+	@$(if $(UNKNOWN_EXTRAS),$(error EXTRAS knows $(KNOWN_EXTRAS), not $(UNKNOWN_EXTRAS)),:)
 
 test: $(TEST_READY) ## the whole suite on the embedded default; needs no server
 	$(PYTEST) -m "not services and not browser"
@@ -87,10 +105,13 @@ format: $(TEST_READY) ## let ruff mend what it can
 LOCK := $(BIN)/pip-compile --quiet --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --generate-hashes --allow-unsafe
 
 # pip before 23.3, which Python 3.11 may bring, takes no pin of a package for the same package with an extra.
-lock: $(TEST_READY) ## pin the packages anew from each requirements.in
+lock: $(TEST_READY) ## pin the packages anew from each list of names
 	$(LOCK) --output-file=requirements.txt requirements.in
 	$(LOCK) --output-file=tests/requirements.txt tests/requirements.in
 	$(LOCK) --output-file=tests/requirements-browser.txt tests/requirements-browser.in
+	@for name in $(KNOWN_EXTRAS); do \
+	  $(LOCK) -c requirements.txt -c tests/requirements.txt --output-file=$(GROUPS_DIR)/$$name.txt $(GROUPS_DIR)/$$name.in || exit 1; \
+	done
 	$(LOCK) --output-file=bench/requirements.txt bench/requirements.in
 	$(LOCK) --output-file=deploy/requirements-uv.txt deploy/requirements-uv.in
 	sed -i 's/^pydantic==/pydantic[email]==/' requirements.txt

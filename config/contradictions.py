@@ -1,10 +1,10 @@
 """What is wrong with settings that are valid one by one: pairs that contradict, what is missing, production's rules."""
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from config.base import Environment, Fault
+from config.extras import missing_packages
 from config.urls import with_driver
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 
 def find_contradictions(settings: "Settings") -> list[Fault]:
     """Return all of them. The defaults that depend on other settings are not filled in yet."""
-    found = [*_of_processes(settings), *_of_databases(settings), *_of_providers(settings)]
+    found = [*_of_processes(settings), *_of_databases(settings), *_of_providers(settings), *missing_packages(settings)]
     if settings.environment is Environment.PRODUCTION:
         found += _of_production(settings)
     return found
@@ -33,8 +33,6 @@ def _of_processes(settings: "Settings") -> Iterator[Fault]:
             "set it to 1, or choose redis, memcached or file",
             ("WEB_CONCURRENCY",),
         )
-    if settings.cache_type == "memcached" and find_spec("pylibmc") is None:
-        yield Fault("CACHE_TYPE", "memcached needs the package pylibmc, which has no wheels for this Python")
     if settings.metrics_bind.endswith(f":{settings.port}"):
         yield Fault("METRICS_BIND", f"has the port of the web server ({settings.port}); metrics are private", ("PORT",))
     if settings.code_resend_seconds > settings.code_ttl_seconds:

@@ -22,7 +22,7 @@ DATABASE = re.compile(
 SCHEME = re.compile(r"[a-zA-Z][\w+.-]*(?=://)")
 SERVERS = ("postgresql+psycopg", "mysql+pymysql")
 REDIS = ("redis", "rediss", "unix")
-# Those of Celery whose packages are installed.
+# Those of Celery whose packages are installed; memcached has a group of its own in `config/extras.py`.
 BROKERS = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps", "pyamqp", "memory")
 BACKENDS = ("redis", "rediss", "redis+socket", "sentinel", "rpc", "cache+memcached", "file")
 HOST = re.compile(r"[\w.-]+|\[?[0-9a-fA-F:.]*:[0-9a-fA-F:.]*\]?")

@@ -1,5 +1,7 @@
 """`python -m deploy.packages LIST` installs a list of pinned packages into this environment, by uv or else by pip.
 
+With `--optional` it goes on without the list where its packages have no wheels.
+
 uv takes a fifth of the time that pip takes, but reads none of pip's settings, which may name another index. So uv gets
 what pip's files and `PIP_…` variables say in variables of its own. Where it has none for a setting, where uv cannot be
 had, and where it fails, pip installs. Only Python's own modules are imported here, since nothing is installed yet.
@@ -142,8 +144,8 @@ def uv_settings(*lists: str) -> tuple[dict[str, str], list[str]]:
     return uv_environment(variables, os.environ), options
 
 
-def install_by_uv(path: str) -> bool:
-    """Install the list at `path` by uv. Return False if uv cannot be had, or fails, and tell which of the two.
+def install_by_uv(path: str, more: Sequence[str] = ()) -> bool:
+    """Install the list at `path` by uv, with `more` of its options. Return False if uv cannot be had, or fails.
 
     Raises PipOnlyError if pip has a setting that uv cannot be told.
     """
@@ -152,24 +154,34 @@ def install_by_uv(path: str) -> bool:
     if uv is None:
         _tell("uv cannot be installed here; pip installs the packages")
         return False
-    command = [uv, "pip", "install", "--quiet", *options, "--python", PYTHON, "-r", path]
+    command = [uv, "pip", "install", "--quiet", *options, *more, "--python", PYTHON, "-r", path]
     done = subprocess.run(command, env=environment, check=False)
     if done.returncode:
         _tell("uv could not install the packages; pip installs them")
     return done.returncode == 0
 
 
-def install(path: str, installer: str) -> int:
-    """Install the list at `path` by `installer`, uv or pip, and by pip where uv does not. Return the exit code."""
+def install(path: str, installer: str, more: Sequence[str] = ()) -> int:
+    """Install the list at `path` by `installer`, uv or pip, and by pip where uv does not. Return the exit code.
+
+    `more` are options that both take.
+    """
     if importlib.util.find_spec("pip") is None:
         # For example, uv has made the environment.
         subprocess.run([PYTHON, "-m", "ensurepip"], stdout=subprocess.DEVNULL, check=True)
     try:
-        if installer == "uv" and install_by_uv(path):
+        if installer == "uv" and install_by_uv(path, more):
             return 0
     except PipOnlyError as reason:
         _tell(f"pip installs the packages: {reason}")
-    return subprocess.run([*PIP, "install", "--quiet", "--require-hashes", "-r", path], check=False).returncode
+    return subprocess.run([*PIP, "install", "--quiet", "--require-hashes", *more, "-r", path], check=False).returncode
+
+
+def install_optional(path: str, installer: str) -> None:
+    """Install the list at `path` from wheels alone, or tell that it is left out."""
+    if install(path, installer, ("--only-binary", ":all:")):
+        name = Path(path).stem
+        _tell(f"goes on without the packages of {name}: this system has no wheels for them, or cannot reach them")
 
 
 def _tell(text: str) -> None:
@@ -180,8 +192,12 @@ def main() -> int:
     """Install the list that the command line names. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m deploy.packages", description="Install a list of pinned packages.")
     parser.add_argument("path", metavar="LIST")
+    parser.add_argument("--optional", action="store_true", help="go on without what has no wheels for this system")
     parser.add_argument("--installer", choices=("uv", "pip"), default="uv")
     wanted = parser.parse_args()
+    if wanted.optional:
+        install_optional(wanted.path, wanted.installer)
+        return 0
     return install(wanted.path, wanted.installer)
 
 

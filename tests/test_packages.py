@@ -1,8 +1,10 @@
 """The environment is made with any Python that fits, and its packages come from where pip is told to take them."""
 
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from config.settings import ROOT
 from deploy import packages
-from deploy.packages import PipOnlyError, install, read_pip_settings, translate, uv_environment
+from deploy.packages import PipOnlyError, install, install_optional, read_pip_settings, translate, uv_environment
 
 LIST = str(ROOT / "deploy/requirements-uv.txt")
 FIND_PYTHON = ROOT / "deploy/find_python.sh"
@@ -261,3 +263,58 @@ def test_pip_alone_installs_where_that_is_wanted(programs: Programs) -> None:
     programs.set("uv", 0, place="path")
     assert install(LIST, "pip") == 0
     assert [call.split()[0] for call in programs.calls] == ["pip"]
+
+
+def test_what_a_system_may_lack_is_installed_from_wheels_alone(programs: Programs) -> None:
+    programs.set("uv", 0, place="path")
+    install_optional(LIST, "uv")
+    (call,) = programs.calls
+    assert " --only-binary :all: " in call
+
+
+def test_an_installation_goes_on_without_what_has_no_wheel_and_says_so(
+    programs: Programs, capfd: pytest.CaptureFixture[str]
+) -> None:
+    programs.set("uv", 1, place="path")
+    programs.set("pip", 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["packages", "--optional", "config/requirements/embedded.txt"])
+        assert packages.main() == 0
+        assert "goes on without the packages of embedded: this system has no wheels" in capfd.readouterr().err
+        assert [" --only-binary :all: " in call for call in programs.calls] == [True, True]
+        patch.setattr(sys, "argv", ["packages", LIST])
+        assert packages.main() == 1
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs make in a folder whose Python only notes which list it is to install."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "config/requirements", tmp_path / "config/requirements")
+    shutil.copy(ROOT / "requirements.txt", tmp_path)
+    write_program(tmp_path / ".venv/bin/python", f'for last in "$@"; do :; done\necho "$last" >> "{tmp_path}/calls"')
+
+    def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["make", "-s", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return make
+
+
+def test_make_installs_the_groups_that_are_asked_for_and_keeps_them_up_to_date(tmp_path: Path, checkout: Any) -> None:
+    calls = tmp_path / "calls"
+    assert checkout("install", "EXTRAS=s3 aliyun").returncode == 0
+    groups = [f"config/requirements/{name}.txt" for name in ("embedded", "s3", "aliyun")]
+    assert calls.read_text().splitlines() == ["requirements.txt", *groups]
+    assert checkout("install").returncode == 0
+    assert len(calls.read_text().splitlines()) == 4
+    calls.unlink()
+    changed = time.time() + 5
+    os.utime(tmp_path / groups[1], (changed, changed))
+    assert checkout("run").returncode == 0
+    assert calls.read_text().splitlines() == [groups[1], "deploy.run"]
+
+
+def test_make_names_the_groups_where_one_is_unknown(checkout: Any) -> None:
+    done = checkout("install", "EXTRAS=s4")
+    assert done.returncode == 2
+    assert "EXTRAS knows aliyun embedded memcached qiniu ronglian s3, not s4" in done.stderr

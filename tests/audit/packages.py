@@ -16,16 +16,15 @@ from packaging.version import Version
 
 from config.settings import ROOT
 
-LISTS = tuple(
-    ROOT / name
-    for name in (
-        "requirements.txt",
-        "tests/requirements.txt",
-        "tests/requirements-browser.txt",
-        "bench/requirements.txt",
-        "deploy/requirements-uv.txt",
-    )
+# What Swiper runs with: the packages that it always needs, and the groups that some settings need.
+RUN_LISTS = (ROOT / "requirements.txt", *sorted(ROOT.glob("config/requirements/*.txt")))
+MORE = (
+    "tests/requirements.txt",
+    "tests/requirements-browser.txt",
+    "bench/requirements.txt",
+    "deploy/requirements-uv.txt",
 )
+LISTS = (*RUN_LISTS, *(ROOT / name for name in MORE))
 # A database that does not answer at all is given up after this time, however many packages there are.
 PATIENCE_SECONDS = 60
 SOCKET_SECONDS = 5
@@ -63,6 +62,11 @@ def pinned(text: str) -> dict[str, Version]:
     lines = [line.partition("#")[0].strip(" \\") for line in text.splitlines()]
     found = [Requirement(line) for line in lines if "==" in line]
     return {package.name: Version(str(package.specifier).removeprefix("==")) for package in found}
+
+
+def pinned_to_run() -> dict[str, Version]:
+    """Package and version of each pin of `RUN_LISTS`, which agree on the version."""
+    return {name: version for path in RUN_LISTS for name, version in pinned(path.read_text()).items()}
 
 
 def below_minimum(versions: dict[str, Version]) -> list[str]:
@@ -109,7 +113,7 @@ def holes(findings: Sequence[dict[str, Any]]) -> list[str]:
 
 def main() -> int:
     """Print what was found; 1 where something is wrong."""
-    wrong = below_minimum(pinned(LISTS[0].read_text()))
+    wrong = below_minimum(pinned_to_run())
     print(f"{len(FIXED_IN)} packages compared with the versions that have their known holes closed")
     try:
         findings = ask_advisories()

@@ -76,22 +76,36 @@ def test_no_package_of_our_lists_is_left_out(path: Path, tmp_path: Path) -> None
     assert sum(part.read_text().count("--hash=") for part in parts) == path.read_text().count("--hash=")
 
 
-def test_a_package_without_a_wheel_is_named(asking: Asking, listed: Path) -> None:
-    assert asking.lacking(listed, "3.12", "x86_64-manylinux_2_28") == []
-    assert asking.lacking(listed, "3.12", "aarch64-apple-darwin") == ["two[extra]: two has no wheel"]
+def test_a_package_without_a_wheel_is_named(asking: Asking, listed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wheels, "LISTS", (listed,))
+    monkeypatch.setattr(wheels, "BUILT", ())
+    assert asking.lacking("3.12", "Linux x86-64") == []
+    assert asking.lacking("3.12", "macOS arm64") == ["two[extra]: two has no wheel"]
+    # It is known, but not where there is a wheel.
+    monkeypatch.setattr(wheels, "BUILT", (("two", "3.1[23]", "macOS *", "needs a compiler"), ("four", "*", "*", "")))
+    assert asking.lacking("3.12", "macOS arm64") == []
+    assert asking.lacking("3.11", "macOS arm64") == ["two[extra]: two has no wheel"]
+    monkeypatch.setattr(wheels, "BUILT", (("two", "*", "*", "needs a compiler"),))
+    assert asking.lacking("3.12", "Linux x86-64") == ["two[extra]: has a wheel now"]
+
+
+def test_each_package_that_is_built_from_source_is_in_a_list() -> None:
+    assert {package for package, *_ in wheels.BUILT} <= {name for path in wheels.LISTS for name in pins(path)}
 
 
 def test_the_table_has_each_combination_and_fails_with_what_lacks(
     asking: Asking, listed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(wheels, "LISTS", (listed,))
+    monkeypatch.setattr(wheels, "BUILT", (("one", "3.9", "*", "needs a compiler"),))
     assert wheels.main() == 1
     told = capsys.readouterr()
     assert [line.split() for line in told.out.splitlines()] == [
         ["3.11", "3.12", "3.13", "3.14"],
         ["Linux", "x86-64", *["all"] * 4],
-        ["Linux", "arm64", *["1", "lack"] * 4],
-        ["macOS", "arm64", *["1", "lack"] * 4],
+        ["Linux", "arm64", *["1", "wrong"] * 4],
+        ["macOS", "arm64", *["1", "wrong"] * 4],
+        ["built", "from", "source", "(Python", "3.9,", "*):", "one", "needs", "a", "compiler"],
     ]
     assert "macOS arm64, Python 3.14: two[extra]: two has no wheel" in told.err
     monkeypatch.setattr(wheels, "PLATFORMS", {"Linux x86-64": "x86_64-manylinux_2_28"})

@@ -1,8 +1,8 @@
 """Whether the pinned packages have wheels for each Python and platform that Swiper promises.
 
 `python -m tests.audit.wheels` asks uv for each combination, and installs nothing. uv takes only wheels whose hashes are
-pinned. The environment markers of the lists count, so a package may lack a wheel where its marker leaves it out. Needs
-the network.
+pinned. The environment markers of the lists count, so a package may lack a wheel where its marker leaves it out. The
+packages in `BUILT` are known to lack wheels. Needs the network.
 """
 
 import subprocess
@@ -10,12 +10,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
+from itertools import chain
 from pathlib import Path
 
 from config.settings import ROOT
 from deploy.packages import find_uv, uv_settings
+from tests.audit.packages import RUN_LISTS
 
-LISTS = tuple(ROOT / name for name in ("requirements.txt", "tests/requirements.txt"))
+LISTS = (*RUN_LISTS, ROOT / "tests/requirements.txt")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 # As uv calls them. Python 3.14 needs no newer libc; Debian 12 has 2.36.
 PLATFORMS = {
@@ -24,6 +27,12 @@ PLATFORMS = {
     "macOS arm64": "aarch64-apple-darwin",
 }
 AT_ONCE = 4
+# What is built from source: package, Python, platform, and what that needs.
+BUILT = (
+    ("alibabacloud-tea", "*", "*", "is Python alone, and needs no compiler"),
+    ("gevent", "3.11", "macOS *", "needs a compiler, which newer Pythons do not"),
+    ("pylibmc", "3.1[2-4]", "*", "needs a compiler and libmemcached"),
+)
 
 
 class NoUvError(Exception):
@@ -49,14 +58,26 @@ class Asking:
             )
         return done.stderr.strip() or f"uv ended with code {done.returncode}" if done.returncode else ""
 
-    def lacking(self, path: Path, python: str, platform: str) -> list[str]:
-        """Return the packages of a list that have no wheel for the platform, each with what uv says about it."""
-        if not self.ask(path, python, platform):
-            return []
+    def lacking(self, python: str, name: str) -> list[str]:
+        """Return what is wrong with the lists on `name` of `PLATFORMS`, a text for each package.
+
+        A package is wrong if it has no wheel and is not in `BUILT`, or if it has one and is.
+        """
+        platform = PLATFORMS[name]
+        built = {package for package, pythons, names, _ in BUILT if fnmatch(python, pythons) and fnmatch(name, names)}
         with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
-            parts = list(write_parts(path, Path(folder)))
-            answers = list(pool.map(lambda part: self.ask(part, python, platform), parts))
-        return [f"{part.stem}: {answer}" for part, answer in zip(parts, answers, strict=True) if answer]
+            parts = list(chain.from_iterable(write_parts(path, Path(folder)) for path in LISTS))
+            # A package of several lists has one part.
+            named = {part.stem.partition("[")[0]: part for part in parts}
+            others = [named[package] for package in sorted(named.keys() - built)]
+            known = [named[package] for package in sorted(named.keys() & built)]
+            together = Path(folder) / "together"
+            together.write_text("\n".join(part.read_text() for part in others))
+            asked = others if self.ask(together, python, platform) else []
+            answers = pool.map(lambda part: self.ask(part, python, platform), [*asked, *known])
+            told = list(zip([*asked, *known], answers, strict=True))
+        faults = [f"{part.stem}: {answer}" for part, answer in told if answer and part not in known]
+        return faults + [f"{part.stem}: has a wheel now" for part, answer in told if part in known and not answer]
 
 
 def write_parts(path: Path, folder: Path) -> Iterator[Path]:
@@ -74,7 +95,7 @@ def write_parts(path: Path, folder: Path) -> Iterator[Path]:
 
 
 def main() -> int:
-    """Print a table of the combinations, and below it what is lacking. Return 1 if anything is."""
+    """Print a table of the combinations, what is built from source, and what is wrong. Return 1 if anything is."""
     try:
         asking = Asking()
     except NoUvError as error:
@@ -82,13 +103,15 @@ def main() -> int:
         return 1
     print(f"{'':16}" + "".join(f"{python:>8}" for python in PYTHONS))
     faults = []
-    for name, platform in PLATFORMS.items():
+    for name in PLATFORMS:
         cells = []
         for python in PYTHONS:
-            found = [fault for path in LISTS for fault in asking.lacking(path, python, platform)]
-            cells.append(f"{len(found)} lack" if found else "all")
+            found = asking.lacking(python, name)
+            cells.append(f"{len(found)} wrong" if found else "all")
             faults += [f"{name}, Python {python}: {fault}" for fault in found]
         print(f"{name:16}" + "".join(f"{cell:>8}" for cell in cells), flush=True)
+    for package, pythons, names, what in BUILT:
+        print(f"built from source (Python {pythons}, {names}): {package} {what}")
     for fault in faults:
         print(f"\n{fault}", file=sys.stderr)
     return 1 if faults else 0

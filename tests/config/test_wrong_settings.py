@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from annotated_types import Ge, Gt, Le
 
-from config import contradictions
+from config import extras
 from config.base import ConfigurationError, Fault
 from config.folders import folder_faults
 from config.load import load_settings
@@ -237,11 +237,47 @@ def test_no_setting_shows_a_text_that_may_be_a_secret(told: Told, monkeypatch: p
     assert wrong > 10
 
 
-def test_memcached_without_its_package_is_told(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert told(CACHE_TYPE="memcached") == []
-    monkeypatch.setattr(contradictions, "find_spec", lambda name: None if name == "pylibmc" else name)
-    line = "CACHE_TYPE: memcached needs the package pylibmc, which has no wheels for this Python"
-    assert told(CACHE_TYPE="memcached") == [line]
+S3 = {
+    "STORAGE": "s3",
+    "S3_BUCKET": "b",
+    "S3_ACCESS_KEY_ID": "i",
+    "S3_SECRET_ACCESS_KEY": "k",
+    "S3_BASE_URL": "https://b",
+}
+QINIU = {"STORAGE": "qiniu", **{f"QINIU_{name}": "x" for name in ("ACCESS_KEY", "SECRET_KEY", "BUCKET")}}
+QINIU["QINIU_BASE_URL"] = "https://q.example"
+ALIYUN = {
+    f"ALIYUN_{name}": "x" for name in ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SMS_SIGN_NAME", "SMS_TEMPLATE_CODE")
+}
+RONGLIAN = {f"RONGLIAN_{name}": "x" for name in ("ACCOUNT_SID", "AUTH_TOKEN", "APP_ID", "TEMPLATE_ID")}
+
+
+@pytest.mark.parametrize(
+    ("group", "variable", "settings"),
+    [
+        ("s3", "STORAGE", S3),
+        ("qiniu", "STORAGE", QINIU),
+        ("aliyun", "SMS_PROVIDERS", {"SMS_PROVIDERS": "console,aliyun", **ALIYUN}),
+        ("aliyun", "SMS_PROVIDERS", {"SMS_PROVIDERS": SMS_PROVIDERS["aliyun"], **ALIYUN}),
+        ("ronglian", "SMS_PROVIDERS", {"SMS_PROVIDERS": "ronglian", **RONGLIAN}),
+        ("memcached", "CACHE_TYPE", {"CACHE_TYPE": "memcached"}),
+        ("memcached", "CELERY_RESULT_BACKEND", {"CELERY_RESULT_BACKEND": "cache+memcached://127.0.0.1:11211"}),
+    ],
+)
+def test_a_setting_without_its_packages_is_told_with_the_command_that_installs_them(
+    told: Told, monkeypatch: pytest.MonkeyPatch, group: str, variable: str, settings: dict[str, str]
+) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: name)
+    assert told(**settings) == []
+    for module in extras.MODULES[group]:
+        monkeypatch.setattr(extras, "find_spec", lambda name, module=module: None if name == module else name)
+        line = f"{variable}: {group} needs packages that are not installed: make install EXTRAS={group}"
+        assert told(**settings) == [line]
+
+
+def test_settings_that_need_no_more_packages_start_without_any(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    assert told() == []
 
 
 @pytest.mark.parametrize("name", ["LOG_DIR", "SWIPER_INSTANCE"])
