@@ -21,6 +21,8 @@ from swiper.db.transactions import is_in_transaction
 R = TypeVar("R")
 
 BUSY_SECONDS = 10.0
+# The execution option of a connection whose transactions write outside of services.
+WRITES = "swiper_writes"
 # Longer lists are passed as one JSON array: to name and bind 5,000 values takes 20 ms.
 MAX_NAMED = 100
 
@@ -45,12 +47,13 @@ def prepare_sqlite(engine: Engine) -> None:
 
 
 def begin_by_purpose(engine: Engine) -> None:
-    """Take the write lock when a transaction of a transactional service begins, and not when one reads."""
+    """Take the write lock when a transaction begins that may write: a transactional service's, or one with WRITES."""
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
         # A deferred transaction that reads and then writes may fail, and waiting does not help then.
-        start = "BEGIN IMMEDIATE" if is_in_transaction() else "BEGIN"
+        is_writing = is_in_transaction() or connection.get_execution_options().get(WRITES, False)
+        start = "BEGIN IMMEDIATE" if is_writing else "BEGIN"
         driver = connection.connection.dbapi_connection
         try:
             retry_while_busy(driver.execute, start)
@@ -69,10 +72,14 @@ def retry_while_busy(execute: Callable[..., R], *args: object) -> R:
             return execute(*args)
         except sqlite3.OperationalError as error:
             deadline = deadline or time.monotonic() + BUSY_SECONDS
-            is_busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-            if not is_busy or time.monotonic() > deadline:
+            if not is_busy(error) or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0.0005, 0.003))
+
+
+def is_busy(error: BaseException | None) -> bool:
+    """Return True for SQLite's error that another connection has the lock."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 # A kind that is missing is called with the value.

@@ -173,6 +173,10 @@ def _attempts_for(error: DBAPIError) -> int:
     # Two transactions may insert one key at the same moment. The second attempt finds the row.
     if isinstance(error, IntegrityError) or error.connection_invalidated:
         return FEW_ATTEMPTS
-    number = next(iter(getattr(original, "args", ())), None)
-    is_conflict = getattr(original, "sqlstate", None) in RETRYABLE_STATES or number in RETRYABLE_NUMBERS
-    return ATTEMPTS if is_conflict else 1
+    return ATTEMPTS if is_conflict(original) else 1
+
+
+def is_conflict(error: BaseException | None) -> bool:
+    """Return True for a driver's error about a conflict with another transaction, which may not come again."""
+    number = next(iter(getattr(error, "args", ())), None)
+    return getattr(error, "sqlstate", None) in RETRYABLE_STATES or number in RETRYABLE_NUMBERS

@@ -1,7 +1,5 @@
 """Migrations run up and down on the chosen database, and the models agree with them."""
 
-import os
-from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,25 +17,8 @@ from deploy.run import is_prepared
 from swiper.extensions import db
 from swiper.robots.seeding import seed_robots
 from swiper.social.models import ENDED, MATCHED
-from tests import services
 
 FOLDER = str(ROOT / "migrations")
-
-
-@pytest.fixture
-def empty_app(make_app: Callable[..., Flask], tmp_path: Path) -> Iterator[Flask]:
-    """An application on a database without tables."""
-    name = os.environ.get("TEST_DATABASE")
-    if not name:
-        yield make_app(database_url=f"sqlite:///{tmp_path / 'empty.db'}")
-        return
-    server, database = services.database_url(name), f"swiper_migrations_{os.getpid()}"
-    url = services.recreate_database(server, database)
-    app = make_app(database_url=url.render_as_string(hide_password=False))
-    yield app
-    with app.app_context():
-        db.engine.dispose()
-    services.drop_database(server, database)
 
 
 def tables() -> set[str]:
