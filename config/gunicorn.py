@@ -6,6 +6,7 @@ from pathlib import Path
 from gunicorn.http import wsgi
 
 from config.joined_response import JoinedResponse
+from config.late_listening import begin_listening, listen_late
 from config.limits import BACKLOG, WORKER_CONNECTIONS
 from config.load import load_or_exit
 from config.logging import gunicorn_config
@@ -13,7 +14,7 @@ from config.logging import gunicorn_config
 _settings = load_or_exit()
 
 bind = f"{_settings.host}:{_settings.port}"
-worker_class = "gevent"
+worker_class = "config.graceful_worker.GracefulWorker"
 workers = _settings.web_concurrency
 worker_connections = WORKER_CONNECTIONS
 backlog = BACKLOG
@@ -47,17 +48,23 @@ GC_THRESHOLD = 20_000
 proc_name = f"swiper-{_settings.port}"
 
 
+def on_starting(_server) -> None:  # type: ignore[no-untyped-def]
+    """Bind now, listen when the application is loaded; see `config/late_listening.py`."""
+    listen_late()
+
+
 def post_fork(_server, _worker) -> None:  # type: ignore[no-untyped-def]
     """Send each response in one piece; see `config/joined_response.py`."""
     wsgi.Response = JoinedResponse
 
 
 def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
-    """Exclude the loaded application from garbage collection, and log that the worker serves.
+    """Exclude the loaded application from garbage collection, and let the instance serve.
 
-    Without that, each full collection stopped all requests of the worker for a tenth of a second.
+    Without the first, each full collection stopped all requests of the worker for a tenth of a second.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
+    begin_listening(worker.sockets)
     worker.log.info("worker serves on %s", bind)

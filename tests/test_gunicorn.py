@@ -267,3 +267,37 @@ def test_a_chunked_body_is_taken_up_to_the_limit_and_refused_beyond(servers: Ser
         full = body + b" " * padding
         status, answer = raw_answer(port, head + f"{len(full):x}\r\n".encode() + full + b"\r\n0\r\n\r\n")
         assert (status, json.loads(answer)["code"]) == expected
+
+
+def test_an_instance_refuses_connections_until_its_application_is_loaded(servers: Servers) -> None:
+    port = free_port()
+    program = gunicorn(environment_of(servers.settings), port, servers.folder / "loading.log")
+    servers.stack.enter_context(program)
+    program.wait_for_line("Listening at")
+    with socket.socket() as early, pytest.raises(ConnectionRefusedError):
+        early.connect(("127.0.0.1", port))
+    assert "worker serves" not in program.output
+    program.wait_for(lambda: answers_at(f"http://127.0.0.1:{port}"), "gunicorn does not serve")
+
+
+def test_idle_connections_do_not_delay_the_end(servers: Servers) -> None:
+    # Longer than the tests wait for the end of a process.
+    program, port = servers.start(GUNICORN_CMD_ARGS="--graceful-timeout 300")
+    with Visitor(f"http://127.0.0.1:{port}") as visitor:
+        assert visitor.get("/healthz").status_code == 200
+        assert program.stop() == 0
+
+
+def test_whoever_has_connected_before_the_end_is_served(servers: Servers) -> None:
+    """The worker is stopped, so that the connection waits in the kernel when the signal comes."""
+    program, port = servers.start()
+    (worker,) = program.children()
+    worker.suspend()
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as waiting:
+        waiting.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        program.send(signal.SIGTERM)
+        program.wait_for_line("Handling signal: term")
+        # The worker's loop sees its end as soon as it goes on.
+        time.sleep(1.2)
+        worker.resume()
+        assert waiting.recv(12) == b"HTTP/1.1 200"
