@@ -88,6 +88,7 @@ class DatabaseSettings(BaseSettings):
 class RedisSettings(BaseSettings):
     """Redis, Celery and the cache."""
 
+    site_name: str = ""
     redis_url: RedisUrl = ""
     redis_max_connections: int = Field(500, ge=1, le=100_000)
     redis_timeout_seconds: float = Field(0.3, gt=0, le=60)
@@ -102,6 +103,14 @@ class RedisSettings(BaseSettings):
     levels_page_seconds: int = Field(900, ge=1, le=86_400)
     hot_page_seconds: int = Field(60, ge=1, le=86_400)
     local_refresh_seconds: float = Field(1.0, ge=0, le=60)
+
+    @field_validator("site_name")
+    @classmethod
+    def check_site_name(cls, value: str) -> str:
+        """Refuse braces, which would decide on the slot of all keys, and the marks of Redis' patterns."""
+        if not re.fullmatch(r"(?:[a-z0-9][a-z0-9-]{0,31})?", value):
+            raise ValueError("must be a word of lower-case letters, digits and hyphens, 32 at most")
+        return value
 
     @field_validator("cache_type")
     @classmethod

@@ -91,6 +91,11 @@ class Settings(ProcessSettings, DatabaseSettings, RedisSettings, LoginSettings, 
         return self.redis_url == f"unix://{self.redis_socket}"
 
     @property
+    def key_prefix(self) -> str:
+        """Return what each key of this site in Redis begins with: nothing without a name, as in earlier releases."""
+        return f"{self.site_name}:" if self.site_name else ""
+
+    @property
     def media_dir(self) -> Path:
         """Return the folder of uploads. With another storage than `local`, they are here until they are pushed."""
         return self.instance / "media"
@@ -103,6 +108,7 @@ class Settings(ProcessSettings, DatabaseSettings, RedisSettings, LoginSettings, 
             "ENVIRONMENT": self.environment.value,
             "TESTING": self.environment is Environment.TESTING,
             "MEDIA_DIR": self.media_dir,
+            "KEY_PREFIX": self.key_prefix,
             "MAX_CONTENT_LENGTH": self.upload_max_bytes + 64 * 1024,
             # This limit also counts the 64 KB of a file that Werkzeug buffers. With 64 KB, some photos were refused.
             "MAX_FORM_MEMORY_SIZE": 128 * 1024,

@@ -29,6 +29,7 @@ from swiper.http.hooks import guard_bodies
 from swiper.http.schemas import EnvelopeOut
 from swiper.ids import MAX_ID
 from swiper.profiles.routes import blueprint as profiles_blueprint
+from swiper.site_marker import claim_site_at_start
 from swiper.social.routes import blueprint as social_blueprint
 from swiper.tasks import celery
 from swiper.vip import payments
@@ -61,12 +62,18 @@ class IdConverter(BaseConverter):
 
 
 def start_app() -> Flask:
-    """`create_app` for a program of ours: each fault of the settings is told in one line, and ends the process."""
+    """`create_app` for a program of ours: each fault of the settings is told in one line, and ends the process.
+
+    A log line tells if another site with the same name uses this Redis.
+    """
     try:
-        return create_app()
+        app = create_app()
     except ConfigurationError as error:
         tell(error)
         sys.exit(CANNOT_LOAD if "gunicorn.arbiter" in sys.modules else 1)
+    with app.app_context():
+        claim_site_at_start()
+    return app
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -148,7 +155,7 @@ def _extension_config(settings: Settings) -> dict[str, Any]:
         "REDIS_OPTIONS": redis_options,
         "CACHE_TYPE": CACHE_CLASSES[settings.cache_type],
         # The number is that of the stored form: a release before, which would read other bytes, has keys of its own.
-        "CACHE_KEY_PREFIX": "cache2:",
+        "CACHE_KEY_PREFIX": f"{settings.key_prefix}cache2:",
         "CACHE_DEFAULT_TIMEOUT": 300,
         # Of the backends that count their entries; with the usual 500 the file backend would be busy pruning.
         "CACHE_THRESHOLD": 10_000,
@@ -157,7 +164,8 @@ def _extension_config(settings: Settings) -> dict[str, Any]:
         "CACHE_NO_NULL_WARNING": True,
         "RATELIMIT_STORAGE_URI": _for_limiter(settings.redis_url),
         # A hit whose answer was lost would be counted again; the caller is told 1011 instead.
-        "RATELIMIT_STORAGE_OPTIONS": redis_options | {"retry": Retry(NoBackoff(), 0)},
+        "RATELIMIT_STORAGE_OPTIONS": redis_options
+        | {"retry": Retry(NoBackoff(), 0), "key_prefix": f"{settings.key_prefix}LIMITS"},
         "RATELIMIT_KEY_PREFIX": "limit",
         "RATELIMIT_ENABLED": True,
         "OPENAPI_VERSION": "3.1.0",

@@ -85,13 +85,19 @@ class RedisClient:
         """Build the client from `REDIS_URL` and `REDIS_OPTIONS`. It connects when the first command is sent."""
         pool = ConnectionPool.from_url(app.config["REDIS_URL"], **app.config["REDIS_OPTIONS"])
         is_shared = versions.may_share(app.config["FAST_PATHS"] in ("on", "redis"), versions.REDIS)
-        app.extensions["redis"] = (SharedRedis if is_shared else AppRedis)(connection_pool=pool)
+        client = (SharedRedis if is_shared else AppRedis)(connection_pool=pool)
+        client.key_prefix = app.config["KEY_PREFIX"]
+        app.extensions["redis"] = client
 
     @property
     def client(self) -> AppRedis:
         """Return the current application's client."""
         client: AppRedis = this_app().extensions["redis"]
         return client
+
+    def key(self, name: str) -> str:
+        """Return the key of this site in Redis for `name`. No key that the application uses is made otherwise."""
+        return self.client.key(name)
 
 
 class SessionedSQLAlchemy(SQLAlchemy):

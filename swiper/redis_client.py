@@ -1,4 +1,4 @@
-"""redis-py's client with two more methods: scripts that run once, and several commands in one round trip."""
+"""redis-py's client, which knows the keys of its site, runs scripts once, and sends several commands together."""
 
 import functools
 import secrets
@@ -27,25 +27,31 @@ def _with_kept_answer(script: str) -> str:
     return ONCE % (script, KEPT_ANSWER_MS)
 
 
-def once(script: str, keys: Sequence[str], *args: Any) -> tuple[Any, ...]:
-    """Return a command that runs a script once, even if the command is sent again: then it returns the first answer.
-
-    A connection may be lost after Redis has run a script and before its answer has arrived. The client then sends the
-    command again. So each script that counts or consumes must use this. Answers may be whole numbers below 10^14,
-    texts, or lists of these.
-    """
-    first = keys[0]
-    slot = first if "{" in first else f"{{{first}}}"
-    answer_key = f"{slot}:answer:{secrets.token_hex(8)}"
-    return "EVAL", _with_kept_answer(script), len(keys) + 1, *keys, answer_key, *args
-
-
 class AppRedis(Redis):
     """The application's client, with the connections of redis-py."""
 
+    # What each key of this site begins with.
+    key_prefix = ""
+
+    def key(self, name: str) -> str:
+        """Return the key of this site for `name`. Braces in the name decide on the slot of a cluster, as without it."""
+        return f"{self.key_prefix}{name}"
+
+    def once(self, script: str, keys: Sequence[str], *args: Any) -> tuple[Any, ...]:
+        """Return a command that runs a script once, even if it is sent again: then it returns the first answer.
+
+        A connection may be lost after Redis has run a script and before its answer has arrived. The client then sends
+        the command again. So each script that counts or consumes must use this. Answers may be whole numbers below
+        10^14, texts, or lists of these.
+        """
+        first = keys[0]
+        slot = first if "{" in first else self.key(f"{{{first}}}")
+        answer_key = f"{slot}:answer:{secrets.token_hex(8)}"
+        return "EVAL", _with_kept_answer(script), len(keys) + 1, *keys, answer_key, *args
+
     def eval_once(self, script: str, keys: Sequence[str], *args: Any) -> Any:
         """Run a script that counts or consumes something, and return its answer; see `once`. Raises RedisError."""
-        return self.execute_command(*once(script, keys, *args))  # type: ignore[no-untyped-call]
+        return self.execute_command(*self.once(script, keys, *args))  # type: ignore[no-untyped-call]
 
     def execute_together(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send several commands in one round trip, and return their answers; for one that failed, its ResponseError."""

@@ -17,7 +17,7 @@ from sqlalchemy import delete
 
 from swiper.auth.codes import deliver_code, unsent_codes
 from swiper.auth.login import find_or_create, restore_code
-from swiper.auth.sessions import key_of, new_session, new_session_id
+from swiper.auth.sessions import key_of, list_key, new_session, new_session_id
 from swiper.cache.models import Invalidation
 from swiper.cache.values import invalidate
 from swiper.extensions import db
@@ -116,7 +116,7 @@ class People:
         session_id = new_session_id(uid)
         with self.app.app_context():
             interface.client.set(key_of(session_id), interface.serializer.encode(new_session(uid)), ex=3600)
-            interface.client.zadd(f"{{u:{uid}}}:sessions", {session_id: time.time() + 3600})
+            interface.client.zadd(list_key(uid), {session_id: time.time() + 3600})
         client.set_cookie(self.app.config["SESSION_COOKIE_NAME"], session_id)
         return client
 

@@ -15,7 +15,7 @@ ORDER = [
     ["fastpath"],
     ["extensions"],
     ["db", "encryption"],
-    ["cache"],
+    ["cache", "site_marker"],
     ["http"],
     ["tasks"],
     ["bans", "sms", "storage"],

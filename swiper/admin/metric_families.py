@@ -25,7 +25,7 @@ from swiper.admin.route_latency import bucket_counts, counts_by_route
 from swiper.clock import today
 from swiper.extensions import redis, this_app
 from swiper.social.models import SwipeKind
-from swiper.tasks.heartbeat import ARE_FRESH, Part, queue_ages
+from swiper.tasks.heartbeat import Part, are_fresh, queue_ages
 
 BOUNDS = [*(str(bound / 1000) for bound in BOUNDS_MS), "+Inf"]
 # They are shown from the start, since `increase()` does not see the first value of a new series.
@@ -38,7 +38,7 @@ def families_of_redis() -> Iterator[Family]:
     pipe = redis.client.pipeline(transaction=False)
     pipe.hgetall(counts_key(today()))
     pipe.hgetall(routes_key(today()))
-    for command in ARE_FRESH:
+    for command in are_fresh():
         pipe.execute_command(*command)
     counts, routes, *fresh = pipe.execute()
     known = {name.decode(): int(value) for name, value in counts.items()}

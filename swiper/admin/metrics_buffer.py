@@ -68,17 +68,17 @@ class Count(StrEnum):
 
 def counts_key(day: date) -> str:
     """The Redis key of the counts of a day."""
-    return f"{{figures}}:counts:{day}"
+    return redis.key(f"{{figures}}:counts:{day}")
 
 
 def routes_key(day: date) -> str:
     """The Redis key of the number of requests and the response times of each route on a day."""
-    return f"{{figures}}:routes:{day}"
+    return redis.key(f"{{figures}}:routes:{day}")
 
 
 def slowest_key(day: date) -> str:
     """The Redis key of the slowest response of each route on a day, in microseconds."""
-    return f"{{figures}}:slowest:{day}"
+    return redis.key(f"{{figures}}:slowest:{day}")
 
 
 class Buffered(NamedTuple):

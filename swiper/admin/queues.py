@@ -4,7 +4,7 @@ import time
 from typing import Any, cast
 
 from flask import current_app
-from kombu.exceptions import ChannelError
+from kombu.entity import Queue
 
 from swiper.admin.metrics_buffer import KEPT_SECONDS, Metric, counts_key
 from swiper.clock import today
@@ -26,30 +26,29 @@ return 0
 def queue_lengths() -> dict[str, int]:
     """By name of the queue: how many tasks no worker has taken yet. Raises kombu's errors if the broker is away.
 
-    A passive declaration works with all brokers of kombu. RabbitMQ answers with its own count; for Redis, kombu reads
-    the length of the list.
+    A declaration works with all brokers of kombu. RabbitMQ answers with its own count; for Redis, kombu reads the
+    length of the list.
     """
     celery = current_app.extensions["celery"]
     with celery.connection_for_read() as connection:
-        return {queue.name: _length(connection, queue.name) for queue in celery.conf.task_queues}
+        return {queue.name: _length(connection, queue) for queue in celery.conf.task_queues}
 
 
-def _length(connection: Any, name: str) -> int:
-    # A queue that does not exist is an error, which closes its channel.
+def _length(connection: Any, queue: Queue) -> int:
+    # As a worker declares it. kombu 5.7 finds no queue by a passive declaration where the site has a name: it asks for
+    # the key without its prefix.
     with connection.channel() as channel:
-        try:
-            return int(channel.queue_declare(queue=name, passive=True).message_count)
-        except (ChannelError, *connection.channel_errors):
-            # On Redis an empty queue does not exist.
-            return 0
+        found = channel.queue_declare(queue=queue.name, durable=queue.durable, auto_delete=queue.auto_delete)
+        return int(found.message_count)
 
 
 def sample_queue() -> int:
     """Store and return how many tasks wait now. Redis keeps the samples of 24 hours, and the maximum of each day."""
     length, moment = sum(queue_lengths().values()), int(time.time())
-    redis.client.zadd(SAMPLES_KEY, {f"{moment}:{length}": moment})
-    redis.client.zremrangebyscore(SAMPLES_KEY, 0, moment - DAY_SECONDS)
-    redis.client.expire(SAMPLES_KEY, KEPT_SECONDS)
+    key = redis.key(SAMPLES_KEY)
+    redis.client.zadd(key, {f"{moment}:{length}": moment})
+    redis.client.zremrangebyscore(key, 0, moment - DAY_SECONDS)
+    redis.client.expire(key, KEPT_SECONDS)
     redis.client.eval(STORE_MAXIMUM, 1, counts_key(today()), Metric.QUEUE_PEAK.value, length, KEPT_SECONDS)
     return length
 
@@ -57,6 +56,6 @@ def sample_queue() -> int:
 def queue_samples() -> dict[str, list[int]]:
     """The samples of the last 24 hours, the oldest first: `times` in seconds since 1970, and `lengths`."""
     since = int(time.time()) - DAY_SECONDS
-    found = cast(list[bytes], redis.client.zrangebyscore(SAMPLES_KEY, since, "+inf"))
+    found = cast(list[bytes], redis.client.zrangebyscore(redis.key(SAMPLES_KEY), since, "+inf"))
     pairs = [tuple(map(int, member.decode().split(":"))) for member in found]
     return {"times": [moment for moment, _ in pairs], "lengths": [length for _, length in pairs]}

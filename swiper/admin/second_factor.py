@@ -13,6 +13,7 @@ from swiper.clock import now
 from swiper.db.transactions import transactional
 from swiper.encryption import keyed_digests, seal, unseal
 from swiper.errors import CodeError, NotFoundError
+from swiper.extensions import redis
 from swiper.profiles.queries.people import lock_user
 
 PURPOSE = "second factor"
@@ -107,7 +108,7 @@ def reset(uid: int) -> bool:
 
 def count_attempt(uid: int) -> None:
     """Count an attempt of the operator. Raises RateLimitedError after `ATTEMPTS` within 15 minutes."""
-    count_below(f"{{u:{uid}}}:desk-attempts", ATTEMPTS, WINDOW_MS)
+    count_below(redis.key(f"{{u:{uid}}}:desk-attempts"), ATTEMPTS, WINDOW_MS)
 
 
 def _lock_user(uid: int) -> None:

@@ -31,4 +31,4 @@ def lock(uid: int, session_id: str) -> None:
 
 
 def _keys(uid: int, session_id: str) -> list[str]:
-    return [f"{{u:{uid}}}:desk:{digest[:32]}" for digest in keyed_digests("desk", session_id)]
+    return [redis.key(f"{{u:{uid}}}:desk:{digest[:32]}") for digest in keyed_digests("desk", session_id)]

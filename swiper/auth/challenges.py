@@ -80,7 +80,7 @@ def keys_of(phone: str) -> list[str]:
 def _all_keys_of(phone: str) -> list[list[str]]:
     tags = [digest[:32] for digest in keyed_digests("phone", phone)]
     # Not `code`: the first releases kept a value of another type under that name.
-    return [[f"{{p:{tag}}}:{part}" for tag in tags] for part in ("codes", "lock", "hour", "day", "own")]
+    return [[redis.key(f"{{p:{tag}}}:{part}") for tag in tags] for part in ("codes", "lock", "hour", "day", "own")]
 
 
 def code_digests(phone: str, code: str, purpose: str) -> list[str]:

@@ -17,7 +17,6 @@ from swiper.bans.addresses import client_network, parse_address
 from swiper.encryption import keyed_digests
 from swiper.errors import ChallengeError, RateLimitedError
 from swiper.extensions import redis, this_app
-from swiper.redis_client import once
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +76,7 @@ def _digests(network: str) -> list[str]:
 
 
 def _budget_of(network: str, name: str, limit: int) -> Budget:
-    key, *former = [f"{name}:{digest}" for digest in _digests(network)]
+    key, *former = [redis.key(f"{name}:{digest}") for digest in _digests(network)]
     return Budget(key, limit, former_keys=tuple(former))
 
 
@@ -99,8 +98,8 @@ def _budgets(remote_addr: str, country: str, is_own: bool) -> list[Budget]:
     config = this_app().config
     budgets = [] if is_own else _networks(remote_addr)
     if country != config["DEFAULT_REGION"]:
-        budgets.append(Budget(f"sms:country:{country}", config["SMS_PER_COUNTRY_PER_DAY"], has_reserve=True))
-    return [*budgets, Budget("sms:all", config["SMS_GLOBAL_PER_DAY"], has_reserve=True)]
+        budgets.append(Budget(redis.key(f"sms:country:{country}"), config["SMS_PER_COUNTRY_PER_DAY"], has_reserve=True))
+    return [*budgets, Budget(redis.key("sms:all"), config["SMS_GLOBAL_PER_DAY"], has_reserve=True)]
 
 
 def spend(phone: str, country: str, remote_addr: str, proof: str, *, is_own: bool) -> Spending:
@@ -112,12 +111,14 @@ def spend(phone: str, country: str, remote_addr: str, proof: str, *, is_own: boo
     network, hour = client_network(remote_addr), int(time.time() // 3600)
     budgets = _budgets(remote_addr, country, is_own)
     move_to_current([each.key, *each.former_keys] for each in budgets)
-    sent_key = f"sms:sent:{hour}"
+    sent_key = redis.key(f"sms:sent:{hour}")
     name = read_proof(proof, phone, network)
-    proof_key = f"pow:{name}" if name else None
-    commands: list[tuple[Any, ...]] = [once(COUNT, [each.key], each.limit, DAY_MS) for each in budgets]
-    commands.append(once(COUNT, [sent_key], 2**53, 2 * HOUR_MS))
-    commands += [("GET", f"sms:{kind}:{hour - ago}") for kind, ago in (("sent", 1), ("used", 0), ("used", 1))]
+    proof_key = redis.key(f"pow:{name}") if name else None
+    commands: list[tuple[Any, ...]] = [redis.client.once(COUNT, [each.key], each.limit, DAY_MS) for each in budgets]
+    commands.append(redis.client.once(COUNT, [sent_key], 2**53, 2 * HOUR_MS))
+    commands += [
+        ("GET", redis.key(f"sms:{kind}:{hour - ago}")) for kind, ago in (("sent", 1), ("used", 0), ("used", 1))
+    ]
     if proof_key:
         commands.append(("SET", proof_key, 1, "NX", "EX", LIFE_SECONDS + 1))
     answers = redis.client.execute_together(*commands)
@@ -162,7 +163,7 @@ def _admit_stranger(
     if (is_hot or is_braking) and spending.proof_key is None:
         raise ChallengeError(data=create_challenge(phone, network, BRAKE_HARDNESS if is_braking else 1))
     if is_braking:
-        key = "sms:strangers"
+        key = redis.key("sms:strangers")
         count_below(key, config["SMS_BRAKE_PER_MINUTE"], MINUTE_MS)
         spending.counted.append(key)
     share = 100 - config["SMS_RESERVE_PERCENT"]
@@ -172,14 +173,14 @@ def _admit_stranger(
 def apply_reserve(spending: Spending, has_account: bool) -> None:
     """Give back the counts of a number without an account, since no code is sent. Both cases take the same time."""
     amount = 0 if has_account else 1
-    redis.client.execute_together(*[once(UNCOUNT, [key], amount) for key in spending.shared])
+    redis.client.execute_together(*[redis.client.once(UNCOUNT, [key], amount) for key in spending.shared])
     if not has_account:
         spending.counted = [key for key in spending.counted if key not in spending.shared]
 
 
 def give_back(spending: Spending) -> None:
     """Undo `spend`. If Redis is not available, the counters expire by themselves."""
-    commands: list[tuple[Any, ...]] = [once(UNCOUNT, [key], 1) for key in spending.counted]
+    commands: list[tuple[Any, ...]] = [redis.client.once(UNCOUNT, [key], 1) for key in spending.counted]
     if spending.proof_key:
         commands.append(("DEL", spending.proof_key))
     try:
@@ -200,13 +201,13 @@ def uncount_used() -> None:
 
 
 def _used_key() -> str:
-    return f"sms:used:{int(time.time() // 3600)}"
+    return redis.key(f"sms:used:{int(time.time() // 3600)}")
 
 
 def count_guess(remote_addr: str) -> None:
     """Count one attempt to log in from an address. Raises RateLimitedError after too many in one minute."""
     limit = this_app().config["LOGIN_PER_IP_PER_MINUTE"]
-    key, *former = [f"login:ip:{digest}" for digest in network_digests(remote_addr)]
+    key, *former = [redis.key(f"login:ip:{digest}") for digest in network_digests(remote_addr)]
     if former:
         move_to_current([[key, *former]])
     count_below(key, limit, MINUTE_MS)

@@ -176,7 +176,7 @@ def new_session_id(uid: int) -> str:
 def key_of(session_id: str) -> str:
     """Return the Redis key of a session."""
     uid, _, token = session_id.partition(".")
-    return f"{{u:{uid}}}:session:{token}"
+    return redis.key(f"{{u:{uid}}}:session:{token}")
 
 
 def taken_along() -> list[bytes | None] | None:
@@ -187,7 +187,7 @@ def taken_along() -> list[bytes | None] | None:
 
 def list_key(uid: int) -> str:
     """Return the Redis key of the list of a user's session ids."""
-    return f"{{u:{uid}}}:sessions"
+    return redis.key(f"{{u:{uid}}}:sessions")
 
 
 def new_session(uid: int, device: str = "", remote_addr: str = "") -> dict[str, Any]:

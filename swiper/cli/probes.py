@@ -23,6 +23,7 @@ from swiper.db.checks import DatabaseState, find_schema_fault, state_of
 from swiper.extensions import db, redis
 from swiper.outages import is_redis_away
 from swiper.redis_client import AppRedis
+from swiper.site_marker import Marker, own_marker
 
 # Quotas and codes end by clocks. A few seconds are the time that an answer may take.
 CLOCK_SECONDS = 5.0
@@ -45,7 +46,7 @@ def probes_of(app: Flask, settings: Settings) -> list[Probe]:
     replicas = sorted((key, engine) for key, engine in db.engines.items() if key and key.startswith("replica"))
     for number, (_, engine) in enumerate(replicas, 1):
         probes.append(Probe("DATABASE_REPLICA_URLS", f"replica {number}", partial(_ask_replica, engine)))
-    probes.append(Probe("REDIS_URL", "Redis", partial(_ask_redis, redis.client)))
+    probes.append(Probe("REDIS_URL", "Redis", partial(_ask_redis, redis.client, own_marker())))
     if settings.celery_broker_url != for_celery(settings.redis_url):
         celery: Celery = app.extensions["celery"]
         probes.append(Probe("CELERY_BROKER_URL", "the broker", partial(_ask_broker, celery)))
@@ -126,12 +127,14 @@ def _ask_state(connection: Connection, server: str) -> Generator[str, None, Data
     return state
 
 
-def _ask_redis(client: AppRedis) -> Iterator[str]:
+def _ask_redis(client: AppRedis, marker: Marker) -> Iterator[str]:
     asked = time.time()
     seconds, microseconds = client.time()
     yield from _compare_clocks("Redis", seconds + microseconds / 1_000_000, asked)
     # It may answer and yet refuse what writes.
-    client.set("check:write", b"1", px=1000)
+    client.set(client.key("check:write"), b"1", px=1000)
+    if marker.is_foreign(client):
+        yield marker.fault
 
 
 def _ask_broker(celery: Celery) -> Iterator[str]:

@@ -45,7 +45,7 @@ class _Lease:
         """Take the lease. Raises RateLimitedError while somebody else has it."""
         # Stored here, since a stream whose reader closes the connection may end outside the application's context.
         self.redis, self.seconds = redis.client, current_app.config["EXPORT_SECONDS"]
-        self.key, self.token = f"{{u:{uid}}}:export", secrets.token_hex(8)
+        self.key, self.token = redis.key(f"{{u:{uid}}}:export"), secrets.token_hex(8)
         wait_ms = self._run(TAKE, LEASE_SECONDS)
         if wait_ms:
             raise RateLimitedError(wait_ms / 1000)

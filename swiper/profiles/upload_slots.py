@@ -33,7 +33,7 @@ return 1
 @contextmanager
 def upload_slot(uid: int) -> Iterator[None]:
     """Hold one of the user's `UPLOADS_AT_ONCE` slots. Raises RateLimitedError if all are taken."""
-    key, token = f"{{u:{uid}}}:uploading", secrets.token_hex(8)
+    key, token = redis.key(f"{{u:{uid}}}:uploading"), secrets.token_hex(8)
     if not redis.client.eval(TAKE, 1, key, token, LEASE_MS, this_app().config["UPLOADS_AT_ONCE"]):
         raise RateLimitedError(RETRY_SECONDS)
     try:

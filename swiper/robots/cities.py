@@ -30,16 +30,16 @@ def fill_city_of(uid: int) -> int:
     lacking = {sex: _count_lacking(city, sex) for sex in Sex}
     seed_city(city, lacking)
     # Only now, so that a fault does not leave the city empty for good.
-    redis.client.sadd(FILLED, city)
+    redis.client.sadd(redis.key(FILLED), city)
     added = sum(lacking.values())
     log.info("%d robots were added to a city", added)
     return added
 
 
 def _may_fill(city: str) -> bool:
-    if redis.client.sismember(FILLED, city):
+    if redis.client.sismember(redis.key(FILLED), city):
         return False
-    if redis.client.scard(FILLED) < MAX_CITIES:
+    if redis.client.scard(redis.key(FILLED)) < MAX_CITIES:
         return True
     log.warning("%d cities have robots, no other city gets any", MAX_CITIES)
     return False

@@ -189,7 +189,7 @@ def unpack(stored: bytes | None) -> DeckSession | None:
 
 def session_key(uid: int) -> str:
     """Return the Redis key of a user's deck session."""
-    return f"{{u:{uid}}}:deck"
+    return redis.key(f"{{u:{uid}}}:deck")
 
 
 def load_session(uid: int) -> bytes | None:

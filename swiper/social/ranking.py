@@ -79,14 +79,16 @@ def _send(points: Counter[int]) -> None:
 def add_all(points: Mapping[int, int]) -> None:
     """Add points to the scores of several people, by id."""
     if points:
-        redis.client.eval_once(ADD, [KEY, WATCHED_KEY], *itertools.chain.from_iterable(points.items()))
+        redis.client.eval_once(
+            ADD, [redis.key(KEY), redis.key(WATCHED_KEY)], *itertools.chain.from_iterable(points.items())
+        )
 
 
 def drop_from_ranking(uid: int) -> None:
     """Remove a person from the ranking."""
     with redis.client.pipeline() as pipe:
-        pipe.hdel(WATCHED_KEY, str(uid))
-        pipe.zrem(KEY, uid)
+        pipe.hdel(redis.key(WATCHED_KEY), str(uid))
+        pipe.zrem(redis.key(KEY), uid)
         pipe.execute()
 
 
@@ -107,7 +109,7 @@ def top_people() -> list[dict[str, Any]]:
 def _places() -> Iterator[dict[str, Any]]:
     """Yield score and card of everyone who can be shown, the highest score first."""
     for start in range(0, READ_AT_MOST, READ):
-        read = redis.client.zrevrange(KEY, start, start + READ - 1, withscores=True)
+        read = redis.client.zrevrange(redis.key(KEY), start, start + READ - 1, withscores=True)
         scores = {int(member): int(score) for member, score in cast(list[tuple[bytes, float]], read)}
         for card in cards_of(list(scores)):
             yield {"score": scores[card["id"]], "user": card}

@@ -67,11 +67,11 @@ def rebuild_alone() -> int | None:
 
 def restore_lost_ranking() -> bool:
     """Rebuild the ranking if Redis has lost it. Return True if this process has done so."""
-    if redis.client.exists(BUILT_KEY):
+    if redis.client.exists(redis.key(BUILT_KEY)):
         return False
     with only_one("rebuild_ranking", LEASE_SECONDS) as turn:
         # Another process may have rebuilt it before this one got its turn.
-        if not turn or redis.client.exists(BUILT_KEY):
+        if not turn or redis.client.exists(redis.key(BUILT_KEY)):
             return False
         log.warning("Redis has no ranking; it is rebuilt from the database")
         rebuild_ranking()
@@ -84,9 +84,9 @@ def rebuild_ranking() -> int:
     If there is no ranking, or Redis has lost its data, the ranking is first filled with all scores. It is then nearly
     right, and is corrected like any other.
     """
-    if redis.client.exists(KEY, BUILT_KEY) < 2:
+    if redis.client.exists(redis.key(KEY), redis.key(BUILT_KEY)) < 2:
         _fill()
-    fresh = f"{KEY}:{secrets.token_hex(8)}"
+    fresh = redis.key(f"{KEY}:{secrets.token_hex(8)}")
     count = _compute_all(fresh)
     deadline = time.monotonic() + CORRECTING_SECONDS
     corrected = 0
@@ -103,11 +103,11 @@ def rebuild_ranking() -> int:
 
 def _fill() -> None:
     """Replace the ranking by the computed scores. A point that arrives meanwhile is missing until it is corrected."""
-    fresh = f"{KEY}:{secrets.token_hex(8)}"
+    fresh = redis.key(f"{KEY}:{secrets.token_hex(8)}")
     if _compute_all(fresh):
         redis.client.persist(fresh)
-        redis.client.rename(fresh, KEY)
-    redis.client.set(BUILT_KEY, 1)
+        redis.client.rename(fresh, redis.key(KEY))
+    redis.client.set(redis.key(BUILT_KEY), 1)
     # Somebody may have looked at the empty ranking, whose page is cached.
     invalidate(PAGE_KEY)
 
@@ -128,10 +128,11 @@ def _compute_all(fresh: str) -> int:
 
 def _differing(fresh: str) -> Iterator[int]:
     """Yield the ids of people whose score differs from that in `fresh`. The same id may come twice."""
-    for member, score, computed in _side_by_side(KEY, fresh):
+    ranking = redis.key(KEY)
+    for member, score, computed in _side_by_side(ranking, fresh):
         if score != computed:
             yield member
-    for member, _, found in _side_by_side(fresh, KEY):
+    for member, _, found in _side_by_side(fresh, ranking):
         if found is None:
             yield member
 
@@ -150,14 +151,15 @@ def _correct(uids: list[int]) -> int:
     The number of scores that were set is returned. Only this order is exact: watch, count, wait, correct.
     """
     token = secrets.token_hex(8)
-    redis.client.hset(WATCHED_KEY, mapping={str(uid): token for uid in uids})
-    redis.client.expire(WATCHED_KEY, WATCH_SECONDS)
+    ranking, watched = redis.key(KEY), redis.key(WATCHED_KEY)
+    redis.client.hset(watched, mapping={str(uid): token for uid in uids})
+    redis.client.expire(watched, WATCH_SECONDS)
     counted = _count(uids)
     time.sleep(SETTLE_SECONDS)
     corrected = 0
     for chunk in _in_parts(counted.items(), CHUNK):
         scores = itertools.chain.from_iterable(chunk)
-        corrected += cast(int, redis.client.eval(CORRECT, 2, KEY, WATCHED_KEY, token, *scores))
+        corrected += cast(int, redis.client.eval(CORRECT, 2, ranking, watched, token, *scores))
     return corrected
 
 

@@ -58,11 +58,15 @@ def celery_settings(config: Any) -> dict[str, Any]:
     # By default kombu tries once more after 2 s, and the request waits meanwhile.
     once = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
     is_redis = config["CELERY_BROKER_URL"].startswith(("redis", "sentinel"))
+    # kombu and Celery put it before each key and channel. RabbitMQ has virtual hosts for that.
+    keys = {"global_keyprefix": config["KEY_PREFIX"]} if config["KEY_PREFIX"] else {}
+    transport = {**once, **(time_limits | keys if is_redis else {}), "visibility_timeout": 120}
     return {
         "broker_url": config["CELERY_BROKER_URL"],
         "result_backend": config["CELERY_RESULT_BACKEND"],
         # If a worker is killed, its task is delivered again after this many seconds.
-        "broker_transport_options": {**once, **(time_limits if is_redis else {}), "visibility_timeout": 120},
+        "broker_transport_options": transport,
+        "result_backend_transport_options": keys,
         "broker_connection_retry_on_startup": True,
         # No limit. By default a worker ends itself after 45 minutes without a broker.
         "broker_connection_max_retries": None,

@@ -27,24 +27,26 @@ class Part(StrEnum):
     WORKER = "worker"
 
 
-def heartbeat_key(part: Part) -> str:
-    """The Redis key that exists while the last heartbeat of a part is fresh."""
+def heartbeat_name(part: Part) -> str:
+    """The name of the Redis key that exists while the last heartbeat of a part is fresh."""
     return f"heartbeat:{part}"
 
 
-# The commands that ask whether the heartbeats are fresh. The answer to each is 1 or 0.
-ARE_FRESH: Sequence[tuple[str, str]] = [("EXISTS", heartbeat_key(part)) for part in Part]
+def are_fresh() -> Sequence[tuple[str, str]]:
+    """Return the commands that ask whether the heartbeats are fresh. The answer to each is 1 or 0."""
+    return [("EXISTS", redis.key(heartbeat_name(part))) for part in Part]
 
 
 def write_heartbeat(part: Part) -> None:
     """Write the heartbeat of a part. Raises RedisError."""
-    redis.client.set(heartbeat_key(part), int(time.time()), ex=FRESH_SECONDS)
+    redis.client.set(redis.key(heartbeat_name(part)), int(time.time()), ex=FRESH_SECONDS)
 
 
 def write_queue_heartbeat(queue: str, sent_at: float) -> None:
     """Store that a worker runs, now, a heartbeat that was put into `queue` at `sent_at`. Raises RedisError."""
-    redis.client.hset(QUEUES_KEY, queue, f"{sent_at:.3f} {time.time():.3f}")
-    redis.client.expire(QUEUES_KEY, KEPT_SECONDS)
+    key = redis.key(QUEUES_KEY)
+    redis.client.hset(key, queue, f"{sent_at:.3f} {time.time():.3f}")
+    redis.client.expire(key, KEPT_SECONDS)
 
 
 def queue_ages() -> dict[str, float]:
@@ -52,7 +54,7 @@ def queue_ages() -> dict[str, float]:
 
     While beat is away nothing is sent, so this means something only while the heartbeat of beat is fresh.
     """
-    found = cast(dict[bytes, bytes], redis.client.hgetall(QUEUES_KEY))
+    found = cast(dict[bytes, bytes], redis.client.hgetall(redis.key(QUEUES_KEY)))
     return {queue.decode(): _age(times) for queue, times in found.items()}
 
 

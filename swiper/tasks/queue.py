@@ -87,7 +87,7 @@ class Turn:
     def __init__(self, name: str, lease_seconds: float) -> None:
         """Take the lease of `name`, unless another process has it."""
         self.name = name
-        self.key, self.token = f"alone:{name}", secrets.token_hex(8)
+        self.key, self.token = redis.key(f"alone:{name}"), secrets.token_hex(8)
         self.lease_ms = int(lease_seconds * 1000)
         self.deadline = time.monotonic() + SWEEP_SECONDS
         self.is_ours = bool(redis.client.eval(TAKE, 1, self.key, self.token, self.lease_ms))
@@ -163,7 +163,7 @@ def sweep(
 
 
 def _failures_key(name: str) -> str:
-    return f"failed:{name}"
+    return redis.key(f"failed:{name}")
 
 
 def _failures(name: str) -> dict[str, int]:

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from swiper.db.revisions import is_behind
 from swiper.extensions import db, redis, this_app
-from swiper.tasks.heartbeat import ARE_FRESH
+from swiper.tasks.heartbeat import are_fresh
 from swiper.web import queries
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ REQUIRED = ("database", "schema", "redis")
 # A schema that is new enough stays so. This process looks at it again after so many seconds.
 SCHEMA_SECONDS = 5.0
 # Written at each check, since Redis may answer and refuse writes.
-PROBE = ("SET", "readiness", "1", "EX", "60")
+PROBE_KEY = "readiness"
 
 
 class ReadinessChecks:
@@ -83,8 +83,9 @@ def _require_schema() -> None:
 
 
 def _check_redis() -> Parts:
+    probe = ("SET", redis.key(PROBE_KEY), "1", "EX", "60")
     try:
-        written, *fresh = redis.client.execute_together(PROBE, *ARE_FRESH)
+        written, *fresh = redis.client.execute_together(probe, *are_fresh())
     except (RedisError, OSError) as error:
         _log("redis", error)
         return {"redis": False, "worker": None, "beat": None}

@@ -15,7 +15,7 @@ from swiper.auth import login, sessions
 from swiper.auth.code_budgets import count_guess
 from swiper.auth.login import redeem_code
 from swiper.extensions import redis
-from swiper.redis_client import AppRedis, once
+from swiper.redis_client import AppRedis
 from swiper.social import ranking
 from swiper.tasks.queue import Turn
 from tests.factories import People
@@ -72,7 +72,7 @@ def test_a_script_that_is_sent_again_gives_its_first_answer(proxied: Flask, prox
 )
 def test_a_repetition_answers_as_the_first_time(app: Flask, answer: str, expected: Any) -> None:
     with app.app_context():
-        command = once(f"return {answer}", ["{u:1}:k"])
+        command = redis.client.once(f"return {answer}", ["{u:1}:k"])
         assert [redis.client.execute_command(*command) for _ in range(2)] == [expected] * 2
 
 

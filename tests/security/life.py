@@ -203,7 +203,7 @@ class Life:
                 headers = {"X-Confirm-Code": self.fresh_code(person)}
                 with self.app.app_context():
                     # As when an hour has passed since the last export.
-                    redis.client.delete(f"{{u:{person.id}}}:export")
+                    redis.client.delete(redis.key(f"{{u:{person.id}}}:export"))
                 assert person.client.open("/api/user/export", method=method, headers=headers).status_code == 200
             assert person.client.delete("/api/user/sessions/unknown").status_code == 404
             person.get("/api/user/profile")

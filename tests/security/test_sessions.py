@@ -12,7 +12,6 @@ from flask.testing import FlaskClient
 from config.logging import LINE
 from swiper.auth.login import restore_code
 from swiper.auth.session_list import count_sessions, end_all_sessions
-from swiper.auth.sessions import key_of
 from swiper.extensions import db, redis
 from swiper.logs import MaskingFormatter
 from swiper.profiles.accounts import set_status
@@ -182,7 +181,7 @@ def mangled(session_id: str) -> Iterator[str]:
         session_id * 2,
         session_id.swapcase(),
         session_id[::-1],
-        key_of(session_id),
+        "{{u:{}}}:session:{}".format(*session_id.split(".")),
         f"0{session_id}",
         session_id.partition(".")[2],
         f"{session_id}\x00",

@@ -18,7 +18,7 @@ from swiper.tasks.heartbeat import (
     FRESH_SECONDS,
     QUEUES_KEY,
     Part,
-    heartbeat_key,
+    heartbeat_name,
     queue_ages,
     write_heartbeat,
     write_queue_heartbeat,
@@ -39,7 +39,7 @@ def test_a_worker_with_beat_gives_all_heartbeats(app: Flask, settings: Settings,
     client = app.extensions["redis"]
 
     def is_complete() -> bool:
-        return client.exists(*map(heartbeat_key, Part)) == 2 and client.hlen(QUEUES_KEY) == 2
+        return client.exists(*map(heartbeat_name, Part)) == 2 and client.hlen(QUEUES_KEY) == 2
 
     options = ("--beat", "--schedule", str(tmp_path / "beat"))
     with celery_worker(environment_of(settings), tmp_path / "worker.log", *options) as worker:
@@ -50,8 +50,8 @@ def test_a_worker_with_beat_gives_all_heartbeats(app: Flask, settings: Settings,
     assert set(ages) == {QUEUE, CODES_QUEUE}
     assert all(0 <= age < 10 for age in ages.values())
     assert (parts["worker"], parts["beat"]) == (True, True)
-    assert 0 < client.ttl(heartbeat_key(Part.WORKER)) <= FRESH_SECONDS
-    assert 0 < client.ttl(heartbeat_key(Part.BEAT)) <= FRESH_SECONDS
+    assert 0 < client.ttl(heartbeat_name(Part.WORKER)) <= FRESH_SECONDS
+    assert 0 < client.ttl(heartbeat_name(Part.BEAT)) <= FRESH_SECONDS
 
 
 def test_beat_notes_itself_and_the_time_when_it_sends(app: Flask) -> None:
@@ -61,17 +61,17 @@ def test_beat_notes_itself_and_the_time_when_it_sends(app: Flask) -> None:
     before = time.time()
     write_heartbeat_of_beat(headers)
     assert before <= headers[SENT_AT] <= time.time()
-    assert app.extensions["redis"].exists(heartbeat_key(Part.BEAT))
-    assert not app.extensions["redis"].exists(heartbeat_key(Part.WORKER))
+    assert app.extensions["redis"].exists(heartbeat_name(Part.BEAT))
+    assert not app.extensions["redis"].exists(heartbeat_name(Part.WORKER))
 
 
 def test_no_other_task_gives_a_heartbeat(app: Flask) -> None:
     celery: Celery = app.extensions["celery"]
     celery.set_default()
     celery.tasks["bans.purge"].apply_async()
-    assert not app.extensions["redis"].exists(heartbeat_key(Part.BEAT))
+    assert not app.extensions["redis"].exists(heartbeat_name(Part.BEAT))
     celery.tasks[HEARTBEAT].apply_async()
-    assert app.extensions["redis"].exists(heartbeat_key(Part.BEAT))
+    assert app.extensions["redis"].exists(heartbeat_name(Part.BEAT))
 
 
 def test_beat_goes_on_without_redis(make_app: Callable[..., Flask], capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,5 +108,5 @@ def test_a_queue_is_as_old_as_the_heartbeat_that_waits_in_it(
 def test_a_heartbeat_of_one_part_is_none_of_the_other(app: Flask) -> None:
     with app.app_context():
         write_heartbeat(Part.WORKER)
-        assert redis.client.exists(heartbeat_key(Part.WORKER))
-        assert not redis.client.exists(heartbeat_key(Part.BEAT))
+        assert redis.client.exists(heartbeat_name(Part.WORKER))
+        assert not redis.client.exists(heartbeat_name(Part.BEAT))
