@@ -8,9 +8,11 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.operate.errors import OperateError
+from deploy.operate.limits import raise_open_files
 from deploy.operate.services import Service
 from deploy.operate.site import Release, Site
 from deploy.operate.steps import write_file
@@ -52,6 +54,7 @@ class PidFiles:
 
     def start(self, service: Service, release: Release) -> None:
         """Start the service's process by the code of `release`."""
+        raise_open_files()
         with open(self._prepare_log(service), "ab") as log:
             process = subprocess.Popen(
                 service.command(self.site, release),
@@ -111,6 +114,14 @@ class PidFiles:
         """Return the last lines that the service has printed."""
         path = self.log_of(service)
         return "\n".join(path.read_text(errors="replace").splitlines()[-TAIL_LINES:]) if path.exists() else ""
+
+    def log_command(self, services: Sequence[Service], lines: int, is_followed: bool) -> list[str]:
+        """Return the command that shows what the services print. Raises OperateError if none has ever run."""
+        paths = [str(path) for service in services if (path := self.log_of(service)).exists()]
+        if not paths:
+            raise OperateError(f"there is no log in {self.site.log} yet")
+        # By name, since a large log is renamed when its process starts.
+        return ["tail", *(["-F"] if is_followed else []), "-n", str(lines), *paths]
 
     def log_of(self, service: Service) -> Path:
         """Where the service's process prints."""

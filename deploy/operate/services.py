@@ -20,6 +20,8 @@ class Service:
     # After which it is killed: what gunicorn or Celery gives to work under way, and a little more.
     patience_seconds: float
     web: int = 0
+    # Reads its settings and code anew at SIGHUP.
+    is_gunicorn: bool = False
 
 
 def _web(number: int) -> Service:
@@ -28,7 +30,7 @@ def _web(number: int) -> Service:
         bind = ("--bind", f"unix:{site.web_socket(number)}", "--no-control-socket")
         return gunicorn_command(release.bin, release.folder, *bind, "--name", f"swiper-web-{number}")
 
-    return Service(f"web-{number}", f"swiper-web@{number}.service", command, 40, number)
+    return Service(f"web-{number}", f"swiper-web@{number}.service", command, 40, number, is_gunicorn=True)
 
 
 SERVICES = (
@@ -36,7 +38,9 @@ SERVICES = (
     # Tasks that are killed are done again: they are acknowledged late, and sweeps find their work.
     Service("worker", "swiper-worker.service", lambda _, at: worker_command(at.bin, at.folder), 60),
     Service("beat", "swiper-beat.service", lambda _, at: beat_command(at.bin, at.folder), 20),
-    Service("metrics", "swiper-metrics.service", lambda _, at: metrics_command(at.bin, at.folder), 20),
+    Service(
+        *("metrics", "swiper-metrics.service", lambda _, at: metrics_command(at.bin, at.folder), 20), is_gunicorn=True
+    ),
 )
 
 

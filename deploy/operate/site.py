@@ -106,6 +106,11 @@ class Site:
         """What `backup` writes."""
         return self.root / "backups"
 
+    @property
+    def nginx_file(self) -> Path:
+        """The configuration of nginx, if `install` has written one."""
+        return self.root / "nginx.conf"
+
     def web_socket(self, number: int) -> Path:
         """The unix socket of a web instance. Raises OperateError if its path is longer than the system allows."""
         socket = self.run / f"web-{number}.sock"

@@ -35,6 +35,9 @@ class Supervisor(Protocol):
     def tail(self, service: Service) -> str:
         """Return the last lines that the service has printed."""
 
+    def log_command(self, services: Sequence[Service], lines: int, is_followed: bool) -> list[str]:
+        """Return the command that shows what the services print."""
+
 
 def supervisor_of(site: Site) -> Supervisor:
     """Return what supervises the site."""

@@ -1,5 +1,6 @@
 """Supervision by systemd: the units of `deploy/systemd/`, once `install` has put them in place."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.operate.errors import OperateError
@@ -47,3 +48,8 @@ class Systemd:
     def tail(self, service: Service) -> str:
         """Return the last lines that the service has printed."""
         return run_quietly(["journalctl", "--no-pager", "--lines=15", "--output=cat", f"--unit={service.unit}"])
+
+    def log_command(self, services: Sequence[Service], lines: int, is_followed: bool) -> list[str]:
+        """Return the command that shows what the services print."""
+        options = ["--follow"] if is_followed else ["--no-pager"]
+        return ["journalctl", *options, f"--lines={lines}", *(f"--unit={service.unit}" for service in services)]
