@@ -11,10 +11,9 @@ from swiper.db.statements import Statement
 from swiper.extensions import Base
 from swiper.social.queries import deck
 
-# From ten on, SQLite without statistics reads a whole city.
-ASKED = 5
 
-
+@pytest.mark.parametrize("asked", [1, 25, 100], ids=lambda count: f"{count}-asked")
+@pytest.mark.parametrize("others", [1, 25, 100], ids=lambda count: f"{count}-others")
 @pytest.mark.parametrize(
     ("statement", "columns"),
     [
@@ -26,10 +25,11 @@ ASKED = 5
     ],
     ids=["fitting", "cards", "swiped", "likers", "levels"],
 )
-def test_given_people_are_found_by_their_ids(statement: Statement, columns: str) -> None:
+def test_given_people_are_found_by_their_ids(statement: Statement, columns: str, asked: int, others: int) -> None:
     form = OnSqlite(statement.sql, statement.columns)
-    sql = form._text(*[ASKED] * len(form.lists))
-    values = [1] * (len(form.scalars) + ASKED * len(form.lists))
+    counts = [others if name == "likers" else asked for name in form.lists]
+    sql = form._text(*counts)
+    values = [1] * (len(form.scalars) + sum(counts))
     schema = sqlite3.connect(":memory:")
     for table in Base.metadata.sorted_tables:
         for made in (CreateTable(table), *map(CreateIndex, table.indexes)):

@@ -18,9 +18,11 @@ ADMITS = f"""discovery.uid <> :uid AND dating_sex IN (:own_sex, 'any')
 IS_WANTED = f"sex IN (:first_sex, :second_sex) AND {ADMITS}"
 FITS = f"location = :city AND {IS_WANTED}"
 # The same for people of given ids, who are found by the primary key. Left alone, SQLite would read everybody of the
-# city by the index of the deck. It uses no index for an expression, and the card, which nobody lacks, is not in it.
-# From ten ids on it reads the city all the same, because it has no statistics of how many people a city has.
-FITS_OF_GIVEN = FITS.replace(" AND sex IN", " AND card <> '' AND coalesce(sex, '') IN")
+# city: by the index of the deck, or by the two sides of the OR. It uses no index for an expression, and the card, which
+# nobody lacks, is not in one.
+FITS_OF_GIVEN = FITS.replace(" AND sex IN", " AND card <> '' AND coalesce(sex, '') IN").replace(
+    "discovery.uid >= :from_id", "coalesce(discovery.uid, 0) >= :from_id"
+)
 FITS_WIDER = NAME.sub(r":wider_\1", FITS)
 # The same condition for single-node PostgreSQL: it reads the likers itself, with the parameter `since`.
 FITS_SINGLE_NODE = FITS.replace(
