@@ -15,7 +15,7 @@ from swiper.admin.schemas import FormIn
 from swiper.auth import schemas as auth
 from swiper.errors import ApiError
 from swiper.http.blueprints import Blueprint
-from swiper.http.schemas import Id, InputSchema
+from swiper.http.schemas import Id, InputSchema, Text, WholeNumber
 from swiper.http.serialization import compile_load, compile_schema
 from swiper.profiles.schemas import UploadIn
 from swiper.social import schemas as social
@@ -170,3 +170,37 @@ def test_answers_are_compact_and_indented_in_debug_alone() -> None:
     answer = app.test_client().get("/")
     assert answer.status_code == 201
     assert '\n  "data": {\n    "a": 1,\n    "b": "小"\n' in answer.text
+
+
+def loads_of(kind: type[fields.Field[Any]], queries: list[str]) -> tuple[list[Any], int]:
+    """What a view gets from each query, which it changes each time, and how often the field loaded a value."""
+    app, blueprint = Flask("x"), Blueprint("b", "x", enable_openapi=False)
+    loads = []
+
+    class CountingField(kind):  # type: ignore[misc, valid-type]
+        def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+            loads.append(value)
+            return super()._deserialize(value, *args, **kwargs)
+
+    class QueryIn(InputSchema):
+        value = CountingField(longest=2_000) if kind is Text else CountingField()
+
+    @blueprint.get("/")
+    @blueprint.input(QueryIn, location="query", arg_name="wanted")
+    @blueprint.output({})
+    def view(wanted: dict[str, Any]) -> dict[str, Any]:
+        return {"code": 0, "data": [wanted.pop("value", None)]}
+
+    app.register_blueprint(blueprint)
+    client = app.test_client()
+    return [client.get(f"/?{query}").json["data"][0] for query in queries], len(loads)  # type: ignore[index]
+
+
+def test_the_last_short_queries_of_numbers_are_loaded_once() -> None:
+    assert loads_of(WholeNumber, ["value=1", "value=2", "value=1", "", "value=1"]) == ([1, 2, 1, None, 1], 2)
+
+
+def test_a_long_query_and_one_with_text_are_loaded_each_time() -> None:
+    number = "0" * 17 + "1"
+    assert loads_of(WholeNumber, [f"value={number}&{'&' * 40}"] * 2) == ([1, 1], 2)
+    assert loads_of(Text, ["value=13800000000"] * 2) == (["13800000000"] * 2, 2)
