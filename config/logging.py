@@ -16,12 +16,15 @@ def logging_config(log_dir: Path | None, level: str, form: str = "line", max_mb:
     rotated when it has `max_mb` MB, unless that is 0; as many files are kept. All workers of a machine can write and
     rotate the files, since concurrent-log-handler locks them.
     """
-    handlers: dict[str, Any] = {"console": {"class": "logging.StreamHandler", "formatter": form}}
-    everywhere, security = ["console"], []
+    handlers: dict[str, Any] = {
+        "console": {"class": "logging.StreamHandler", "formatter": form},
+        "tally": {"class": "swiper.tallies.ErrorTally", "level": "ERROR"},
+    }
+    everywhere, security = ["console", "tally"], []
     if log_dir:
         log_dir.mkdir(parents=True, exist_ok=True)
         handlers |= _files(log_dir, form, max_mb * MB)
-        everywhere, security = ["console", "info", "error"], ["security"]
+        everywhere, security = [*everywhere, "info", "error"], ["security"]
     return {
         "version": 1,
         "disable_existing_loggers": False,

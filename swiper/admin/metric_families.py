@@ -4,7 +4,7 @@ Counters begin at 0 each day, since Redis has a hash for each day. `rate()` and 
 Labels are routes, methods, statuses, and names of our own parts: never a person, an address or a number.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask, current_app
@@ -18,19 +18,20 @@ from prometheus_client.core import (
     Metric as Family,
 )
 
-from swiper.admin.metrics_buffer import BOUNDS_MS, MICRO, Count, Metric, counts_key, routes_key
+from swiper.admin.metrics_buffer import BOUNDS_MS, Count, Metric, counts_key, routes_key
+from swiper.admin.process_families import counter, families_of_processes, named, shown
 from swiper.admin.queries.metrics import metrics_since
 from swiper.admin.queues import queue_lengths
 from swiper.admin.route_latency import bucket_counts, counts_by_route
 from swiper.clock import today
 from swiper.extensions import redis, this_app
 from swiper.social.models import SwipeKind
+from swiper.tallies import MICRO
 from swiper.tasks.heartbeat import Part, are_fresh, queue_ages
 
 BOUNDS = [*(str(bound / 1000) for bound in BOUNDS_MS), "+Inf"]
 # They are shown from the start, since `increase()` does not see the first value of a new series.
 SHOWN_STATUSES = ("200", "500", "503")
-CACHE_REASONS = ("away", "refused", "fault")
 
 
 def families_of_redis() -> Iterator[Family]:
@@ -46,12 +47,7 @@ def families_of_redis() -> Iterator[Family]:
     yield from _swipes(known)
     yield from _codes(known)
     yield from _tasks(known)
-    yield _counter(
-        "swiper_cache_errors",
-        "Calls of the cache that failed.",
-        "reason",
-        _shown(known, Count.CACHE_ERRORS, CACHE_REASONS),
-    )
+    yield from families_of_processes(known)
     yield from _heartbeats(dict(zip(Part, fresh, strict=True)))
 
 
@@ -108,7 +104,7 @@ def _swipes(known: dict[str, int]) -> Iterator[Family]:
     likes, swipes = known.get(Metric.LIKES, 0), known.get(Metric.SWIPES, 0)
     # A process of the release before counts no superlikes: they are likes there.
     numbers = {SwipeKind.LIKE: likes - superlikes, SwipeKind.SUPERLIKE: superlikes, SwipeKind.DISLIKE: swipes - likes}
-    yield _counter("swiper_swipes", "Swipes at their commit.", "kind", numbers.items())
+    yield counter("swiper_swipes", "Swipes at their commit.", "kind", numbers.items())
     matches = CounterMetricFamily("swiper_matches", "New pairs of friends.")
     matches.add_metric([], known.get(Metric.MATCHES, 0))
     yield matches
@@ -122,14 +118,14 @@ def _codes(known: dict[str, int]) -> Iterator[Family]:
     providers = [provider.name for provider in current_app.extensions["sms"]]
     yield asked
     yield unsent
-    yield _counter(
-        "swiper_sms_sent", "SMS that a provider accepted.", "provider", _shown(known, Count.SENT_BY, providers)
+    yield counter(
+        "swiper_sms_sent", "SMS that a provider accepted.", "provider", shown(known, Count.SENT_BY, providers)
     )
-    yield _counter(
+    yield counter(
         "swiper_sms_refused",
         "SMS that a provider did not accept.",
         "provider",
-        _shown(known, Count.REFUSED_BY, providers),
+        shown(known, Count.REFUSED_BY, providers),
     )
 
 
@@ -137,11 +133,11 @@ def _tasks(known: dict[str, int]) -> Iterator[Family]:
     ended = CounterMetricFamily("swiper_tasks", "Tasks that ended, by state.", labels=["task", "state"])
     times = SummaryMetricFamily("swiper_task_duration_seconds", "Run times of tasks.", labels=["task"])
     runs: dict[str, int] = {}
-    for name, number in _named(known, Count.TASKS):
+    for name, number in named(known, Count.TASKS):
         task, _, state = name.rpartition(":")
         ended.add_metric([task, state], number)
         runs[task] = runs.get(task, 0) + number
-    for task, micros in _named(known, Count.TASK_MICROS):
+    for task, micros in named(known, Count.TASK_MICROS):
         times.add_metric([task], runs.get(task, 0), micros / MICRO)
     yield ended
     yield times
@@ -159,20 +155,3 @@ def _heartbeats(fresh: dict[Part, Any]) -> Iterator[Family]:
             if queue in queues:
                 ages.add_metric([queue], age)
         yield ages
-
-
-def _named(known: dict[str, int], prefix: str) -> list[tuple[str, int]]:
-    """The counts whose names begin with `prefix`, by the rest of their names."""
-    return sorted((name.removeprefix(prefix), number) for name, number in known.items() if name.startswith(prefix))
-
-
-def _shown(known: dict[str, int], prefix: str, names: Iterable[str]) -> Iterable[tuple[str, int]]:
-    """The same, with 0 for those of `names` that are missing."""
-    return (dict.fromkeys(names, 0) | dict(_named(known, prefix))).items()
-
-
-def _counter(name: str, text: str, label: str, numbers: Iterable[tuple[str, int]]) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, text, labels=[label])
-    for value, number in numbers:
-        family.add_metric([value], number)
-    return family

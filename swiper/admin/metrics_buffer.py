@@ -3,6 +3,7 @@
 A process that ends, or that cannot reach Redis, loses what it counted since the last sending.
 """
 
+import itertools
 import logging
 import time
 from bisect import bisect_left
@@ -19,6 +20,7 @@ from swiper.clock import today
 from swiper.extensions import redis, this_app
 from swiper.signals import matched, swiped
 from swiper.social.models import SwipeKind
+from swiper.tallies import MICRO, take_tallies
 from swiper.tasks.batcher import Batcher
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,6 @@ BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 NO_ROUTE = "no such route"
 # Most responses have this status, so they are counted by their times alone.
 USUAL_STATUS = "200 OK"
-MICRO = 1_000_000
 
 
 class Metric(StrEnum):
@@ -147,7 +148,7 @@ class MetricsBuffer:
 
 def _send(day: date, content: Buffered) -> None:
     pipe = redis.client.pipeline(transaction=False)
-    for name, value in content.counts.items():
+    for name, value in itertools.chain(content.counts.items(), take_tallies().items()):
         pipe.hincrby(counts_key(day), name, value)
     for (method, rule, status), value in content.statuses.items():
         pipe.hincrby(routes_key(day), f"{method} {rule}|s{status}", value)

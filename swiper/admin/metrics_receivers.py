@@ -6,8 +6,9 @@ from typing import Any
 from celery import Task, signals
 from flask import Flask, current_app
 
-from swiper.admin.metrics_buffer import EXTENSION, MICRO, Count, Metric, count
+from swiper.admin.metrics_buffer import EXTENSION, Count, Metric, count
 from swiper.signals import cache_failed, code_issued, sms_failed, sms_refused, sms_sent
+from swiper.tallies import MICRO
 
 # By id: when each task that runs in this process has begun, on the monotonic clock.
 _begun: dict[str, float] = {}

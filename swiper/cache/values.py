@@ -7,7 +7,6 @@ reads the rows at most once in `LOCAL_REFRESH_SECONDS`, when it needs them.
 """
 
 import contextvars
-import functools
 import logging
 import secrets
 import threading
@@ -23,19 +22,17 @@ from gevent.monkey import is_module_patched
 from sqlalchemy.exc import SQLAlchemyError
 
 from swiper.cache import queries
-from swiper.cache.backends import PackedSerializer
 from swiper.cache.calls import AWAY_SECONDS, safe_call
 from swiper.cache.models import SHARED
 from swiper.clock import now
 from swiper.db.transactions import is_in_transaction
-from swiper.extensions import cache, this_app, this_g
+from swiper.extensions import cache, this_app
+from swiper.tallies import COPY, HIT, MISS, tallies
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# The next requests of a user bring the same packed bytes, so unpacked values are kept. Callers must not change them.
-_read_stored = functools.lru_cache(maxsize=2_000)(PackedSerializer().loads)
 # Loading a value takes less than this.
 MARK_SECONDS = 120
 NO_ANSWER = object()
@@ -61,10 +58,13 @@ def get_or_load(key: str, load: Callable[[], T], seconds: int, kind: Any = Any) 
     deletes its value if they differ.
     """
     if is_pending(SHARED, key):
+        tallies[MISS] += 1
         return load()
     found: T | None = read_cached(key, kind)
     if found is not None:
+        tallies[HIT] += 1
         return found
+    tallies[MISS] += 1
     mark = safe_call("get", f"{key}:mark")
     value = load()
     if value is None or is_pending(SHARED, key) or not safe_call("set", key, value, timeout=seconds):
@@ -86,15 +86,6 @@ def read_cached(key: str, kind: Any = Any) -> Any:
         return None
 
 
-def take_prefetched(key: str) -> Any:
-    """Return what `prefetch` has kept for `key`, or None.
-
-    It is returned only once, since a later call in the same request may follow a write.
-    """
-    found = this_g().pop(key, None)
-    return _read_stored(found) if found else None
-
-
 def shared_key(key: str) -> str | None:
     """Return the name of `key` in the application's own Redis, or None if the cache is elsewhere."""
     return f"{this_app().config['CACHE_KEY_PREFIX']}{key}" if is_in_redis() else None
@@ -105,11 +96,6 @@ def is_in_redis() -> bool:
     extensions = this_app().extensions
     # This is what Flask-Caching's property returns, without its two proxies.
     return extensions.get("redis") is getattr(extensions["cache"][cache], "_write_client", None)
-
-
-def prefetch(key: str, stored: bytes) -> None:
-    """Keep for this request what Redis has under `shared_key(key)`. It was read together with something else."""
-    this_g().setdefault(key, stored)
 
 
 def get_or_load_shared(key: str, load: Callable[[], T], seconds: int, kind: Any = Any) -> T:
@@ -128,7 +114,10 @@ def own_copy(key: str) -> Any:
     if kept is None or time.monotonic() - kept[0] >= app.config["LOCAL_REFRESH_SECONDS"]:
         return None
     known = _up_to_date(app)
-    return None if known.has((SHARED, key)) and kept[0] < known.looked_at else kept[1]
+    if known.has((SHARED, key)) and kept[0] < known.looked_at:
+        return None
+    tallies[COPY] += 1
+    return kept[1]
 
 
 def keep_copy(key: str, value: T) -> T:

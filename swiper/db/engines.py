@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 
 from swiper.db.driver_errors import handle_errors
 from swiper.db.mariadb import TOGETHER
-from swiper.db.servers import LimitedPool, prepare_server
+from swiper.db.servers import CountedPool, LimitedPool, prepare_server
 from swiper.db.sqlite import begin_by_purpose, prepare_sqlite
 from swiper.db.statements import Database
 from swiper.db.stock_postgres import StockPostgres
@@ -22,7 +22,7 @@ from swiper.fastpath.postgres import MIN_CONNECTIONS, SharedPostgres
 from swiper.fastpath.postgres_statements import StatementRunner
 
 # SQLite's engines each keep as many as SQLAlchemy lets them open: opening one costs as much as several statements.
-SQLITE_CONNECTIONS = 15
+SQLITE_POOL = {"poolclass": CountedPool, "pool_size": 15, "max_overflow": 0}
 IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 
 
@@ -33,7 +33,7 @@ def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
     if url.startswith("sqlite"):
         # The driver would block all greenlets of the process while it waits. `sqlite.py` waits instead.
         options |= {"connect_args": {"timeout": 0, "isolation_level": None, "check_same_thread": False}}
-        return options if url in IN_MEMORY else options | {"pool_size": SQLITE_CONNECTIONS, "max_overflow": 0}
+        return options if url in IN_MEMORY else options | SQLITE_POOL
     connect_args: dict[str, Any] = {}
     if not is_module_patched("socket"):
         # In a gevent worker `time_limits.py` has the limit. The drivers would count the worker's own delays.

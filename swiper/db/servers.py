@@ -1,5 +1,6 @@
 """PostgreSQL and MariaDB: connections whose waiting has a limit, and statements on psycopg's cursor."""
 
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -12,13 +13,14 @@ from pymysql.err import OperationalError  # type: ignore[import-untyped]
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
 from swiper.db.mariadb import LimitedPyMySQL, end_transactions
 from swiper.db.sql import IN_LIST, NAME, SERVER_READERS, Kind, Values, names_in, plain_value, reads_of
 from swiper.db.time_limits import TimeLimit, is_readable
 from swiper.db.upsert import COPIED_ROWS
 from swiper.outages import is_silence
+from swiper.tallies import count_pool_wait
 
 # By what a generator of psycopg waits for: how to wait, and what is ready then.
 WAITS = {Wait.R: wait_read, Wait.W: wait_write, Wait.RW: wait_readwrite}
@@ -62,7 +64,24 @@ def _copy_rows(engine: Engine) -> None:
         return True
 
 
-class LimitedPool(QueuePool):
+class CountedPool(QueuePool):
+    """SQLAlchemy's pool, which counts how often and how long somebody waits for a connection."""
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        # Its method `empty` would take a lock.
+        idle: Any = self._pool
+        if self._overflow < self._max_overflow or idle.queue:
+            return super()._do_get()
+        began, is_served = time.monotonic(), False
+        try:
+            entry = super()._do_get()
+            is_served = True
+            return entry
+        finally:
+            count_pool_wait(time.monotonic() - began, is_served=is_served)
+
+
+class LimitedPool(CountedPool):
     """SQLAlchemy's pool with a time limit; `of` makes the class for a driver and a limit.
 
     One limit covers waiting for a connection, connecting, and the first statements of SQLAlchemy on a new connection.

@@ -4,6 +4,7 @@ A connection that has answered takes the request that has waited longest. The gr
 by the answer.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -12,6 +13,7 @@ from gevent import get_hub
 
 from swiper.fastpath.shared_connection import SharedConnection
 from swiper.fastpath.watchdog import CHECK_SECONDS, PendingRequest, Watchdog, checks_within
+from swiper.tallies import count_pool_wait
 
 
 class PooledConnection(SharedConnection):
@@ -43,6 +45,8 @@ class ConnectionPool(Generic[C]):
         # A connection that is not in this set is closed after its next answer.
         self.current: set[C] = set()
         self.waiting: deque[PendingRequest] = deque()
+        # When each of them began to wait, on the monotonic clock.
+        self.since: dict[PendingRequest, float] = {}
         self.loop = get_hub().loop
         self.watchdog = Watchdog(self.loop, lambda: self.waiting, lambda request: request.fail(self.late()))
 
@@ -71,7 +75,7 @@ class ConnectionPool(Generic[C]):
         if connection not in self.current:
             connection.close()
         elif self.waiting:
-            connection.start(self.waiting.popleft())
+            connection.start(self._take_waiting())
         else:
             self.idle.append(connection)
 
@@ -114,15 +118,23 @@ class ConnectionPool(Generic[C]):
     def _fill_places(self) -> None:
         """Resume waiting greenlets while the pool may have more connections. Each of them connects at once."""
         while self.waiting and self.count < self.size:
-            self.waiting.popleft().resume(False)
+            self._take_waiting().resume(False)
 
     def _is_answered_in_turn(self, request: PendingRequest) -> bool:
         """Wait for a free connection and its answers. Return False if the caller must make a connection instead."""
         self.waiting.append(request)
+        self.since[request] = time.monotonic()
         self.watchdog.start()
         try:
             return request.wait() is not False
         except BaseException:
             if request.connection is None:
                 self.waiting.remove(request)
+                count_pool_wait(time.monotonic() - self.since.pop(request), is_served=False)
             raise
+
+    def _take_waiting(self) -> PendingRequest:
+        """Take the request that has waited longest."""
+        request = self.waiting.popleft()
+        count_pool_wait(time.monotonic() - self.since.pop(request), is_served=True)
+        return request

@@ -13,6 +13,7 @@ from flask import Response, current_app, make_response, request
 from swiper.cache.calls import safe_call
 from swiper.cache.models import SHARED
 from swiper.cache.values import get_or_load, is_in_redis, is_pending, keep_copy, own_copy, read_cached
+from swiper.tallies import HIT, tallies
 
 LOCK_SECONDS = 5
 WAIT_SECONDS = 2.0
@@ -70,7 +71,10 @@ def _find(key: str, seconds: int, view: Callable[[], Any]) -> Page:
             page: Page | None = own_copy(key)
             return _render(view) if page is None else page
     page = read_cached(key, Page)
-    return _render_once(key, seconds, view) if page is None else page
+    if page is None:
+        return _render_once(key, seconds, view)
+    tallies[HIT] += 1
+    return page
 
 
 def _render_once(key: str, seconds: int, view: Callable[[], Any]) -> Page:

@@ -10,7 +10,8 @@ import msgspec
 from flask import current_app
 
 from swiper.cache.invalidations import ACCOUNT, invalidate_after_commit, remover
-from swiper.cache.values import get_or_load, invalidate, is_pending, take_prefetched
+from swiper.cache.prefetched import take_prefetched
+from swiper.cache.values import get_or_load, invalidate, is_pending
 from swiper.clock import today
 from swiper.db.statements import Row, read
 from swiper.errors import LoginError

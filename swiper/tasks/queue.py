@@ -13,6 +13,7 @@ from gevent.monkey import is_module_patched
 from swiper.extensions import redis, this_app
 from swiper.logs import request_id_var
 from swiper.outages import is_broker_outage
+from swiper.tallies import Tally, tallies
 from swiper.tasks.batcher import batcher_of
 
 log = logging.getLogger(__name__)
@@ -154,10 +155,12 @@ def sweep(
                 log.error("%s leaves something for its next turn: %s", name, error, exc_info=not is_expected)
                 _note_failure(name, item)
                 failed += not is_expected
+                tallies[f"{Tally.SWEPT}{name}:failed"] += 1
                 if failed >= MOST_FAULTS:
                     log.error("%s ends this turn after %d faults", name, failed)
                     return
             else:
+                tallies[f"{Tally.SWEPT}{name}:done"] += 1
                 if repr(item) in failures:
                     redis.client.hdel(_failures_key(name), repr(item))
 

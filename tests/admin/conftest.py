@@ -14,6 +14,7 @@ from swiper.admin.models import OperatorAction
 from swiper.admin.unlocks import unlock
 from swiper.extensions import db
 from swiper.profiles.operators import grant_role
+from swiper.tallies import tallies
 from tests.factories import People, Person, session_id_of
 
 TOKEN = re.compile('name="form_token" value="([^"]+)"')
@@ -85,6 +86,7 @@ def buffer(app: Flask) -> Iterator[MetricsBuffer]:
     made: MetricsBuffer = app.extensions["metrics_buffer"]
     for part in made.batcher.content:
         part.clear()
+    tallies.clear()
     yield made
     for part in made.batcher.content:
         part.clear()

@@ -14,6 +14,7 @@ from swiper.admin.metrics import store_metrics
 from swiper.admin.metrics_buffer import BOUNDS_MS, NO_ROUTE, MetricsBuffer, routes_key
 from swiper.clock import today
 from swiper.extensions import db, redis
+from swiper.tallies import HIT, MISS, count_pool_wait, tallies
 from swiper.tasks.celery import CODES_QUEUE, QUEUE
 from swiper.tasks.heartbeat import Part, write_heartbeat, write_queue_heartbeat
 from tests.factories import People
@@ -175,6 +176,31 @@ def test_errors_of_the_cache_are_told_by_reason(app: Flask, buffer: MetricsBuffe
     assert errors == {"away": 2, "refused": 0, "fault": 0}
 
 
+def test_processes_are_told_by_cache_pools_sweeps_and_errors(app: Flask, buffer: MetricsBuffer) -> None:
+    found = samples(app)
+    assert {one(found, "swiper_cache_lookups_total", result=result) for result in ("copy", "hit", "miss")} == {0}
+    assert one(found, "swiper_pool_wait_seconds_count") == one(found, "swiper_pool_timeouts_total") == 0
+    assert one(found, "swiper_errors_total", part="auth") == one(found, "swiper_errors_total", part="other") == 0
+    tallies.update({HIT: 7, MISS: 2, "swept:sweep_codes:done": 3, "swept:sweep_codes:failed": 1, "errors:auth": 1})
+    count_pool_wait(0.25, is_served=True)
+    count_pool_wait(1.0, is_served=False)
+    # They go along with what the buffer sends.
+    buffer.add_response(("GET", "/api/vip/me"), 0.001)
+    buffer.flush()
+    found = samples(app)
+    assert one(found, "swiper_cache_lookups_total", result="hit") == 7
+    assert one(found, "swiper_cache_lookups_total", result="miss") == 2
+    assert one(found, "swiper_pool_wait_seconds_count") == 2
+    assert one(found, "swiper_pool_wait_seconds_sum") == 1.25
+    assert one(found, "swiper_pool_timeouts_total") == 1
+    assert one(found, "swiper_swept_total", sweep="sweep_codes", state="done") == 3
+    assert one(found, "swiper_swept_total", sweep="sweep_codes", state="failed") == 1
+    assert one(found, "swiper_errors_total", part="auth") == 1
+    buffer.add_response(("GET", "/api/vip/me"), 0.001)
+    buffer.flush()
+    assert one(samples(app), "swiper_cache_lookups_total", result="hit") == 7
+
+
 # --- what it never tells ---
 
 
@@ -193,7 +219,8 @@ def test_no_label_has_anything_of_a_person(app: Flask, counted: People) -> None:
 def test_labels_are_from_bounded_sets(app: Flask, counted: People) -> None:
     found = samples(app)
     values = label_values(found)
-    assert set(values) == {"code", "kind", "le", "method", "part", "provider", "queue", "reason", "route", "source"}
+    labels = {"code", "kind", "le", "method", "part", "provider", "queue", "reason", "result", "route", "source"}
+    assert set(values) == labels
     assert values["route"] <= {rule.rule for rule in app.url_map.iter_rules()} | {NO_ROUTE}
     assert values["method"] <= {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "-"}
     assert all(len(code) == 3 and code.isdigit() for code in values["code"])

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from config.settings import Settings
-from swiper.admin.metrics_buffer import MICRO, Metric
+from swiper.admin.metrics_buffer import Metric
+from swiper.tallies import MICRO
 from tests.browser.site import Site
 
 DAYS = 30

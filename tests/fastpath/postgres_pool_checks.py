@@ -12,6 +12,7 @@ from deploy.processes import wait_until
 from swiper.extensions import db
 from swiper.fastpath.postgres import MIN_CONNECTIONS, SharedPostgres
 from swiper.http.responses import is_outage
+from swiper.tallies import Tally, take_tallies
 from tests.fastpath.postgres_state import SLEEP, idle_pids, is_settled, put, scratch, sleepers, stored, terminate
 from tests.fastpath.together import ECHO, MANY, together
 from tests.patched import application
@@ -39,7 +40,12 @@ def postgres_replaces_idle_connections_that_the_server_has_ended(postgres: Share
     terminate(*before)
     # Not gevent's, in which this worker might hear of it.
     get_original("time", "sleep")(0.5)
+    take_tallies()
     assert together(*(lambda n=n: postgres.ask((ECHO, (n, 0)))[0][0][0] for n in range(MANY))) == list(range(MANY))
+    # Those who came when all connections were taken have waited, and were served.
+    counted = take_tallies()
+    assert 0 < counted[Tally.POOL_WAITS] < MANY
+    assert Tally.POOL_TIMEOUTS not in counted
     assert not idle_pids(postgres) & before
     assert is_settled(postgres)
 
@@ -61,11 +67,16 @@ def postgres_tells_who_waits_for_too_long_alone(postgres: SharedPostgres) -> Non
 def postgres_tells_who_waits_for_too_long_for_a_connection(postgres: SharedPostgres) -> None:
     pool = postgres.pool
     before, pool.checks = pool.checks, 3
+    take_tallies()
     sleeping = [gevent.spawn(postgres.ask, (SLEEP, (8,))) for _ in range(pool.size)]
     gevent.sleep(0.01)
     told = together(*[lambda: postgres.ask((ECHO, (0, 0)))] * 3)
     pool.checks = before
     assert {type(each) for each in told} == {PoolTimeoutError}, told
+    counted = take_tallies()
+    assert (counted[Tally.POOL_WAITS], counted[Tally.POOL_TIMEOUTS]) == (3, 3)
+    assert counted[Tally.POOL_WAIT_MICROS] > 3 * 200_000
+    assert not pool.since
     assert all(is_outage(each) for each in told)
     gevent.joinall(sleeping, timeout=20, raise_error=True)
     assert is_settled(postgres)
