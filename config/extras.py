@@ -21,9 +21,20 @@ MODULES = {
 
 def missing_packages(settings: "Settings") -> Iterator[Fault]:
     """Return a fault for each setting whose packages are not installed, with the command that installs them."""
+    for variable, group in _missing(settings):
+        yield Fault(variable, f"{group} needs packages that are not installed: make install EXTRAS={group}")
+
+
+def missing_groups(settings: "Settings") -> list[str]:
+    """Return the groups of packages that the settings need and that are not installed."""
+    return sorted({group for _, group in _missing(settings)})
+
+
+def _missing(settings: "Settings") -> Iterator[tuple[str, str]]:
+    """Return variables, each with a group that it needs and that is not installed."""
     for variable, group in _wanted(settings):
         if any(find_spec(module) is None for module in MODULES.get(group, ())):
-            yield Fault(variable, f"{group} needs packages that are not installed: make install EXTRAS={group}")
+            yield variable, group
 
 
 def _wanted(settings: "Settings") -> Iterator[tuple[str, str]]:

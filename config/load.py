@@ -31,11 +31,11 @@ def load_settings(env_file: Path = ROOT / FILE) -> Settings:
     except UnreadableError as error:
         raise ConfigurationError(str(Fault(FILE, str(error)))) from None
     faults += unknown_names(KNOWN, in_file, os.environ)
-    settings, found = _read(env_file, {})
+    settings, found = read_settings(env_file)
     if settings is None:
         # With defaults in place of what is wrong, the rest can be checked as well.
         wrong = {VARIABLES[fault.name] for fault in found}
-        settings, more = _read(env_file, {field: _default_of(field) for field in wrong})
+        settings, more = read_settings(env_file, {field: _default_of(field) for field in wrong})
         found += _about_others(more, found)
     if settings is not None:
         found += folder_faults(settings, skipped={fault.name for fault in found}, tolerated=DISK_OUTAGES)
@@ -60,10 +60,13 @@ def tell(error: ConfigurationError) -> None:
         sys.stderr.write(f"swiper: {line}\n")
 
 
-def _read(env_file: Path, given: Mapping[str, Any]) -> tuple[Settings | None, list[Fault]]:
-    """Return the settings and what is wrong with them; no settings if a field is wrong by itself."""
+def read_settings(env_file: Path, given: Mapping[str, Any] | None = None) -> tuple[Settings | None, list[Fault]]:
+    """Return the settings and what is wrong with them; no settings if a field is wrong by itself.
+
+    `given` are values of fields that win over those of the environment.
+    """
     try:
-        return Settings(_env_file=env_file, **given), []
+        return Settings(_env_file=env_file, **given or {}), []
     except ValidationError as error:
         return half_read(error), faults_of(error)
 

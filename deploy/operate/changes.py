@@ -45,12 +45,20 @@ def reload(site: Site, steps: Steps, given: Arguments) -> None:
 def restart_in_turn(
     site: Site, steps: Steps, supervisor: Supervisor, services: Sequence[Service], release: Release
 ) -> None:
-    """Stop and start each of `services` by the code of `release`. Raises OperateError at the first that fails."""
-    for service in services:
-        if supervisor.pid_of(service):
-            steps.do(f"stop {service.name}", lambda: supervisor.stop(service))  # noqa: B023
-        steps.do(f"start {service.name} of release {release.version}", lambda: supervisor.start(service, release))  # noqa: B023
-        steps.do(f"wait until {service.name} can serve", lambda: wait_until_ready(site, supervisor, [service]))  # noqa: B023
+    """Stop and start each of `services` by the code of `release`: web instances in turn, then all others.
+
+    Raises OperateError at the first that fails, and touches no further one.
+    """
+    web = [[service] for service in services if service.web]
+    others = [service for service in services if not service.web]
+    for group in (*web, others):
+        for service in group:
+            if supervisor.pid_of(service):
+                steps.do(f"stop {service.name}", lambda: supervisor.stop(service))  # noqa: B023
+            steps.do(f"start {service.name} of release {release.version}", lambda: supervisor.start(service, release))  # noqa: B023
+        if group:
+            names = ", ".join(service.name for service in group)
+            steps.do(f"wait until {names} can serve", lambda: wait_until_ready(site, supervisor, group))  # noqa: B023
 
 
 def _reload(site: Site, supervisor: Supervisor, service: Service) -> None:

@@ -21,6 +21,8 @@ from deploy.operate.steps import write_file
 LOG_BYTES = 50 * 2**20
 TAIL_LINES = 15
 POLL_SECONDS = 0.1
+# The processes that this one has started, which it collects when they end. Most outlive it.
+STARTED: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def started_at(pid: int) -> str | None:
@@ -39,8 +41,6 @@ class PidFiles:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        # Those that this command has started itself, and so has to collect.
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def pid_of(self, service: Service) -> int | None:
         """Return the id of the service's process, or None if it does not run."""
@@ -67,7 +67,7 @@ class PidFiles:
                 start_new_session=True,
                 **self.site.as_owner(),
             )
-        self._children[service.name] = process
+        STARTED[process.pid] = process
         started = started_at(process.pid)
         # It may have ended already; then nothing runs, and whoever waits for it shows its log.
         write_file(self._file(service), f"{process.pid} {started}\n", 0o644)
@@ -101,8 +101,8 @@ class PidFiles:
                 os.killpg(pid, signal.SIGKILL)
                 deadline = float("inf")
             time.sleep(POLL_SECONDS)
-        if child := self._children.pop(service.name, None):
-            child.wait()
+        for child in [child for child in STARTED.values() if child.poll() is not None]:
+            del STARTED[child.pid]
         self._file(service).unlink(missing_ok=True)
 
     def reload(self, service: Service) -> None:

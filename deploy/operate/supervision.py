@@ -15,6 +15,8 @@ from deploy.operate.systemd import Systemd, is_managed
 # A machine that starts everything at once is slow; a process that fails is noticed at once.
 START_SECONDS = 90
 POLL_SECONDS = 0.2
+# What cannot be asked whether it is ready, and has lived so long, has loaded the application.
+STEADY_SECONDS = 6
 
 
 class Supervisor(Protocol):
@@ -57,7 +59,8 @@ def wait_until_ready(site: Site, supervisor: Supervisor, services: Sequence[Serv
 
     Raises OperateError with the end of its log for one that has ended or is not ready in time.
     """
-    deadline = time.monotonic() + START_SECONDS
+    begin = time.monotonic()
+    deadline, steady = begin + START_SECONDS, begin + (0 if all(each.web for each in services) else STEADY_SECONDS)
     waiting = [service for service in services if service.web]
     while True:
         for service in services:
@@ -65,9 +68,9 @@ def wait_until_ready(site: Site, supervisor: Supervisor, services: Sequence[Serv
                 raise OperateError(f"{service.name} has ended:\n{supervisor.tail(service)}")
         reasons = {service: ask_readiness(site.web_socket(service.web)) for service in waiting}
         waiting = [service for service, (is_ready, _) in reasons.items() if not is_ready]
-        if not waiting:
+        if not waiting and time.monotonic() >= steady:
             return
-        if time.monotonic() > deadline:
+        if waiting and time.monotonic() > deadline:
             name, (_, reason) = waiting[0].name, reasons[waiting[0]]
             raise OperateError(f"{name} {reason} after {START_SECONDS} s:\n{supervisor.tail(waiting[0])}")
         time.sleep(POLL_SECONDS)

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from config.settings import ROOT, Settings
+from deploy.operate.build import MARK
 from deploy.operate.site import Site
 from tests.processes import environment_of
 
@@ -44,6 +45,7 @@ class SiteFolder:
         (folder / ".venv").symlink_to(Path(sys.prefix))
         (folder / ".env").symlink_to(Path("../../.env"))
         (folder / "instance").symlink_to(Path("../../instance"))
+        (folder / MARK).touch()
         return folder
 
     def link(self, version: str) -> None:

@@ -1,0 +1,133 @@
+"""`release` and `rollback`: what runs afterwards, and that a release which fails leaves the old one running.
+
+That no request is lost is shown by the experiment `a_release_loses_no_request` of `make chaos`, with the real programs.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.operate.registry import site_lock
+from deploy.operate.services import SERVICES
+from tests.operate.light import LightSite
+
+NAMES = {service.name for service in SERVICES}
+
+
+@pytest.fixture
+def light(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[LightSite]:
+    """A site that runs release 1."""
+    site = LightSite(tmp_path, monkeypatch, capsys)
+    try:
+        site.release("1")
+        yield site
+    finally:
+        site.swiper("stop")
+
+
+def steps(told: str) -> list[str]:
+    return [line.removeprefix("swiper: ").split(" (")[0] for line in told.splitlines()]
+
+
+def test_a_release_goes_forward_and_back(light: LightSite) -> None:
+    before = light.pids()
+    assert None not in before.values()
+    assert light.asked() == ["1 db upgrade", "1 seed-vip", "1 check"]
+    told = steps(light.release("2"))
+    assert told[told.index("check the settings by release 2") :] == [
+        "check the settings by release 2", "upgrade the schema", "add missing VIP levels",
+        "check servers and schema by release 2",
+        "keep release 1 as the previous one", "make release 2 the current one",
+        "stop web-1", "start web-1 of release 2", "wait until web-1 can serve",
+        "stop web-2", "start web-2 of release 2", "wait until web-2 can serve",
+        "stop worker", "start worker of release 2", "stop beat", "start beat of release 2",
+        "stop metrics", "start metrics of release 2", "wait until worker, beat, metrics can serve",
+    ]  # fmt: skip
+    assert light.running() == {"2"}
+    after = light.pids()
+    assert not set(before.values()) & set(after.values())
+    assert "current  2\nprevious 1\n" in light.swiper("status")
+
+    upgrades = light.asked()
+    light.swiper("rollback")
+    assert light.running() == {"1"}
+    # The schema stays as it is.
+    assert light.asked() == upgrades
+    light.swiper("rollback")
+    assert light.running() == {"2"}
+
+
+def test_the_same_release_again_touches_nothing(light: LightSite) -> None:
+    before = light.pids()
+    assert "release 1 is built already" in light.release("1")
+    assert light.pids() == before
+
+
+@pytest.mark.parametrize(
+    ("files", "told", "touched"),
+    [
+        ({"broken_gunicorn": ""}, "web-1 has ended:\nswiper: it is broken", {"web-1"}),
+        ({"broken_worker": ""}, "worker has ended:\nswiper: it is broken", NAMES),
+        ({"faults": "swiper: REDIS_URL: cannot be reached\n"}, "REDIS_URL: cannot be reached", set()),
+    ],
+)  # fmt: skip
+def test_a_release_that_fails_leaves_the_old_one_running(
+    light: LightSite, files: dict[str, str], told: str, touched: set[str]
+) -> None:
+    before = light.pids()
+    assert told in light.release("2", code=1, **files)
+    after = light.pids()
+    assert None not in after.values()
+    assert {name for name in after if after[name] != before[name]} == touched
+    assert light.running() == {"1"}
+    assert light.site.current.version == "1"
+    assert not light.site.previous_link.is_symlink()
+
+
+def test_an_instance_that_is_not_ready_stops_the_release(light: LightSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = light.pids()
+    monkeypatch.setattr("deploy.operate.supervision.START_SECONDS", 1)
+    assert "web-1 answers 503 after 1 s" in light.release("2", code=1, not_ready="")
+    assert light.running() == {"1"}
+    assert light.pids()["web-2"] == before["web-2"]
+
+
+def test_a_first_release_that_fails_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = LightSite(tmp_path, monkeypatch, capsys)
+    assert "the first release has failed" in site.release("1", code=1, broken_gunicorn="")
+    assert set(site.pids().values()) == {None}
+    assert not site.site.current_link.is_symlink()
+    assert "no release is installed" in site.swiper("start", code=1)
+    assert "no release is installed" in site.swiper("rollback", code=1)
+
+
+def test_settings_that_the_former_release_refuses_stop_a_rollback(light: LightSite) -> None:
+    light.release("2")
+    before = light.pids()
+    light.site.env_file.write_text("WRONG=1\n")
+    assert "WRONG: is no setting" in light.swiper("rollback", code=1)
+    assert "WRONG: is no setting" in light.swiper("restart", code=1)
+    assert light.pids() == before
+    assert light.site.current.version == "2"
+    light.site.env_file.write_text("")
+
+
+def test_a_dry_run_changes_nothing(light: LightSite) -> None:
+    before, asked = light.pids(), light.asked()
+    told = light.release("2", "--dry-run")
+    assert "swiper: would make release 2 the current one" in told
+    assert "swiper: would stop web-1" in told
+    assert light.pids() == before
+    assert light.asked() == asked
+    assert [path.name for path in light.site.releases.iterdir()] == ["1"]
+    assert "would stop web-1" in light.swiper("restart", "--dry-run")
+    assert light.pids() == before
+
+
+def test_one_release_runs_at_a_time(light: LightSite) -> None:
+    with site_lock(light.site):
+        assert "another command changes" in light.release("2", code=1)
+    assert light.running() == {"1"}
