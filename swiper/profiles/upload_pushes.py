@@ -30,13 +30,14 @@ def push_upload(uid: int, upload_id: int) -> None:
     if upload is None or upload.is_pushed:
         return
     object_store().put(upload.key, current_app.config["MEDIA_DIR"] / upload.key, JPEG)
-    if _show_pushed(uid, upload_id, upload.key, object_store().url(upload.key)):
+    if show_pushed(uid, upload_id, upload.key, object_store().url(upload.key)):
         _remove_local(upload.key)
         _drop_removal(LOCAL_COPY + upload.key)
 
 
 @transactional
-def _show_pushed(uid: int, upload_id: int, key: str, url: str) -> bool:
+def show_pushed(uid: int, upload_id: int, key: str, url: str) -> bool:
+    """Show a picture from the store. Return False, and note the file to be removed, if there is no upload any more."""
     user, upload = lock_user(uid), queries.get_upload(uid, upload_id)
     if user is None or upload is None:
         # Replaced or deleted during the push. The file may have been removed before the push ended, so note it again.

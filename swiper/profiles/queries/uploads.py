@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 
 from swiper.db.upsert import changed_a_row, insert_if_absent
 from swiper.extensions import db
@@ -11,6 +12,15 @@ from swiper.profiles.models import FileRemoval, Upload, UploadKind
 
 # The most rows that one sweep takes.
 BATCH = 1_000
+
+
+class StoredPicture(NamedTuple):
+    """Whose picture it is, its id, the key of its file, and if the object store has it."""
+
+    uid: int
+    id: int
+    key: str
+    is_pushed: bool
 
 
 def get_upload(uid: int, upload_id: int) -> Upload | None:
@@ -53,6 +63,16 @@ def list_unpushed(created_before: datetime) -> list[tuple[int, int]]:
     query = select(Upload.uid, Upload.id).where(Upload.is_pushed.is_(False), Upload.created_at < created_before)
     query = query.limit(BATCH).execution_options(everywhere="The sweep looks for uploads of anybody.")
     return [(uid, upload_id) for uid, upload_id in db.session.execute(query)]
+
+
+def list_pictures(after: tuple[int, int], limit: int) -> list[StoredPicture]:
+    """At most `limit` uploads of anybody, in the order of user id and id, behind that pair."""
+    uid, upload_id = after
+    query = select(Upload.uid, Upload.id, Upload.key, Upload.is_pushed)
+    query = query.where(or_(Upload.uid > uid, and_(Upload.uid == uid, Upload.id > upload_id)))
+    query = query.order_by(Upload.uid, Upload.id).limit(limit)
+    query = query.execution_options(everywhere="A restored backup is compared with all files.")
+    return [StoredPicture(*row) for row in db.session.execute(query)]
 
 
 # --- Notes that a file must be removed ---

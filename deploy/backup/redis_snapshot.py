@@ -1,0 +1,134 @@
+"""What is worth keeping of Redis, written as values that Redis serializes itself.
+
+Budgets and waits, which would count from 0: how many codes a number, a network and all have got, and when somebody may
+export again. Sessions are secrets of their owners, and one that was ended after the backup would be valid again, so
+they are left out unless asked for. All else is made anew (docs/redis.md).
+"""
+
+import base64
+import gzip
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from deploy.backup.errors import BackupError
+
+BUDGETS = re.compile(rb"\{p:[^}]*\}:(?:hour|day|own)|\{u:\d+\}:export|sms:[\w:.{}-]+")
+SESSIONS = re.compile(rb"\{u:\d+\}:(?:session:.+|sessions)")
+BATCH = 500
+TIMEOUT_SECONDS = 30.0
+
+
+class SiteRedis:
+    """The keys of one site in its Redis. `prefix` is what they begin with; a site without a name has all of them.
+
+    Snapshots have the names without the prefix. Each method raises BackupError if Redis fails.
+    """
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self.url = url
+        self.prefix = prefix.encode()
+
+    @contextmanager
+    def connected(self) -> Iterator[Redis]:
+        """Yield a client that waits longer than that of the application. Raises BackupError if Redis fails inside."""
+        try:
+            with Redis.from_url(
+                self.url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+            ) as client:
+                yield client
+        except RedisError as error:
+            raise away(error) from error
+
+    def save(self, path: Path, *, with_sessions: bool) -> int:
+        """Write the values that are kept to a new file. Return how many. Raises OSError."""
+        count = 0
+        with self.connected() as client, gzip.open(path, "xt", encoding="ascii", compresslevel=1) as file:
+            for keys in self._batches(client):
+                kept = [key for key in keys if self._is_kept(key, with_sessions)]
+                for record in self._records(client, kept):
+                    file.write(json.dumps(record) + "\n")
+                    count += 1
+        return count
+
+    def restore(self, path: Path) -> int:
+        """Store the values of a file, unless their time is over or there is a value already. Return how many.
+
+        Raises OSError.
+        """
+        count = 0
+        with self.connected() as client, gzip.open(path, "rt", encoding="ascii") as file:
+            while records := [json.loads(line) for line in islice(file, BATCH)]:
+                count += self._store(client, records)
+        return count
+
+    def has_keys(self) -> bool:
+        """Return True if there is any key of the site."""
+        with self.connected() as client:
+            return any(self._batches(client))
+
+    def clear(self) -> None:
+        """Remove all keys of the site."""
+        with self.connected() as client:
+            for keys in self._batches(client):
+                client.unlink(*keys)
+
+    def _batches(self, client: Redis) -> Iterator[list[bytes]]:
+        keys = client.scan_iter(match=self.prefix + b"*", count=BATCH)
+        while batch := list(islice(keys, BATCH)):
+            yield batch
+
+    def _is_kept(self, key: bytes, with_sessions: bool) -> bool:
+        name = key.removeprefix(self.prefix)
+        return bool(BUDGETS.fullmatch(name) or (with_sessions and SESSIONS.fullmatch(name)))
+
+    def _records(self, client: Redis, keys: list[bytes]) -> Iterator[dict[str, Any]]:
+        with client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.dump(key)
+                pipe.execute_command("PEXPIRETIME", key)
+            answers = pipe.execute()
+        for key, value, expires_ms in zip(keys, answers[::2], answers[1::2], strict=True):
+            # A key may have run out since it was found.
+            if value is not None:
+                yield {"name": _text(key.removeprefix(self.prefix)), "expires_ms": expires_ms, "value": _text(value)}
+
+    def _store(self, client: Redis, records: list[dict[str, Any]]) -> int:
+        with client.pipeline(transaction=False) as pipe:
+            for record in records:
+                key, value, expires_ms = (
+                    self.prefix + _bytes(record["name"]),
+                    _bytes(record["value"]),
+                    record["expires_ms"],
+                )
+                if expires_ms < 0:
+                    pipe.restore(key, 0, value)
+                elif expires_ms > time.time() * 1000:
+                    pipe.restore(key, expires_ms, value, absttl=True)
+            answers = pipe.execute(raise_on_error=False)
+        refused = [answer for answer in answers if isinstance(answer, Exception)]
+        for error in refused:
+            if not (isinstance(error, ResponseError) and str(error).startswith("BUSYKEY")):
+                raise error
+        return len(answers) - len(refused)
+
+
+def away(error: RedisError) -> BackupError:
+    """Return what tells the operator that Redis fails."""
+    return BackupError(f"Redis does not answer, or refuses a command: {error}")
+
+
+def _text(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text)

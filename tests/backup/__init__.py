@@ -1,0 +1,1 @@
+"""Backups: archives, their keys, which ones stay, and the way back."""
