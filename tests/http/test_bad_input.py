@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 from typing import Any
 
 import pytest
@@ -51,6 +52,9 @@ MALFORMED = {
     "deep objects": b'{"sid":' * 6_000 + b"1" + b"}" * 6_000,
     "a number of 5,000 digits": b'{"sid": ' + b"1" * 5000 + b"}",
 }
+# Python 3.14 reads arrays that are as deep as its stack has room for, which is deeper than a body can be.
+NO_JSON = ["open brace", "trailing comma", "bare word", "lone bytes", "a number of 5,000 digits"]
+NO_JSON += ["deep arrays"] if sys.version_info < (3, 14) else []
 NOT_AN_OBJECT = ["null", "true", "5", "1.5", '"text"', "[]", '[{"sid": "5"}]', "NaN", "Infinity"]
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -110,9 +114,7 @@ def test_malformed_json_is_refused(app: Flask, person: Person, path: str) -> Non
 
 
 @pytest.mark.parametrize("path", ["/api/user/login", "/api/social/like", "/api/user/profile/modify"])
-@pytest.mark.parametrize(
-    "name", ["open brace", "trailing comma", "bare word", "lone bytes", "deep arrays", "a number of 5,000 digits"]
-)
+@pytest.mark.parametrize("name", NO_JSON)
 def test_malformed_json_is_400_and_says_so(person: Person, path: str, name: str) -> None:
     answer = person.client.post(path, data=MALFORMED[name], content_type=JSON)
     expect(answer, 400, 1005)
