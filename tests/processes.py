@@ -202,9 +202,9 @@ def patched_program(settings: Settings, log: Path, module: str, *arguments: obje
     return Program(command, environment_of(settings), log)
 
 
-def gunicorn(env: dict[str, str], port: int, log: Path) -> Program:
+def gunicorn(env: dict[str, str], port: int, log: Path, application: str = "wsgi:app") -> Program:
     """gunicorn as in production, started on `port` of 127.0.0.1."""
-    command = (BIN / "gunicorn", "-c", ROOT / "config/gunicorn.py", "wsgi:app")
+    command = (BIN / "gunicorn", "-c", ROOT / "config/gunicorn.py", application)
     return Program(command, env | {"HOST": "127.0.0.1", "PORT": str(port)}, log)
 
 

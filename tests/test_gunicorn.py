@@ -301,3 +301,11 @@ def test_whoever_has_connected_before_the_end_is_served(servers: Servers) -> Non
         time.sleep(1.2)
         worker.resume()
         assert waiting.recv(12) == b"HTTP/1.1 200"
+
+
+def test_garbage_is_collected_as_soon_as_the_application_is_loaded(settings: Settings, tmp_path: Path) -> None:
+    port = free_port()
+    with gunicorn(environment_of(settings), port, tmp_path / "log", "tests.garbage_app:app") as program:
+        program.wait_for(lambda: answers_at(f"http://127.0.0.1:{port}"), "gunicorn does not serve")
+        state = requests.get(f"http://127.0.0.1:{port}/", timeout=5).json()
+    assert state == {"at load": False, "now": True, "frozen": True}
