@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 from config.urls import with_driver
 
 URLS = {"postgres": "TEST_POSTGRES_URL", "mariadb": "TEST_MARIADB_URL"}
-PROGRAMS = ("nginx", "memcached")
+PROGRAMS = ("nginx", "memcached", "promtool")
 
 
 def database_url(name: str) -> URL:
