@@ -19,7 +19,7 @@ INSTALLED_EXTRAS := $(wildcard $(VENV)/.extra-*)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-services test-ways browser screenshots chaos bench lint audit wheels format lock
+.PHONY: help run install test test-services test-ways browser screenshots chaos drill bench lint audit wheels format lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -82,6 +82,9 @@ screenshots: $(BROWSER_READY) ## the pages as pictures, into docs/screenshots
 
 chaos: $(TEST_READY) ## races, faults and attacks on servers of its own (QUICK=1: the short form, ONLY="names")
 	$(BIN)/python -m chaos $(if $(QUICK),--short) $(ONLY)
+
+drill: $(TEST_READY) ## a backup under load is restored and compared, on each database (QUICK=1: the short form)
+	$(BIN)/python -m chaos $(if $(QUICK),--short) backups_bring_a_site_back
 
 bench: $(BENCH_READY) ## what it costs against yardsticks, on servers of its own (QUICK=1: the short form, ONLY="names")
 	$(BIN)/python -m bench $(if $(QUICK),--short) $(ONLY)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from chaos.experiments import (
+    backups,
     budgets,
     codes,
     disks,
@@ -46,6 +47,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     outages.servers_fail_and_return,
     sessions.old_sessions_are_dead,
     disks.disks_fail_and_return,
+    backups.backups_bring_a_site_back,
 )
 PAGE = ROOT / "docs/reliability.md"
 LONGEST_SECONDS = {True: 10 * 60, False: 40 * 60}

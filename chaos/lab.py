@@ -59,10 +59,14 @@ class Lab:
 
     def new_site(self, database: str, **changes: Any) -> Site:
         """A site of one experiment's own; it is started by entering it."""
+        return Site(*self.new_place(database), **changes)
+
+    def new_place(self, database: str) -> tuple[Path, str]:
+        """The folder of a site that is to be made, and the address of its empty database."""
         name = f"site{next(self.numbers)}"
         folder = self.folder / name
         url = f"sqlite:///{folder / 'swiper.db'}" if database == SQLITE else self.server(database).create_database(name)
-        return Site(folder, url, **changes)
+        return folder, url
 
     def __enter__(self) -> Self:
         return self

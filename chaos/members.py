@@ -10,7 +10,7 @@ from chaos.burst import RequestSpec
 from swiper.auth.sessions import key_of, new_session, new_session_id
 from swiper.clock import now
 from swiper.db.transactions import transactional
-from swiper.extensions import db
+from swiper.extensions import db, redis
 from swiper.vip.memberships import add_months
 from swiper.vip.models import Membership
 
@@ -45,11 +45,12 @@ def open_sessions(app: Flask, uids: list[int]) -> list[Member]:
     interface: Any = app.session_interface
     pipe = app.extensions["redis"].pipeline(transaction=False)
     members = []
-    for uid in uids:
-        session_id = new_session_id(uid)
-        pipe.set(key_of(session_id), interface.serializer.encode(new_session(uid)), ex=86_400)
-        pipe.zadd(f"{{u:{uid}}}:sessions", {session_id: FAR_FUTURE})
-        members.append(Member(uid, session_id))
+    with app.app_context():
+        for uid in uids:
+            session_id = new_session_id(uid)
+            pipe.set(key_of(session_id), interface.serializer.encode(new_session(uid)), ex=86_400)
+            pipe.zadd(redis.key(f"{{u:{uid}}}:sessions"), {session_id: FAR_FUTURE})
+            members.append(Member(uid, session_id))
     pipe.execute()
     return members
 

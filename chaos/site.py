@@ -118,10 +118,7 @@ class Site:
     def _start(self) -> None:
         self.stack.callback(self._dispose)
         self.stack.enter_context(self.redis)
-        with self.app.app_context():
-            flask_migrate.upgrade(str(ROOT / "migrations"))
-            seed_levels()
-            db.session.remove()
+        self.prepare_database()
         for port in self.ports:
             self.start_instance(port)
         if self.has_celery:
@@ -137,6 +134,13 @@ class Site:
             self.nginx.wait_for(lambda: answers_at(self.base), "nginx does not serve")
         if self.worker:
             self.worker.wait_for_line("ready.")
+
+    def prepare_database(self) -> None:
+        """Give the empty database a schema and the VIP levels."""
+        with self.app.app_context():
+            flask_migrate.upgrade(str(ROOT / "migrations"))
+            seed_levels()
+            db.session.remove()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
