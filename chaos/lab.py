@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
+from chaos.released_site import ReleasedSite
 from chaos.servers import DatabaseServer, MariaDB, Postgres
 from chaos.site import Site
 
@@ -67,6 +68,10 @@ class Lab:
         folder = self.folder / name
         url = f"sqlite:///{folder / 'swiper.db'}" if database == SQLITE else self.server(database).create_database(name)
         return folder, url
+
+    def new_released_site(self, database: str) -> ReleasedSite:
+        """A site that `deploy/swiper` runs; it is started by entering it."""
+        return ReleasedSite(*self.new_place(database))
 
     def __enter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ from chaos.burst import PATIENCE_SECONDS, RequestSpec
 from chaos.site import Site
 
 READS = ("/api/user/profile", "/api/social/users", "/api/vip/levels", "/api/social/friends", "/api/social/hot")
+CHANGE = "/api/user/profile/modify"
 LIKES = 0.8
 
 
@@ -33,16 +34,18 @@ class Crowd:
     """A context manager; inside it `clients` threads swipe every pair of `members` in both directions, and read.
 
     Each client keeps one connection open as a browser does, and has no second try: whatever is not a 200 with code 0
-    is a failure.
+    is a failure. With `has_changes` they also change their preferences, which nginx never sends twice.
     """
 
-    def __init__(self, site: Site, members: int = 80, clients: int = 6) -> None:
+    def __init__(self, site: Site, members: int = 80, clients: int = 6, *, has_changes: bool = False) -> None:
         self.site = site
+        self._has_changes = has_changes
         # Level 2 likes without a limit.
         self.members = site.add_members(members, vip=2)
         self.failures: list[str] = []
         self.swipes: list[Swiped] = []
         self.requests = 0
+        self.changes = 0
         self.slowest = 0.0
         self._specs = self._plan()
         self._lock = threading.Lock()
@@ -63,6 +66,9 @@ class Crowd:
         ):
             yield one.swipe(kind, other), (one.id, other.id, kind)
             yield one.get(path), None
+            if self._has_changes:
+                # nginx sends it once, whatever happens.
+                yield one.post(CHANGE, max_distance=random.randint(1, 20_000)), None
 
     def __enter__(self) -> Self:
         self._runs = [self._pool.submit(self._run) for _ in range(self._clients)]
@@ -96,6 +102,8 @@ class Crowd:
                 self.failures.append(f"{spec.method} {spec.path}: {fault}")
             elif meant:
                 self.swipes.append(Swiped(*meant, answer["data"]["is_matched"]))
+            if not fault and spec.path == CHANGE:
+                self.changes += 1
 
     def serve_more(self, count: int) -> None:
         """Return when `count` further requests are done. Raises AssertionError when they take too long."""

@@ -1,5 +1,6 @@
 """nginx as nginx/swiper.conf sets it up, on a free port before instances on free ports."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from config.settings import ROOT
@@ -9,14 +10,22 @@ CONFIG = ROOT / "nginx/swiper.conf"
 
 
 def render(
-    folder: Path, media: Path, port: int, upstreams: list[int], connections: int = 256, *, has_limits: bool = False
+    folder: Path,
+    media: Path,
+    port: int,
+    upstreams: Sequence[int | str],
+    connections: int = 256,
+    *,
+    has_limits: bool = False,
 ) -> str:
     """The configuration with values of our own in place of the documented ones.
 
-    Load comes from one address, so the limits of an address are lifted unless a test is about them.
+    An upstream is a port of 127.0.0.1, or an address. Load comes from one address, so the limits of an address are
+    lifted unless a test is about them.
     """
     text = CONFIG.read_text()
     (folder / "cache").mkdir()
+    first, second = (each if isinstance(each, str) else f"127.0.0.1:{each}" for each in upstreams)
     values = {
         "user www-data": "user root",
         "/run/swiper-nginx.pid": folder / "nginx.pid",
@@ -24,8 +33,8 @@ def render(
         "/var/cache/swiper-nginx": folder / "cache",
         "/srv/swiper/swiper/web/static": ROOT / "swiper/web/static",
         "/srv/swiper/instance/media": media,
-        "127.0.0.1:8000": f"127.0.0.1:{upstreams[0]}",
-        "127.0.0.1:8001": f"127.0.0.1:{upstreams[1]}",
+        "127.0.0.1:8000": first,
+        "127.0.0.1:8001": second,
         "listen 80": f"listen 127.0.0.1:{port}",
         "worker_processes auto": "worker_processes 1",
         # The limit of open files may be low.

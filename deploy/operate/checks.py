@@ -8,7 +8,7 @@ from deploy.operate.limits import Limit, listen_queue, nginx_limits, open_files,
 from deploy.operate.registry import Arguments, command
 from deploy.operate.services import SERVICES
 from deploy.operate.site import Release, Site
-from deploy.operate.steps import Steps
+from deploy.operate.steps import Steps, lower_priority
 from deploy.operate.supervision import supervisor_of
 
 
@@ -47,6 +47,7 @@ def find_faults(site: Site, release: Release) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
+        preexec_fn=lower_priority,
         **site.as_owner(),
     )
     lines = [line for line in done.stderr.splitlines() if line.startswith("swiper: ")]

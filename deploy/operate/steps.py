@@ -9,6 +9,8 @@ from typing import Any
 from deploy.operate.errors import OperateError
 
 SHOWN_LINES = 20
+# How much less of a busy processor than the instances a step gets (nice(1)).
+NICE = 10
 
 
 class Steps:
@@ -69,6 +71,7 @@ def run_quietly(
             text=True,
             errors="replace",
             check=False,
+            preexec_fn=lower_priority,
             **given,
             **(account or {}),
         )
@@ -78,6 +81,11 @@ def run_quietly(
         shown = "\n".join(done.stdout.strip().splitlines()[-SHOWN_LINES:])
         raise OperateError(f"{Path(command[0]).name} ended with code {done.returncode}\n{shown}".strip())
     return str(done.stdout)
+
+
+def lower_priority() -> None:
+    """Let a child leave the processors to the instances that serve; to be called in it."""
+    os.nice(NICE)
 
 
 def write_file(path: Path, content: str, mode: int) -> None:

@@ -8,28 +8,28 @@ from pathlib import Path
 
 import psutil
 
-from config.settings import ROOT, Settings
+from config.settings import ROOT
 from deploy.operate.build import MARK
 from deploy.operate.site import Site
-from tests.processes import environment_of
 
 SCRIPT = ROOT / "deploy/swiper"
 CODE = ("config", "deploy", "migrations", "nginx", "swiper")
 FILES = ("wsgi.py", "celery_worker.py", "metrics_server.py", "pyproject.toml", "requirements.txt")
 # What a process of a site must get from `.env`, and what only the tests' own processes read.
-NOT_SETTINGS = {"PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONUNBUFFERED", "SWIPER_INSTANCE"}
+NOT_SETTINGS = {"PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONUNBUFFERED", "NO_PROXY", "SWIPER_INSTANCE"}
 
 
 class SiteFolder:
-    """A site without environments of its own: its releases link to that of the tests."""
+    """A site without environments of its own: its releases link to that of the tests.
 
-    def __init__(self, root: Path, settings: Settings, **changes: object) -> None:
+    `env` is the environment of a process of the test, as `environment_of` makes it; its settings go to `.env`.
+    """
+
+    def __init__(self, root: Path, env: dict[str, str]) -> None:
         self.site = Site(root)
         for folder in (self.site.releases, self.site.instance, self.site.run, self.site.log):
-            folder.mkdir(parents=True)
-        self.values = {
-            name: value for name, value in environment_of(settings, **changes).items() if name not in NOT_SETTINGS
-        }
+            folder.mkdir(parents=True, exist_ok=True)
+        self.values = {name: value for name, value in env.items() if name not in NOT_SETTINGS}
         self.write_env()
 
     def write_env(self, **changes: object) -> None:

@@ -12,6 +12,7 @@ from deploy.operate.errors import OperateError
 from deploy.operate.steps import Steps
 from tests.factories import People
 from tests.operate.sites import SiteFolder
+from tests.processes import environment_of
 
 pytestmark = pytest.mark.any_database
 
@@ -24,7 +25,9 @@ def test_a_site_is_backed_up_and_restored_into_another(
     folder.swiper("backup", "--with-secrets", "--key", tmp_path / "key")
     (archive,) = folder.site.backups.glob("*.tar.age")
 
-    second = SiteFolder(tmp_path / "second", settings, DATABASE_URL=f"sqlite:///{tmp_path / 'second.db'}", REDIS_URL="")
+    second = SiteFolder(
+        tmp_path / "second", environment_of(settings, DATABASE_URL=f"sqlite:///{tmp_path / 'second.db'}", REDIS_URL="")
+    )
     second.write_env(CELERY_BROKER_URL="", CELERY_RESULT_BACKEND="")
     second.add_release("1.0")
     second.link("1.0")
