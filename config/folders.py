@@ -36,7 +36,8 @@ def folder_faults(
 def _folders_of(settings: "Settings") -> Iterator[tuple[str, Path]]:
     yield "SWIPER_INSTANCE", settings.instance
     yield "SWIPER_INSTANCE", settings.media_dir
-    if settings.deletion_list_dir is not None:
+    # In the instance folder, the first deletion makes it: a start on a disk that takes nothing must not fail.
+    if settings.deletion_list_dir is not None and settings.deletion_list_dir.parent != settings.instance:
         yield "DELETION_LIST_DIR", settings.deletion_list_dir
     if settings.log_dir is not None:
         yield "LOG_DIR", settings.log_dir

@@ -168,6 +168,7 @@ WRONG: list[tuple[dict[str, str], str]] = [
     # Folders.
     ({"SWIPER_INSTANCE": "{file}"}, "SWIPER_INSTANCE: {file} is a file, not a folder"),
     ({"LOG_DIR": "{file}"}, "LOG_DIR: {file} is a file, not a folder"),
+    ({"DELETION_LIST_DIR": "{file}"}, "DELETION_LIST_DIR: {file} is a file, not a folder"),
     ({"LOG_DIR": "{file}/logs"}, "LOG_DIR: cannot make the folder {file}/logs: Not a directory"),
     ({"CACHE_TYPE": "file", "CACHE_DIR": "{file}"}, "CACHE_DIR: {file} is a file, not a folder"),
     ({"SWIPER_INSTANCE": "~nobody-here/x"}, "SWIPER_INSTANCE: begins with ~ and the name of nobody here"),
@@ -299,7 +300,6 @@ def test_a_folder_without_permission_stops_the_start_and_a_full_disk_does_not(
     monkeypatch.setattr("config.folders.TemporaryFile", refuse)
     checked = [
         Fault("SWIPER_INSTANCE", f"cannot write to the folder {settings.instance}: {os.strerror(number)}"),
-        Fault("DELETION_LIST_DIR", f"cannot write to the folder {settings.deletion_list_dir}: {os.strerror(number)}"),
         Fault("LOG_DIR", f"cannot write to the folder {settings.log_dir}: {os.strerror(number)}"),
         Fault("DATABASE_URL", f"cannot write to the folder {settings.instance}: {os.strerror(number)}"),
     ]
