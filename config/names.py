@@ -47,14 +47,16 @@ def names_in_file(path: Path) -> tuple[list[str], list[Fault]]:
 def unknown_names(known: Collection[str], in_file: Iterable[str], environment: Mapping[str, str]) -> list[Fault]:
     """Return a fault for each unknown name in `.env`, and for each in the environment that is near to a known one.
 
-    In the environment, a name counts only if the known name is not set as well.
+    In the environment, a name counts only if the known name is not set as well, and is not the name's end: UV_CACHE_DIR
+    is the CACHE_DIR of another program.
     """
     in_file = list(dict.fromkeys(in_file))
     found = [fault for name in in_file if name not in known and (fault := _told_in_file(name, known))]
     is_set = {name.upper() for name in environment} | set(in_file)
     for name in sorted({name.upper() for name in environment} - set(known) - set(in_file)):
         nearest = _nearest(name, known, NEAR_IN_ENVIRONMENT)
-        if nearest and len(name) >= SHORTEST_IN_ENVIRONMENT and nearest not in is_set:
+        is_meant = nearest and nearest not in is_set and not name.endswith(f"_{nearest}")
+        if is_meant and len(name) >= SHORTEST_IN_ENVIRONMENT:
             found.append(Fault(name, f"is no setting; did you mean {nearest}?"))
     return found
 
