@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import create_engine
@@ -21,6 +21,7 @@ from deploy.backup.hold import removals_held
 from deploy.backup.keys import read_recipients
 from deploy.backup.settings_part import write_settings
 from deploy.backup.site import BackedSite, backed_site, say, version_of_code
+from swiper.clock import now
 from swiper.db.checks import current_heads
 
 
@@ -45,7 +46,7 @@ def create(wish: Wish) -> Path | None:
     if (wish.with_sessions or wish.with_secrets) and wish.key is None:
         raise BackupError("sessions and secrets go into an encrypted backup alone; name a key (--key)")
     recipients = read_recipients(wish.key) if wish.key else []
-    made_at = datetime.now(UTC).replace(microsecond=0)
+    made_at = now().replace(microsecond=0)
     path = wish.folder / retention.archive_name(made_at, is_encrypted=bool(recipients))
     if wish.is_dry_run:
         _tell_plan(wish, path)
@@ -74,7 +75,7 @@ def _tell_plan(wish: Wish, path: Path) -> None:
     )
     if wish.folder.is_dir():
         # With the new one there is one more.
-        for old in retention.superfluous(wish.folder, keep=wish.keep - 1, keep_days=wish.keep_days, at=_now()):
+        for old in retention.superfluous(wish.folder, keep=wish.keep - 1, keep_days=wish.keep_days, at=now()):
             say(f"would remove {old}")
 
 
@@ -149,10 +150,6 @@ def _prune(wish: Wish, made_at: datetime) -> None:
     for old in retention.superfluous(wish.folder, keep=wish.keep, keep_days=wish.keep_days, at=made_at):
         say(f"remove {old}")
         retention.remove(old)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _mb(size: int) -> str:

@@ -1,5 +1,6 @@
 """`backup`, `restore` and `backup-key`, by the code of the current release, as the owner of the data."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ def backup(site: Site, steps: Steps, given: Arguments) -> int:
 
     docs/backup.md tells what is in it.
     """
+    if not steps.is_dry_run:
+        _make_folder(site)
     options = [f"--to={_absolute(given.to or site.backups)}", f"--keep={given.keep}", f"--keep-days={given.keep_days}"]
     flags = {
         "--with-sessions": given.with_sessions,
@@ -63,6 +66,7 @@ def restore(site: Site, steps: Steps, given: Arguments) -> int:
     running = [service.name for service in services_of([]) if supervisor.pid_of(service)]
     if running:
         raise OperateError(f"{', '.join(running)} runs; stop the site first")
+    _make_folder(site)
     options = [f"--deletions={_absolute(folder)}" for folder in given.deletions] + [f"--work={site.backups}"]
     flags = {
         "--without-deletions": given.without_deletions,
@@ -80,6 +84,13 @@ def backup_key(site: Site, steps: Steps, given: Arguments) -> int:
         steps.say(f"would write a key to {given.file}")
         return 0
     return _run(site, ["key", "--", _absolute(given.file)])
+
+
+def _make_folder(site: Site) -> None:
+    """Make the folder of the backups, for the owner of the data alone."""
+    site.backups.mkdir(mode=0o700, exist_ok=True)
+    if not os.getuid():
+        os.chown(site.backups, site.owner.uid, site.owner.gid)
 
 
 def _key_of(given: Arguments) -> list[str]:

@@ -4,16 +4,22 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import flask_migrate
 import pytest
 from flask import Flask
 
+from config.settings import ROOT, Settings
+from swiper.clock import now
+from swiper.db.revisions import known_revisions
 from swiper.profiles import deletion_list
 from swiper.profiles.suspensions import suspend
 from tests.backup.conftest import Run
 from tests.factories import People, Person
+from tests.processes import environment
 from tests.profiles.uploading import files_in, send_avatar, send_photo
 
 pytestmark = pytest.mark.any_database
@@ -261,3 +267,70 @@ def test_a_manifest_tells_what_the_backup_was_made_of(run: Run, source: Env, peo
     assert found["database"] == "sqlite"
     assert found["version"]
     assert set(found["parts"]) == {"database", "redis", "settings"}
+
+
+def change(env: Env, statement: str) -> None:
+    with closing(sqlite3.connect(env["DATABASE_URL"].removeprefix("sqlite:///"))) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+def site_at(tmp_path: Path, settings: Settings, make_app: Callable[..., Flask], revision: str) -> Env:
+    """A site of a former release: its schema is at `revision`."""
+    env = environment(tmp_path / "former", SECRET_KEY=settings.secret_key)
+    app = make_app(instance=tmp_path / "former", database_url=env["DATABASE_URL"], redis_url=env["REDIS_URL"])
+    with app.app_context():
+        flask_migrate.upgrade(str(ROOT / "migrations"), revision=revision)
+    return env
+
+
+def test_a_backup_of_a_former_release_gets_the_schema_of_this_one(
+    run: Run, target: Env, backups: Path, tmp_path: Path, settings: Settings, make_app: Callable[..., Flask]
+) -> None:
+    former = site_at(tmp_path, settings, make_app, "0009")
+    assert run(former, "create", "--to", backups) == 0
+    (archive,) = archives(backups)
+    assert run(target, "restore", archive, "--work", backups, "--without-deletions") == 0
+    assert rows(former, "SELECT version_num FROM alembic_version") == [("0009",)]
+    heads, _ = known_revisions()
+    assert {revision for (revision,) in rows(target, "SELECT version_num FROM alembic_version")} == heads
+
+
+def test_a_backup_of_a_later_release_is_refused(
+    run: Run,
+    target: Env,
+    backups: Path,
+    tmp_path: Path,
+    settings: Settings,
+    make_app: Callable[..., Flask],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    later = site_at(tmp_path, settings, make_app, "head")
+    change(later, "UPDATE alembic_version SET version_num = '9999'")
+    assert run(later, "create", "--to", backups) == 0
+    (archive,) = archives(backups)
+    assert run(target, "restore", archive, "--work", backups, "--without-deletions") == 1
+    assert "a newer release" in capsys.readouterr().err
+    assert not Path(target["DATABASE_URL"].removeprefix("sqlite:///")).exists()
+
+
+def test_a_backup_older_than_the_lists_of_deletions_is_refused(
+    app: Flask,
+    run: Run,
+    source: Env,
+    target: Env,
+    people: People,
+    backups: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    people.add()
+    people.add().delete_account()
+    with monkeypatch.context() as patch:
+        patch.setattr("deploy.backup.create.now", lambda: now() - timedelta(days=91))
+        assert run(source, "create", "--to", backups) == 0
+    (archive,) = archives(backups)
+    restoring = ("restore", archive, "--work", backups, "--deletions", app.config["DELETION_LIST_DIR"])
+    assert run(target, *restoring) == 1
+    assert "older than the lists of deleted accounts" in capsys.readouterr().err
+    assert run(target | {"DELETION_LIST_DAYS": "100"}, *restoring) == 0
