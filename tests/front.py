@@ -33,6 +33,7 @@ def render(
         "/var/cache/swiper-nginx": folder / "cache",
         "/srv/swiper/swiper/web/static": ROOT / "swiper/web/static",
         "/srv/swiper/instance/media": media,
+        "/var/www/swiper-acme": folder / "acme",
         "127.0.0.1:8000": first,
         "127.0.0.1:8001": second,
         "listen 80": f"listen 127.0.0.1:{port}",

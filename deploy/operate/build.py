@@ -64,7 +64,7 @@ def build(site: Site, steps: Steps, source: Source, environment: Path | None) ->
     if environment:
         steps.do(f"link the environment {environment}", lambda: (release.folder / ".venv").symlink_to(environment))
     else:
-        _make_environment(steps, release)
+        _make_environment(site, steps, release)
     # The processes cannot write into this folder, so Python could not keep what it compiles.
     python = release.bin / "python"
     compiled = (python, "-m", "compileall", "-q", "config", "migrations", "swiper")
@@ -73,9 +73,11 @@ def build(site: Site, steps: Steps, source: Source, environment: Path | None) ->
     return release
 
 
-def _make_environment(steps: Steps, release: Release) -> None:
+def _make_environment(site: Site, steps: Steps, release: Release) -> None:
     def make() -> None:
-        found = run_quietly(["sh", release.folder / "deploy/find_python.sh"]).strip()
+        # As the owner: a Python below /root would be one that the site's processes cannot run.
+        finder = ["sh", str(release.folder / "deploy/find_python.sh")]
+        found = run_quietly(finder, env=site.environment() | _chosen_python(), account=site.as_owner()).strip()
         run_quietly([found, "-m", "venv", release.folder / ".venv"])
 
     steps.do("make an environment", make)
@@ -90,6 +92,10 @@ def _make_environment(steps: Steps, release: Release) -> None:
             )
 
     steps.do("install the packages that the settings need", install_groups)
+
+
+def _chosen_python() -> dict[str, str]:
+    return {"PYTHON": os.environ["PYTHON"]} if os.environ.get("PYTHON") else {}
 
 
 def _copy(source: Source, release: Release) -> None:

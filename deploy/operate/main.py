@@ -16,7 +16,7 @@ from deploy.operate.steps import Steps
 DEFAULT_SITE = "/opt/swiper"
 OLDEST_PYTHON = (3, 11)
 # The modules that register commands, in the order of the help.
-MODULES = ("checks", "lifecycle", "changes", "release", "logs", "backups")
+MODULES = ("install", "checks", "lifecycle", "changes", "release", "logs", "backups")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

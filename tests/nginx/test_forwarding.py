@@ -132,3 +132,13 @@ def test_levels_page_is_kept_for_a_moment_and_knows_no_cookie(front: Front, peop
         again = visitor.get("/api/vip/levels", headers={"If-None-Match": answers[-1].headers["ETag"]})
         assert again.status_code == 304
         assert "X-Cache-Status" not in visitor.get("/api/social/hot").headers
+
+
+def test_answers_of_an_acme_client_are_served_over_plain_http(front: Front, visitor: Visitor) -> None:
+    folder = front.folder / "acme/.well-known/acme-challenge"
+    folder.mkdir(parents=True)
+    (folder / "token").write_text("token.thumbprint")
+    answer = visitor.get("/.well-known/acme-challenge/token")
+    assert (answer.status_code, answer.text) == (200, "token.thumbprint")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert visitor.get("/.well-known/acme-challenge/other").json()["code"] == 1009

@@ -49,3 +49,10 @@ def test_tls_is_ready_to_be_switched_on(front: Front, settings: Settings, tmp_pa
         with Visitor(f"http://127.0.0.1:{plain}") as plainly:
             moved = plainly.get("/healthz", allow_redirects=False)
         assert (moved.status_code, moved.headers["Location"]) == (301, "https://127.0.0.1/healthz")
+        challenge = tmp_path / "acme/.well-known/acme-challenge"
+        challenge.mkdir(parents=True)
+        (challenge / "token").write_text("token.thumbprint")
+        # Before there is a certificate, an authority can only ask without TLS.
+        with Visitor(f"http://127.0.0.1:{plain}") as authority:
+            answer = authority.get("/.well-known/acme-challenge/token", allow_redirects=False)
+        assert (answer.status_code, answer.text) == (200, "token.thumbprint")
