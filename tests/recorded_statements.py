@@ -76,7 +76,7 @@ def recording(broken: list[Broken]) -> Iterator[None]:
 
 
 def issuer_of(frame: FrameType | None) -> str | None:
-    """`package.module.function` of the application that has led to `frame`; None where a test has by itself.
+    """`package.module.function` of the application that has led to `frame`; None where a test or a migration has.
 
     What all features share is passed over: the function that uses it is named. What a commit writes belongs to the
     service whose commit it is.
@@ -93,8 +93,11 @@ def issuer_of(frame: FrameType | None) -> str | None:
             if not module.startswith("swiper.db."):
                 return name
             shared = shared or name
-        elif str(frame.f_code.co_filename).startswith((f"{ROOT}/tests", f"{ROOT}/migrations")):
+        elif frame.f_code.co_filename.startswith(f"{ROOT}/tests"):
             return shared
+        elif frame.f_code.co_filename.startswith(f"{ROOT}/migrations"):
+            # It changes whole tables.
+            return None
         frame = frame.f_back
     return shared
 

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 import swiper.db.types
+from swiper.db.online_ddl import create_index
 
 revision = "0003"
 down_revision = "0002"
@@ -20,6 +21,7 @@ def upgrade() -> None:
         sa.Column("granted_at", swiper.db.types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("uid", name=op.f("pk_operators")),
         **OPTIONS,
+        if_not_exists=True,
     )
     op.create_table(
         "suspensions",
@@ -29,8 +31,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["uid"], ["users.id"], name=op.f("fk_suspensions_uid"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("uid", name=op.f("pk_suspensions")),
         **OPTIONS,
+        if_not_exists=True,
     )
-    op.create_index(op.f("ix_suspensions_until"), "suspensions", ["until"])
+    op.create_index(op.f("ix_suspensions_until"), "suspensions", ["until"], if_not_exists=True)
     op.create_table(
         "operator_actions",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -42,9 +45,10 @@ def upgrade() -> None:
         sa.Column("after", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_operator_actions")),
         **OPTIONS,
+        if_not_exists=True,
     )
     for column in ("uid", "action", "target"):
-        op.create_index(op.f(f"ix_operator_actions_{column}_id"), "operator_actions", [column, "id"])
+        op.create_index(op.f(f"ix_operator_actions_{column}_id"), "operator_actions", [column, "id"], if_not_exists=True)
     op.create_table(
         "daily_figures",
         sa.Column("day", sa.Date(), nullable=False),
@@ -52,19 +56,27 @@ def upgrade() -> None:
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("day", "name", name=op.f("pk_daily_figures")),
         **OPTIONS,
+        if_not_exists=True,
     )
-    op.create_index(op.f("ix_orders_paid_at"), "orders", ["paid_at"])
-    collate_nicknames('"C"')
+    create_index("ix_orders_paid_at", "orders", ["paid_at"])
+    collate_nicknames()
 
 
 def downgrade() -> None:
-    collate_nicknames('"default"')
+    if op.get_context().dialect.name == "postgresql":
+        op.execute('ALTER TABLE nicknames ALTER COLUMN folded TYPE VARCHAR(160) COLLATE "default"')
     op.drop_index(op.f("ix_orders_paid_at"), table_name="orders")
     for name in ("daily_figures", "operator_actions", "suspensions", "operators"):
         op.drop_table(name)
 
 
-def collate_nicknames(collation: str) -> None:
-    """Order nicknames by code point, as the other databases do: a prefix is then a range of the primary key."""
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute(f"ALTER TABLE nicknames ALTER COLUMN folded TYPE VARCHAR(160) COLLATE {collation}")
+def collate_nicknames() -> None:
+    """Order nicknames by code point, as the other databases do: a prefix is then a range of the primary key.
+
+    The key's new index is built before; to change the column builds none, and takes a moment.
+    """
+    if op.get_context().dialect.name == "postgresql":
+        create_index("ix_nicknames_by_code_point", "nicknames", [sa.text('folded COLLATE "C"')], unique=True)
+        op.execute("ALTER TABLE nicknames DROP CONSTRAINT IF EXISTS pk_nicknames")
+        op.execute('ALTER TABLE nicknames ALTER COLUMN folded TYPE VARCHAR(160) COLLATE "C"')
+        op.execute("ALTER TABLE nicknames ADD CONSTRAINT pk_nicknames PRIMARY KEY USING INDEX ix_nicknames_by_code_point")

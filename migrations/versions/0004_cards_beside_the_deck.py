@@ -1,12 +1,14 @@
 """Cards beside the deck: what is shown of somebody, kept with what they are looked for by
 
 The workers of the release before know of no cards: they can add nobody, and a photo that they delete would stay on a card.
-So no worker of theirs, web or Celery, should run any more. A million people take about a minute, in which nobody else
-reads the table. On MariaDB, where a part of this may be done before it fails, it can be run again.
+So no worker of theirs, web or Celery, should run any more. A million people take about a minute; those who read and
+write the table meanwhile wait for nothing.
 """
 
 import sqlalchemy as sa
 from alembic import op
+
+from swiper.db.online_ddl import add_column, in_batches, set_not_null
 
 revision = "0004"
 down_revision = "0003"
@@ -23,26 +25,22 @@ ALBUM = {
 }
 JOINED = {"postgresql": ("", " || ", ""), "mysql": ("concat(", ", ", ")"), "sqlite": ("", " || ", "")}
 PERSON = "FROM users JOIN preferences ON preferences.uid = users.id WHERE users.id = discovery.uid"
+DISCOVERY = sa.table("discovery", sa.column("location"), sa.column("uid"), sa.column("card"))
 TEXTS = ("nickname", "sex", "users.location", "bio", "avatar")
 
 
 def upgrade() -> None:
     dialect = op.get_context().dialect.name
-    if op.get_context().as_sql or not _has_cards():
-        with op.batch_alter_table("discovery") as batch_op:
-            batch_op.add_column(sa.Column("card", sa.Text(), nullable=True))
+    add_column("discovery", sa.Column("card", sa.Text(), nullable=True))
+    key = (DISCOVERY.c.location, DISCOVERY.c.uid)
     # Nothing of ours leaves such a row, and nobody could be shown by it.
-    op.execute(f"DELETE FROM discovery WHERE NOT EXISTS (SELECT 1 {PERSON})")
+    in_batches(sa.delete(DISCOVERY).where(sa.text(f"NOT EXISTS (SELECT 1 {PERSON})")), *key)
     if dialect == "mysql":
         # MySQL's default is shorter than an album.
         op.execute("SET SESSION group_concat_max_len = 1000000")
-    op.execute(sa.text(f"UPDATE discovery SET card = (SELECT {_card(dialect)} {PERSON})"))
-    with op.batch_alter_table("discovery") as batch_op:
-        batch_op.alter_column("card", existing_type=sa.Text(), nullable=False)
-
-
-def _has_cards() -> bool:
-    return any(column["name"] == "card" for column in sa.inspect(op.get_bind()).get_columns("discovery"))
+    card = sa.literal_column(f"(SELECT {_card(dialect)} {PERSON})")
+    in_batches(sa.update(DISCOVERY).values(card=card).where(DISCOVERY.c.card.is_(None)), *key)
+    set_not_null("discovery", "card", sa.Text())
 
 
 def _card(dialect: str) -> str:

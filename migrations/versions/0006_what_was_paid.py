@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 import swiper.db.types
+from swiper.db.online_ddl import add_column
 
 revision = "0006"
 down_revision = "0005"
@@ -26,9 +27,9 @@ def upgrade() -> None:
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",
+        if_not_exists=True,
     )
-    with op.batch_alter_table("tickets") as batch_op:
-        batch_op.add_column(sa.Column("lapses", sa.SmallInteger(), server_default="0", nullable=False))
+    add_column("tickets", sa.Column("lapses", sa.SmallInteger(), server_default="0", nullable=False))
 
 
 def downgrade() -> None:

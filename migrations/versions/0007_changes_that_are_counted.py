@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 import swiper.db.types
+from swiper.db.online_ddl import add_column
 
 revision = "0007"
 down_revision = "0006"
@@ -14,7 +15,7 @@ OPTIONS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_en
 
 
 def upgrade() -> None:
-    op.add_column("users", sa.Column("deck_from", sa.BigInteger(), nullable=True))
+    add_column("users", sa.Column("deck_from", sa.BigInteger(), nullable=True))
     op.create_table(
         "profile_changes",
         sa.Column("uid", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -29,6 +30,7 @@ def upgrade() -> None:
         sa.Column("changed_at", swiper.db.types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("uid", "id", name=op.f("pk_profile_changes")),
         **OPTIONS,
+        if_not_exists=True,
     )
 
 

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 import swiper.db.types
+from swiper.db.online_ddl import add_column
 
 revision = "0008"
 down_revision = "0007"
@@ -22,6 +23,7 @@ def upgrade() -> None:
         sa.Column("last_step", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("uid", name=op.f("pk_second_factors")),
         **OPTIONS,
+        if_not_exists=True,
     )
     op.create_table(
         "recovery_codes",
@@ -29,8 +31,9 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(64), nullable=False),
         sa.PrimaryKeyConstraint("uid", "digest", name=op.f("pk_recovery_codes")),
         **OPTIONS,
+        if_not_exists=True,
     )
-    op.add_column("operator_actions", sa.Column("actor", sa.String(32), nullable=True))
+    add_column("operator_actions", sa.Column("actor", sa.String(32), nullable=True))
 
 
 def downgrade() -> None:

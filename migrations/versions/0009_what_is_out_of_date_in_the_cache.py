@@ -25,8 +25,9 @@ def upgrade() -> None:
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",
+        if_not_exists=True,
     )
-    op.create_index(op.f("ix_invalidations_created_at"), "invalidations", ["created_at"])
+    op.create_index(op.f("ix_invalidations_created_at"), "invalidations", ["created_at"], if_not_exists=True)
 
 
 def downgrade() -> None:

@@ -24,8 +24,9 @@ def upgrade() -> None:
         sa.Column("kept", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_deleted_numbers")),
         **OPTIONS,
+        if_not_exists=True,
     )
-    op.create_index(op.f("ix_deleted_numbers_deleted_at"), "deleted_numbers", ["deleted_at"])
+    op.create_index(op.f("ix_deleted_numbers_deleted_at"), "deleted_numbers", ["deleted_at"], if_not_exists=True)
     op.create_table(
         "ended_matches",
         sa.Column("digest", sa.String(64), nullable=False),
@@ -34,9 +35,10 @@ def upgrade() -> None:
         sa.Column("deleted_at", swiper.db.types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("digest", "uid", name=op.f("pk_ended_matches")),
         **OPTIONS,
+        if_not_exists=True,
     )
     for column in ("uid", "deleted_at"):
-        op.create_index(op.f(f"ix_ended_matches_{column}"), "ended_matches", [column])
+        op.create_index(op.f(f"ix_ended_matches_{column}"), "ended_matches", [column], if_not_exists=True)
 
 
 def downgrade() -> None:

@@ -64,8 +64,12 @@ def upgrade_lock(engine: Engine, wait_seconds: float = WAIT_SECONDS) -> Iterator
 @contextmanager
 def _lock_of(engine: Engine) -> Iterator[Callable[[], bool]]:
     """Give what tries to take the lock and returns True if it has it."""
+    if _is_in_memory(engine):
+        # No other process sees it.
+        yield lambda: True
+        return
     if engine.dialect.name == "sqlite":
-        with _file_lock(engine.url.database or ":memory:") as try_lock:
+        with _file_lock(f"{engine.url.database}-upgrade") as try_lock:
             yield try_lock
         return
     with engine.connect() as connection:
@@ -86,13 +90,9 @@ def _ask_server(connection: Connection) -> bool:
 
 
 @contextmanager
-def _file_lock(database: str) -> Iterator[Callable[[], bool]]:
-    """Lock a file beside the database. It stays: others may wait for it already."""
-    if database == ":memory:":
-        # No other process sees it.
-        yield lambda: True
-        return
-    with Path(f"{database}-upgrade").open("ab") as file:
+def _file_lock(path: str) -> Iterator[Callable[[], bool]]:
+    """Lock a file. It stays: others may wait for it already."""
+    with Path(path).open("ab") as file:
 
         def try_lock() -> bool:
             try:
@@ -104,18 +104,25 @@ def _file_lock(database: str) -> Iterator[Callable[[], bool]]:
         yield try_lock
 
 
+def _is_in_memory(engine: Engine) -> bool:
+    return engine.dialect.name == "sqlite" and engine.url.database in (None, "", ":memory:")
+
+
 @contextmanager
 def upgrade_connection(engine: Engine) -> Iterator[Connection]:
-    """Open a connection of its own, whose statements wait for locks only shortly."""
+    """Open a connection whose statements wait for locks only shortly. It is closed in the end, with its settings."""
     with engine.connect() as connection:
-        connection.detach()
         if engine.dialect.name == "postgresql":
             event.listen(connection, "begin", _limit_transaction)
         elif engine.dialect.name == "mysql":
             names = ("lock_wait_timeout", "innodb_lock_wait_timeout")
             connection.execute(text("SET SESSION " + ", ".join(f"{name} = {LOCK_SECONDS}" for name in names)))
             connection.commit()
-        yield connection.execution_options(**{WRITES: True})
+        try:
+            yield connection.execution_options(**{WRITES: True})
+        finally:
+            if not (_is_in_memory(engine) or connection.invalidated):
+                connection.invalidate()
 
 
 def _limit_transaction(connection: Connection) -> None:
@@ -132,14 +139,16 @@ def _limit_transaction(connection: Connection) -> None:
 def repeat_while_locked(run: Callable[[], None], pause_seconds: float = 1.0) -> None:
     """Call `run` until no lock stands in its way. What it has committed before, it must not do again.
 
-    The pauses grow from `pause_seconds` on. Raises UpgradeError after TRIES, and other errors at once.
+    The pauses grow from `pause_seconds` on. Raises UpgradeError after TRIES, and at once where the database refuses.
     """
     for number in range(1, TRIES + 1):
         try:
             run()
         except DBAPIError as error:
             if not is_locked(error):
-                raise
+                raise UpgradeError(
+                    f"A migration failed. What is done stays done; it can be run again. {error}"
+                ) from error
             if number == TRIES:
                 raise UpgradeError(
                     f"Other transactions kept a lock in each of {TRIES} tries. What is done stays done; run it again."

@@ -137,13 +137,13 @@ def test_an_upgrade_is_tried_so_often() -> None:
     assert len(calls) == TRIES
 
 
-def test_an_error_of_a_migration_is_told_at_once() -> None:
+def test_an_error_of_a_migration_is_told_at_once_and_as_it_is() -> None:
     calls: list[int] = []
 
     def run() -> None:
         calls.append(1)
-        raise DBAPIError("ALTER", {}, ValueError())
+        raise DBAPIError("ALTER", {}, ValueError("no such thing"))
 
-    with pytest.raises(DBAPIError):
+    with pytest.raises(UpgradeError, match="no such thing"):
         repeat_while_locked(run, 0)
     assert len(calls) == 1
