@@ -4,12 +4,13 @@ import os
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from config.faults import variable_of
 from config.settings import Settings
 
 SECRET = re.compile(r"KEY|SECRET|PASSWORD|TOKEN|CREDENTIAL")
+# Celery takes the URLs of several servers, with a semicolon between them.
+NEXT_URL = re.compile(r";(?=[\w+.-]+://)")
 HEAD = "# The settings of the site at the time of the backup. Compare them with .env; nothing reads this file."
 
 
@@ -21,30 +22,32 @@ def write_settings(settings: Settings, path: Path, *, with_secrets: bool) -> Non
         name = variable_of(field)
         if value == info.get_default(call_default_factory=True) or value is None:
             continue
-        text = _text_of(value)
-        shown = text if with_secrets else without_secrets(name, text)
-        lines.append(f"{name}={shown}" if shown is not None else f"# {name} is secret and left out")
+        texts = list(map(_text_of, value if isinstance(value, list) else [value]))
+        shown = texts if with_secrets else [without_secrets(name, text) for text in texts]
+        lines.append(f"# {name} is secret and left out" if None in shown else f"{name}={','.join(map(str, shown))}")
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write("\n".join([*lines, ""]))
 
 
 def without_secrets(name: str, text: str) -> str | None:
-    """Return the value of a variable without the passwords in its URLs, or None if all of it is secret."""
-    if "://" in text:
-        return ",".join(_without_password(each) for each in text.split(","))
-    return None if SECRET.search(name) else text
+    """Return the value of a variable without the passwords in its URL, or None if all of it is secret."""
+    if SECRET.search(name):
+        return None
+    return ";".join(map(_without_password, NEXT_URL.split(text)))
 
 
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    # A query may have a password as well.
-    query = "" if "password" in parts.query.lower() else parts.query
-    _, mark, host = parts.netloc.rpartition("@")
-    user = parts.netloc.partition(":")[0].partition("@")[0]
-    netloc = f"{user}@{host}" if mark else parts.netloc
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
+def _without_password(text: str) -> str:
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return text
+    # Drivers take a password with any character but @, so the last one ends it. Rather lose a word than show a secret.
+    user, has_user, place = rest.rpartition("@")
+    path, query, options = place.partition("?")
+    if "password" in options.lower():
+        query = options = ""
+    return f"{scheme}://{user.partition(':')[0].partition('@')[0]}{has_user}{path}{query}{options}"
 
 
 def _text_of(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(getattr(value, "value", value))
+    return str(getattr(value, "value", value))

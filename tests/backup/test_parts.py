@@ -13,7 +13,7 @@ from config.settings import Settings
 from deploy.backup import hold
 from deploy.backup.errors import BackupError
 from deploy.backup.redis_snapshot import SiteRedis
-from deploy.backup.settings_part import write_settings
+from deploy.backup.settings_part import without_secrets, write_settings
 from swiper.auth.sessions import key_of
 from tests.factories import People, session_id_of
 
@@ -111,6 +111,23 @@ def test_settings_are_kept_without_their_secrets(settings: Settings, private: Pa
     assert "DATABASE_REPLICA_URLS=postgresql://swiper@one.example/site,postgresql://two.example/site\n" in plain
     assert "LIKES_PER_DAY=7\n" in plain
     assert "SUPERLIKES_PER_DAY" not in plain
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        # SQLAlchemy takes such passwords as they are.
+        ("DATABASE_URL", "postgresql://swiper:pass,word@db.example/site", "postgresql://swiper@db.example/site"),
+        ("DATABASE_URL", "postgresql://swiper:pa/ss?wo#rd@db.example/site", "postgresql://swiper@db.example/site"),
+        ("CELERY_BROKER_URL", "sentinel://:password@one:26379;sentinel://:password@two:26379/0",
+         "sentinel://@one:26379;sentinel://@two:26379/0"),
+        ("REDIS_URL", "unix:///run/redis.sock?db=1&password=word", "unix:///run/redis.sock"),
+        ("REDIS_URL", "redis://one.example/0?db=1", "redis://one.example/0?db=1"),
+        ("PAYMENT_SECRET", "word://word", None),
+    ],
+)  # fmt: skip
+def test_no_password_of_an_address_is_kept(name: str, value: str, shown: str | None) -> None:
+    assert without_secrets(name, value) == shown
 
 
 def test_every_secret_of_the_settings_is_known_here() -> None:
