@@ -58,6 +58,8 @@ def build(site: Site, steps: Steps, source: Source, environment: Path | None) ->
     release = Release(site.releases / source.version)
     where = source.commit or source.folder
     steps.do(f"copy the code of {where} to {release.folder}", lambda: _copy(source, release))
+    # The code of an operator may be readable for that person alone.
+    steps.run("let the site read it", ("chmod", "-R", "u=rwX,go=rX", release.folder))
     for name in (".env", "instance"):
         link = release.folder / name
         steps.do(f"link {name} of the site", lambda link=link, name=name: link.symlink_to(Path("../..") / name))  # type: ignore[misc]

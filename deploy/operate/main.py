@@ -4,9 +4,11 @@ import argparse
 import contextlib
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 from deploy.operate.errors import OperateError
 from deploy.operate.registry import COMMANDS, site_lock
@@ -15,6 +17,8 @@ from deploy.operate.steps import Steps
 
 DEFAULT_SITE = "/opt/swiper"
 OLDEST_PYTHON = (3, 11)
+# As systemd has it: the site's account must read the code, and nginx the pictures, whatever the operator's shell says.
+UMASK = 0o022
 # The modules that register commands, in the order of the help.
 MODULES = ("install", "checks", "lifecycle", "changes", "release", "logs", "backups")
 
@@ -26,17 +30,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for module in MODULES:
         importlib.import_module(f"deploy.operate.{module}")
     given = _parser().parse_args(arguments)
+    os.umask(UMASK)
     site, steps = Site(Path(given.site).expanduser().absolute()), Steps(given.dry_run)
     chosen = COMMANDS[given.command]
     try:
-        with site_lock(site) if chosen.is_locked and not given.dry_run else contextlib.nullcontext():
+        with _ended_like_by_ctrl_c(), _lock(site, is_needed=chosen.is_locked and not given.dry_run):
             return chosen.run(site, steps, given) or 0
-    except (OperateError, PermissionError) as error:
+    except (OperateError, OSError) as error:
         for line in str(error).splitlines():
             print(f"swiper: {line.removeprefix('swiper: ')}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _lock(site: Site, *, is_needed: bool) -> contextlib.AbstractContextManager[None]:
+    return site_lock(site) if is_needed else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _ended_like_by_ctrl_c() -> Iterator[None]:
+    """Let a command undo what it has begun when a terminal is closed (SIGHUP) or it is told to end (SIGTERM)."""
+
+    def interrupt(*_: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    # What `nohup` has switched off stays off.
+    changed = [each for each in (signal.SIGHUP, signal.SIGTERM) if signal.getsignal(each) is signal.SIG_DFL]
+    for number in changed:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _parser() -> argparse.ArgumentParser:

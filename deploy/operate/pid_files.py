@@ -4,12 +4,14 @@ The file has the process's id and its start by the system's clock, so that anoth
 later is never taken for it.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from deploy.operate.errors import OperateError
 from deploy.operate.limits import raise_open_files
@@ -50,12 +52,12 @@ class PidFiles:
             return None
         except ValueError:
             raise OperateError(f"{self._file(service)} is damaged; end the process by hand and delete it") from None
-        return int(pid) if started_at(int(pid)) == started else None
+        return int(pid) if started_at(int(pid)) == started and self._is_owners(int(pid)) else None
 
     def start(self, service: Service, release: Release) -> None:
         """Start the service's process by the code of `release`."""
         raise_open_files()
-        with open(self._prepare_log(service), "ab") as log:
+        with self._open_log(service) as log:
             process = subprocess.Popen(
                 service.command(self.site, release),
                 # The folder itself, not the link: a worker that is started anew must find its own release.
@@ -98,7 +100,8 @@ class PidFiles:
         self.send(service, signal.SIGTERM)
         while (pid := self.pid_of(service)) is not None:
             if time.monotonic() > deadline:
-                os.killpg(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
                 deadline = float("inf")
             time.sleep(POLL_SECONDS)
         for child in [child for child in STARTED.values() if child.poll() is not None]:
@@ -130,11 +133,19 @@ class PidFiles:
     def _file(self, service: Service) -> Path:
         return self.site.run / f"{service.name}.pid"
 
-    def _prepare_log(self, service: Service) -> Path:
+    def _is_owners(self, pid: int) -> bool:
+        """Return False for a process that the site's account could not have started, and so may not let root end."""
+        try:
+            return os.getuid() != 0 or Path(f"/proc/{pid}").stat().st_uid == self.site.owner.uid
+        except FileNotFoundError:
+            return False
+
+    def _open_log(self, service: Service) -> BinaryIO:
         path = self.log_of(service)
         if path.exists() and path.stat().st_size > LOG_BYTES:
             path.replace(path.with_suffix(".log.1"))
-        path.touch(mode=0o640)
+        # The folder belongs to the site's account, whose links root must not follow.
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o640)
         if not os.getuid():
-            os.chown(path, self.site.owner.uid, self.site.owner.gid)
-        return path
+            os.fchown(handle, self.site.owner.uid, self.site.owner.gid)
+        return os.fdopen(handle, "ab")

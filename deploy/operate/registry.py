@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,7 +62,9 @@ def site_lock(site: Site) -> Iterator[None]:
     """Hold the lock of the commands that change a site. Raises OperateError if another one holds it."""
     if not site.run.is_dir():
         raise OperateError(f"{site.root} is no site: it has no folder run/ (see `install`)")
-    with open(site.run / "operate.lock", "w") as lock:
+    # The folder belongs to the site's account, whose links root must not follow.
+    handle = os.open(site.run / "operate.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    with os.fdopen(handle, "r+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

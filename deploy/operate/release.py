@@ -66,7 +66,8 @@ def switch(site: Site, steps: Steps, fresh: Release) -> None:
     try:
         _run(site, steps, supervisor, fresh)
     except BaseException:
-        _return_to(site, steps, supervisor, old, before)
+        if not steps.is_dry_run:
+            _return_to(site, steps, supervisor, old, before)
         raise
 
 

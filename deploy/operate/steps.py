@@ -1,5 +1,6 @@
 """The steps of a command: each says what it does in one line, and changes nothing in a dry run."""
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +21,10 @@ class Steps:
         self.is_dry_run = is_dry_run
 
     def say(self, text: str) -> None:
-        """Print one line."""
-        print(f"swiper: {text}", flush=True)
+        """Print one line. If nobody reads any more, go on in silence: a release must not stop half-way for that."""
+        # Such as `tee` behind a pipe, which Ctrl-C ends as well, or a terminal that was closed.
+        with contextlib.suppress(OSError):
+            print(f"swiper: {text}", flush=True)
 
     def do(self, text: str, action: Callable[[], object]) -> None:
         """Print `text` and call `action`."""

@@ -1,5 +1,6 @@
 """`deploy/swiper start`, `stop` and `status` by pid files: what runs, what is told, and whom a signal may reach."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from flask import Flask
 from deploy.operate.pid_files import PidFiles, started_at
 from deploy.operate.readiness import ask_readiness
 from deploy.operate.services import SERVICES
+from deploy.operate.site import Owner, Site
 from deploy.processes import wait_until
 from tests.operate.sites import SiteFolder
 from tests.processes import is_running
@@ -89,6 +91,38 @@ def test_a_process_that_got_the_same_id_later_is_never_signalled(folder: SiteFol
             assert supervisor.pid_of(service) is None
         finally:
             stranger.kill()
+
+
+def test_what_is_no_process_of_the_sites_account_is_never_signalled_by_root(
+    folder: SiteFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = SERVICES[0]
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
+        try:
+            file = folder.site.run / f"{service.name}.pid"
+            file.write_text(f"{stranger.pid} {started_at(stranger.pid)}\n")
+            monkeypatch.setattr("deploy.operate.pid_files.os.getuid", lambda: 0)
+            monkeypatch.setattr(Site, "owner", Owner(os.getuid() + 4_321, 0))
+            supervisor = PidFiles(folder.site)
+            assert not supervisor.send(service, signal.SIGKILL)
+            supervisor.stop(service)
+            assert is_running(stranger.pid)
+        finally:
+            stranger.kill()
+
+
+@pytest.mark.parametrize("name", ["run/operate.lock", "log/web-1.log"])
+def test_a_link_of_the_sites_account_leads_root_nowhere(folder: SiteFolder, tmp_path: Path, name: str) -> None:
+    precious, place = tmp_path / "precious", folder.site.root / name
+    precious.write_text("what root alone may write")
+    place.unlink(missing_ok=True)
+    place.symlink_to(precious)
+    try:
+        assert str(place) in folder.swiper("start", "web-1", code=1)
+    finally:
+        place.unlink()
+        folder.kill_all()
+    assert precious.read_text() == "what root alone may write"
 
 
 def test_a_process_that_ignores_the_end_is_killed_with_its_session(folder: SiteFolder, tmp_path: Path) -> None:

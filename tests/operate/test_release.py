@@ -3,6 +3,12 @@
 That no request is lost is shown by the experiment `a_release_loses_no_request` of `make chaos`, with the real programs.
 """
 
+import errno
+import io
+import os
+import signal
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,3 +137,50 @@ def test_one_release_runs_at_a_time(light: LightSite) -> None:
     with site_lock(light.site):
         assert "another command changes" in light.release("2", code=1)
     assert light.running() == {"1"}
+
+
+class ClosedPipe(io.StringIO):
+    """What `print` gets when `| tee log` was ended by the same Ctrl-C."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+def test_a_release_that_is_interrupted_leaves_the_old_one_running_even_if_nobody_reads(
+    light: LightSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close_the_terminal(*_: object) -> None:
+        monkeypatch.setattr("deploy.operate.changes.wait_until_ready", lambda *_: None)
+        monkeypatch.setattr(sys, "stdout", ClosedPipe())
+        os.kill(os.getpid(), signal.SIGHUP)
+        time.sleep(5)
+
+    monkeypatch.setattr("deploy.operate.changes.wait_until_ready", close_the_terminal)
+    light.release("2", code=130)
+    assert light.running() == {"1"}
+    assert None not in light.pids().values()
+    assert light.site.current.version == "1"
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+def test_a_dry_run_that_fails_changes_nothing(light: LightSite) -> None:
+    pid_file = light.site.run / "beat.pid"
+    content = pid_file.read_text()
+    pid_file.write_text("damaged")
+    try:
+        assert "is damaged" in light.release("2", "--dry-run", code=1)
+    finally:
+        pid_file.write_text(content)
+    assert light.site.current.version == "1"
+    assert light.running() == {"1"}
+
+
+def test_a_release_can_be_read_by_the_site_whatever_the_shell_of_the_operator_says(light: LightSite) -> None:
+    former = os.umask(0o077)
+    try:
+        light.release("2")
+    finally:
+        os.umask(former)
+    made = light.site.releases / "2"
+    assert made.stat().st_mode & 0o777 == (made / "config").stat().st_mode & 0o777 == 0o755
+    assert (made / "config/load.py").stat().st_mode & 0o777 == 0o644
