@@ -64,7 +64,7 @@ def create(wish: Wish) -> Path | None:
         )
         if not is_intact(path):
             raise BackupError(f"{path} is not what was written; the disk may fail. No older backup is removed")
-        _prune(wish, made_at)
+        _prune(wish, made_at, path)
     return path
 
 
@@ -146,8 +146,8 @@ def _add_pictures(media: Path, archive: Writer) -> None:
                 archive.add_picture(f"{folder.name}/{name}", folder / name)
 
 
-def _prune(wish: Wish, made_at: datetime) -> None:
-    for old in retention.superfluous(wish.folder, keep=wish.keep, keep_days=wish.keep_days, at=made_at):
+def _prune(wish: Wish, made_at: datetime, newest: Path) -> None:
+    for old in retention.superfluous(wish.folder, keep=wish.keep, keep_days=wish.keep_days, at=made_at, intact=newest):
         say(f"remove {old}")
         retention.remove(old)
 

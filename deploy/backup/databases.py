@@ -9,7 +9,7 @@ import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from sqlalchemy import MetaData, create_engine, inspect, literal, select
 from sqlalchemy import table as sql_table
@@ -25,6 +25,9 @@ SHOWN_LINES = 6
 class Database(ABC):
     """One database. `private` is a folder that only its owner can read, for files with passwords."""
 
+    # Its name for people.
+    label: ClassVar[str]
+
     def __init__(self, url: URL, private: Path) -> None:
         self.url = url
         self.private = private
@@ -33,11 +36,6 @@ class Database(ABC):
     def kind(self) -> str:
         """Its name for SQLAlchemy, which says whose archives it takes."""
         return self.url.get_backend_name()
-
-    @property
-    def label(self) -> str:
-        """Its name for people."""
-        return type(self).__name__
 
     @abstractmethod
     def dump(self, path: Path) -> None:

@@ -3,10 +3,11 @@
 Before anything of the site is touched, the whole archive is read and checked.
 """
 
+import itertools
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -184,11 +185,22 @@ def _restore(site: BackedSite, staging: Path, manifest: Manifest, deletions: dic
         say(f"{deleted} of {len(deletions)} deleted accounts were back and are deleted again")
         strays, lost = reconcile_files()
         db.session.remove()
+    _keep_lists(wish.deletions, site.app.config["DELETION_LIST_DIR"])
     say(f"{strays} files that belong to nobody are removed; {lost} pictures had no file and are taken away")
     kept = site.settings.instance / f"settings-{datetime.fromisoformat(manifest.made_at):%Y%m%dT%H%M%SZ}.env"
     (staging / "settings").chmod(0o600)
     (staging / "settings").replace(kept)
     say(f"restored; the settings of the backup are in {kept}, compare them with .env")
+
+
+def _keep_lists(folders: Sequence[Path], own: Path) -> None:
+    """Copy the lists of deleted accounts that were given to that of the site, for a restore of another backup."""
+    for path in itertools.chain.from_iterable(map(deletion_list.files_in, folders)):
+        copy = own / path.name
+        if not copy.exists():
+            own.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.copy(path, copy)
+            copy.chmod(0o600)
 
 
 def _place_pictures(source: Path, target: Path) -> None:

@@ -28,16 +28,16 @@ def time_of(path: Path) -> datetime:
     return datetime.strptime(match[1], TIME).replace(tzinfo=UTC)
 
 
-def superfluous(folder: Path, *, keep: int, keep_days: int, at: datetime) -> list[Path]:
+def superfluous(folder: Path, *, keep: int, keep_days: int, at: datetime, intact: Path | None = None) -> list[Path]:
     """Return the archives beyond the `keep` newest that are older than `keep_days`, the oldest last.
 
-    There are none unless one of those that stay is intact, which is found by reading it.
+    There are none unless one of those that stay is intact: `intact`, of which the caller knows it, or one that is read.
     """
     found = archives_in(folder)
     oldest = at - timedelta(days=keep_days)
     old = [path for path in found[max(1, keep) :] if time_of(path) < oldest]
     staying = [path for path in found if path not in old]
-    return old if old and any(map(is_intact, staying)) else []
+    return old if old and (intact in staying or any(map(is_intact, staying))) else []
 
 
 def remove(path: Path) -> None:

@@ -15,6 +15,8 @@ TLS_OPTIONS = {"ssl_ca": "ssl-ca", "ssl_cert": "ssl-cert", "ssl_key": "ssl-key"}
 class Postgres(Database):
     """A dump in pg_dump's own format, of one snapshot; it is loaded in one transaction."""
 
+    label = "PostgreSQL"
+
     def dump(self, path: Path) -> None:
         """See `Database`."""
         tool = find_tool("postgresql-client", "pg_dump")
@@ -44,6 +46,8 @@ class Postgres(Database):
 
 class MariaDB(Database):
     """A dump as SQL of one snapshot, compressed."""
+
+    label = "MariaDB"
 
     def dump(self, path: Path) -> None:
         """See `Database`."""

@@ -1,6 +1,7 @@
 """The site that a backup is made of, or restored into: its application, its database and its Redis."""
 
 import hmac
+import logging
 import os
 import subprocess
 import tempfile
@@ -63,6 +64,8 @@ class BackedSite:
     def close(self) -> None:
         """Give back the connections of the application, if it was used."""
         if "app" in vars(self):
+            # It would tell the operator of each pool.
+            logging.getLogger("swiper.db.servers").setLevel(logging.WARNING)
             with self.app.app_context():
                 db.session.remove()
                 for engine in db.engines.values():

@@ -18,6 +18,8 @@ BUSY_SECONDS = 60.0
 class SQLite(Database):
     """A copy of the database file, compressed."""
 
+    label = "SQLite"
+
     @property
     def path(self) -> Path:
         """The file of the database."""

@@ -88,9 +88,12 @@ def backup_key(site: Site, steps: Steps, given: Arguments) -> int:
 
 def _make_folder(site: Site) -> None:
     """Make the folder of the backups, for the owner of the data alone."""
-    site.backups.mkdir(mode=0o700, exist_ok=True)
+    owner = site.owner
+    if site.backups.exists():
+        return
+    site.backups.mkdir(mode=0o700)
     if not os.getuid():
-        os.chown(site.backups, site.owner.uid, site.owner.gid)
+        os.chown(site.backups, owner.uid, owner.gid, follow_symlinks=False)
 
 
 def _key_of(given: Arguments) -> list[str]:

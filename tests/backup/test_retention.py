@@ -37,6 +37,8 @@ def test_nothing_is_removed_while_no_archive_that_stays_is_intact(tmp_path: Path
     assert superfluous(tmp_path, keep=2, keep_days=0, at=NOON) == []
     sum_of(newest).unlink()
     assert superfluous(tmp_path, keep=1, keep_days=0, at=NOON) == []
+    assert superfluous(tmp_path, keep=2, keep_days=0, at=NOON, intact=good) == []
+    assert superfluous(tmp_path, keep=2, keep_days=0, at=NOON, intact=newest) == [good]
     second.write_bytes(b"content")
     assert superfluous(tmp_path, keep=2, keep_days=0, at=NOON) == [good]
 

@@ -118,6 +118,7 @@ def test_an_account_that_was_deleted_after_the_backup_stays_deleted(
     assert {is_suspended for _, is_suspended, _, _ in numbers} == {0, 1}
     assert (len(kept), media_of(target)) == (3, [])
     assert set(deletion_list.read([listed])) == {woman.id, other.id}
+    assert set(deletion_list.read([Path(target["SWIPER_INSTANCE"]) / "deletions"])) == {woman.id, other.id}
 
 
 def test_files_and_rows_that_do_not_belong_together_are_not_restored(
