@@ -96,6 +96,11 @@ class Settings(ProcessSettings, DatabaseSettings, RedisSettings, LoginSettings, 
         return f"{self.site_name}:" if self.site_name else ""
 
     @property
+    def restore_mark(self) -> Path:
+        """Return the file that is there while a backup is restored, and after a restore that did not end."""
+        return self.instance / ".restoring"
+
+    @property
     def media_dir(self) -> Path:
         """Return the folder of uploads. With another storage than `local`, they are here until they are pushed."""
         return self.instance / "media"

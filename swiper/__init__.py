@@ -67,7 +67,11 @@ def start_app() -> Flask:
     A log line tells if another site with the same name uses this Redis.
     """
     try:
-        app = create_app()
+        settings = load_settings()
+        if settings.restore_mark.exists():
+            # Half of the data, and accounts that were deleted, would be shown.
+            raise ConfigurationError("a restore of a backup runs or did not end; repeat it with --replace")
+        app = create_app(settings)
     except ConfigurationError as error:
         tell(error)
         sys.exit(CANNOT_LOAD if "gunicorn.arbiter" in sys.modules else 1)

@@ -1,10 +1,6 @@
 """Makes a backup while the site runs: database, then pictures, then what is kept of Redis, then settings."""
 
-import fcntl
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,13 +10,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from deploy.backup import retention
-from deploy.backup.archive import PARTIAL_SUFFIX, PICTURE, Manifest, Writer, is_intact, new_archive, sum_of
+from deploy.backup.archive import PICTURE, Manifest, Writer, is_intact, new_archive
 from deploy.backup.databases import unreachable
 from deploy.backup.errors import BackupError
 from deploy.backup.hold import removals_held
 from deploy.backup.keys import read_recipients
 from deploy.backup.settings_part import write_settings
 from deploy.backup.site import BackedSite, backed_site, say, version_of_code
+from deploy.backup.work_folder import only_one
 from swiper.clock import now
 from swiper.db.checks import current_heads
 
@@ -52,7 +49,7 @@ def create(wish: Wish) -> Path | None:
         _tell_plan(wish, path)
         return None
     wish.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _only_backup(wish.folder):
+    with only_one(wish.folder):
         if path.exists():
             raise BackupError(f"{path} is there already; try again in a second")
         with backed_site(wish.folder) as site, new_archive(path, recipients) as archive:
@@ -77,22 +74,6 @@ def _tell_plan(wish: Wish, path: Path) -> None:
         # With the new one there is one more.
         for old in retention.superfluous(wish.folder, keep=wish.keep - 1, keep_days=wish.keep_days, at=now()):
             say(f"would remove {old}")
-
-
-@contextmanager
-def _only_backup(folder: Path) -> Iterator[None]:
-    """Let one backup run at a time, and remove what a killed one has left. Raises BackupError."""
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BackupError(f"another backup into {folder} runs") from None
-        for left in folder.glob(".work-*"):
-            shutil.rmtree(left)
-        for left in folder.glob(f"swiper-*{PARTIAL_SUFFIX}"):
-            left.unlink()
-            sum_of(left.with_name(left.name.removesuffix(PARTIAL_SUFFIX))).unlink(missing_ok=True)
-        yield
 
 
 def _fill(site: BackedSite, archive: Writer, wish: Wish, made_at: datetime) -> Manifest:

@@ -18,11 +18,12 @@ import flask_migrate
 from redis import Redis
 
 from config.schedule import HEARTBEAT_SECONDS
-from config.settings import ROOT
+from config.settings import ROOT, Settings
 from deploy.backup.archive import Manifest, read_archive
 from deploy.backup.errors import BackupError
 from deploy.backup.keys import read_identities
 from deploy.backup.site import BackedSite, backed_site, say
+from deploy.backup.work_folder import only_one
 from swiper.db.checks import VERSIONS
 from swiper.db.revisions import is_behind, known_revisions
 from swiper.extensions import db
@@ -31,6 +32,8 @@ from swiper.profiles.accounts import repeat_deletion
 from swiper.profiles.models import User
 from swiper.profiles.restored_files import reconcile_files
 from swiper.tasks.heartbeat import Part, heartbeat_name
+
+STAGING = ".restore-"
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,15 @@ def restore(wish: Wish, work_folder: Path) -> None:
     """
     identities = read_identities(wish.key) if wish.key else []
     work_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with backed_site(work_folder) as site:
+    with only_one(work_folder), backed_site(work_folder) as site:
+        for left in site.settings.instance.glob(f"{STAGING}*"):
+            shutil.rmtree(left)
         _refuse_running(site)
         if not wish.is_replacing:
             _refuse_data(site)
         deletions = _read_deletions(site, wish)
         # Beside the folder of pictures, so that they need not be copied once more.
-        with tempfile.TemporaryDirectory(prefix=".restore-", dir=site.settings.instance) as name:
+        with tempfile.TemporaryDirectory(prefix=STAGING, dir=site.settings.instance) as name:
             staging = Path(name)
             say(f"read {wish.archive} and check it")
             manifest = read_archive(wish.archive, identities, None if wish.is_dry_run else staging)
@@ -70,7 +75,7 @@ def restore(wish: Wish, work_folder: Path) -> None:
             if wish.is_dry_run:
                 _tell_plan(manifest, deletions, wish)
                 return
-            with _advising():
+            with _marking_half_done(site.settings):
                 _restore(site, staging, manifest, deletions, wish)
 
 
@@ -154,12 +159,16 @@ def _tell_plan(manifest: Manifest, deletions: dict[int, datetime], wish: Wish) -
 
 
 @contextmanager
-def _advising() -> Iterator[None]:
+def _marking_half_done(settings: Settings) -> Iterator[None]:
+    """Keep the site from starting until all is done, also after this process was killed."""
+    mark = settings.restore_mark
+    mark.touch()
     try:
         yield
     except BaseException:
-        say("the site is restored in part; start nothing, and repeat with --replace")
+        say("the site is restored in part and does not start; repeat with --replace")
         raise
+    mark.unlink()
 
 
 def _restore(site: BackedSite, staging: Path, manifest: Manifest, deletions: dict[int, datetime], wish: Wish) -> None:
@@ -208,4 +217,5 @@ def _place_pictures(source: Path, target: Path) -> None:
     for folder in sorted(source.iterdir()) if source.is_dir() else []:
         (target / folder.name).mkdir(exist_ok=True)
         for path in folder.iterdir():
-            path.rename(target / folder.name / path.name)
+            # They are copied if the folder of pictures is on another disk.
+            shutil.move(path, target / folder.name / path.name)

@@ -1,6 +1,9 @@
 """What a backup has of Redis and of the settings, and how long the sweep of files waits."""
 
+import errno
 import gzip
+import io
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from deploy.backup import hold
 from deploy.backup.errors import BackupError
 from deploy.backup.redis_snapshot import SiteRedis
 from deploy.backup.settings_part import without_secrets, write_settings
+from deploy.backup.site import say
 from swiper.auth.sessions import key_of
 from tests.factories import People, session_id_of
 
@@ -165,3 +169,14 @@ def test_a_snapshot_that_is_no_snapshot_is_told(site_redis: SiteRedis, private: 
         file.write('{"name": "YQ==", "expires_ms": -1, "value": "YQ=="}\n')
     with pytest.raises(BackupError, match="Redis"):
         site_redis.restore(private / "file")
+
+
+def test_a_restore_goes_on_when_nobody_reads_what_it_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    class ClosedPipe(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(sys, "stdout", ClosedPipe())
+    with pytest.raises(BrokenPipeError):
+        print("a line")
+    say("a line")

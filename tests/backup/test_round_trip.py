@@ -1,7 +1,11 @@
 """A backup of a site is restored into an empty one, on SQLite; `make chaos` does it on each database under load."""
 
+import errno
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -13,6 +17,9 @@ import pytest
 from flask import Flask
 
 from config.settings import ROOT, Settings
+from deploy.backup.errors import BackupError
+from deploy.backup.sqlite import SQLite
+from deploy.backup.work_folder import only_one
 from swiper.clock import now
 from swiper.db.revisions import known_revisions
 from swiper.profiles import deletion_list
@@ -335,3 +342,69 @@ def test_a_backup_older_than_the_lists_of_deletions_is_refused(
     assert run(target, *restoring) == 1
     assert "older than the lists of deleted accounts" in capsys.readouterr().err
     assert run(target | {"DELETION_LIST_DAYS": "100"}, *restoring) == 0
+
+
+def test_a_site_that_is_restored_in_part_does_not_start(
+    people: People, run: Run, source: Env, target: Env, backups: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add()
+    assert run(source, "create", "--to", backups) == 0
+    (archive,) = archives(backups)
+    restoring = ("restore", archive, "--work", backups, "--without-deletions")
+    start = [sys.executable, "-c", "from swiper import start_app; start_app()"]
+    left = Path(target["SWIPER_INSTANCE"]) / ".restore-killed"
+    left.mkdir(parents=True)
+    (left / "settings").write_text("secrets")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("deploy.backup.restore._place_pictures", fail)
+        assert run(target, *restoring) == 1
+    assert not left.exists()
+    done = subprocess.run(start, env={**os.environ, **target}, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "swiper: a restore of a backup runs or did not end; repeat it with --replace\n",
+    )
+    assert run(target, *restoring, "--replace") == 0
+    assert not any(path.name.startswith(".resto") for path in Path(target["SWIPER_INSTANCE"]).iterdir())
+
+
+def test_a_restore_and_a_backup_do_not_work_in_one_folder(
+    people: People, run: Run, source: Env, target: Env, backups: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people.add()
+    assert run(source, "create", "--to", backups) == 0
+    (archive,) = archives(backups)
+    load, tried = SQLite.load, []
+
+    def load_beside_a_backup(self: SQLite, path: Path) -> None:
+        with pytest.raises(BackupError, match="another backup or restore works"), only_one(backups):
+            pass
+        tried.append(path)
+        load(self, path)
+
+    monkeypatch.setattr(SQLite, "load", load_beside_a_backup)
+    assert run(target, "restore", archive, "--work", backups, "--without-deletions") == 0
+    assert len(tried) == 1
+
+
+def test_pictures_may_lie_on_another_disk(
+    people: People, run: Run, source: Env, target: Env, backups: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_avatar(people.add())
+    assert run(source, "create", "--to", backups) == 0
+    (archive,) = archives(backups)
+    rename = os.rename
+
+    def rename_on_one_disk(source: Any, target: Any, **options: Any) -> None:
+        if "/media/" in str(target) and str(source).split("/media/")[0] != str(target).split("/media/")[0]:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target, **options)
+
+    monkeypatch.setattr(os, "rename", rename_on_one_disk)
+    assert run(target, "restore", archive, "--work", backups, "--without-deletions") == 0
+    assert len(media_of(target)) == 1
+    assert media_of(target) == media_of(source)
