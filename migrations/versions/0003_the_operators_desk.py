@@ -78,5 +78,9 @@ def collate_nicknames() -> None:
     if op.get_context().dialect.name == "postgresql":
         create_index("ix_nicknames_by_code_point", "nicknames", [sa.text('folded COLLATE "C"')], unique=True)
         op.execute("ALTER TABLE nicknames DROP CONSTRAINT IF EXISTS pk_nicknames")
-        op.execute('ALTER TABLE nicknames ALTER COLUMN folded TYPE VARCHAR(160) COLLATE "C"')
+        # squawk cannot know that neither rows nor an index are made anew.
+        op.execute(
+            "-- squawk-ignore changing-column-type\n"
+            'ALTER TABLE nicknames ALTER COLUMN folded TYPE VARCHAR(160) COLLATE "C"'
+        )
         op.execute("ALTER TABLE nicknames ADD CONSTRAINT pk_nicknames PRIMARY KEY USING INDEX ix_nicknames_by_code_point")
