@@ -119,3 +119,5 @@ lock: $(TEST_READY) ## pin the packages anew from each list of names
 	$(LOCK) --output-file=deploy/requirements-uv.txt deploy/requirements-uv.in
 	sed -i 's/^pydantic==/pydantic[email]==/' requirements.txt
 	sed -i 's/^cachecontrol==/cachecontrol[filecache]==/' tests/requirements.txt
+	sed -i 's/^opentelemetry-exporter-http-transport==/opentelemetry-exporter-http-transport[requests]==/' \
+	  tests/requirements.txt $(GROUPS_DIR)/tracing.txt

@@ -16,6 +16,7 @@ MODULES = {
     "qiniu": ("qiniu",),
     "ronglian": ("ronglian_sms_sdk", "requests"),
     "s3": ("boto3",),
+    "tracing": ("opentelemetry",),
 }
 
 
@@ -41,6 +42,8 @@ def _wanted(settings: "Settings") -> Iterator[tuple[str, str]]:
     """Return variables, each with the group that its value may need."""
     for provider in settings.sms_providers:
         yield "SMS_PROVIDERS", provider
+    if settings.tracing_url:
+        yield "TRACING_URL", "tracing"
     yield "STORAGE", settings.storage
     yield "CACHE_TYPE", settings.cache_type
     yield "CELERY_RESULT_BACKEND", settings.celery_result_backend.partition("://")[0].removeprefix("cache+")

@@ -9,7 +9,17 @@ from pydantic import AliasChoices, BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings
 
 from config.base import ROOT, CommaList, Environment, upper_case
-from config.url_checks import BackendUrl, BrokerUrl, DatabaseUrl, DatabaseUrls, Host, HostsAndPorts, Origins, RedisUrl
+from config.url_checks import (
+    BackendUrl,
+    BrokerUrl,
+    DatabaseUrl,
+    DatabaseUrls,
+    Host,
+    HostsAndPorts,
+    Origins,
+    PageUrl,
+    RedisUrl,
+)
 
 
 class ProcessSettings(BaseSettings):
@@ -40,6 +50,8 @@ class ProcessSettings(BaseSettings):
     log_max_mb: int = Field(100, ge=0, le=1_000_000)
     figures_flush_seconds: float = Field(5.0, ge=0, le=3600)
     metrics_bind: str = "127.0.0.1:9180"
+    tracing_url: PageUrl = ""
+    tracing_percent: float = Field(1.0, ge=0, le=100)
 
     @field_validator("security_contact")
     @classmethod

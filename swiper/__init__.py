@@ -5,6 +5,7 @@ import pkgutil
 import sys
 import tomllib
 from datetime import timedelta
+from pkgutil import resolve_name
 from typing import Any
 
 from apiflask import APIFlask
@@ -75,6 +76,9 @@ def start_app() -> Flask:
     except ConfigurationError as error:
         tell(error)
         sys.exit(CANNOT_LOAD if "gunicorn.arbiter" in sys.modules else 1)
+    if app.config["TRACING_URL"]:
+        # Its packages are only there where they are wanted.
+        resolve_name("swiper.tracing:start")(app)
     with app.app_context():
         claim_site_at_start()
     return app

@@ -27,7 +27,7 @@ ORDER = [
     ["robots"],
     ["admin"],
     ["commands", "hooks"],
-    ["cli"],
+    ["cli", "tracing"],
     ["__init__"],
 ]
 RANK = {part: rank for rank, group in enumerate(ORDER) for part in group}

@@ -317,4 +317,4 @@ def test_make_installs_the_groups_that_are_asked_for_and_keeps_them_up_to_date(t
 def test_make_names_the_groups_where_one_is_unknown(checkout: Any) -> None:
     done = checkout("install", "EXTRAS=s4")
     assert done.returncode == 2
-    assert "EXTRAS knows aliyun embedded memcached qiniu ronglian s3, not s4" in done.stderr
+    assert "EXTRAS knows aliyun embedded memcached qiniu ronglian s3 tracing, not s4" in done.stderr

@@ -14,6 +14,15 @@ from gevent.monkey import is_module_patched
 
 B = TypeVar("B")
 
+# Makes what runs later run as a part of what the caller does now, if anything does.
+Carrier = Callable[[Callable[[], None]], Callable[[], None]]
+_carriers: list[Carrier] = []
+
+
+def carry_by(carrier: Carrier) -> None:
+    """Let `carrier` prepare each sending that is planned from now on, in place of a former one."""
+    _carriers[:] = [carrier]
+
 
 class Batcher(Generic[B]):
     """Callers change `content` and call `plan`. If several threads do so, each holds the `lock` meanwhile."""
@@ -30,10 +39,11 @@ class Batcher(Generic[B]):
         if self.is_planned:
             return
         self.is_planned = True
+        flush = _carriers[-1](self.flush) if _carriers else self.flush
         if is_module_patched("socket"):
-            gevent.spawn_later(seconds, self.flush)
+            gevent.spawn_later(seconds, flush)
             return
-        timer = threading.Timer(seconds, self.flush)
+        timer = threading.Timer(seconds, flush)
         timer.daemon = True
         timer.start()
 

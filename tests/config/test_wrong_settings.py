@@ -261,6 +261,7 @@ RONGLIAN = {f"RONGLIAN_{name}": "x" for name in ("ACCOUNT_SID", "AUTH_TOKEN", "A
         ("aliyun", "SMS_PROVIDERS", {"SMS_PROVIDERS": "console,aliyun", **ALIYUN}),
         ("aliyun", "SMS_PROVIDERS", {"SMS_PROVIDERS": SMS_PROVIDERS["aliyun"], **ALIYUN}),
         ("ronglian", "SMS_PROVIDERS", {"SMS_PROVIDERS": "ronglian", **RONGLIAN}),
+        ("tracing", "TRACING_URL", {"TRACING_URL": "http://127.0.0.1:4318/v1/traces"}),
         ("memcached", "CACHE_TYPE", {"CACHE_TYPE": "memcached"}),
         ("memcached", "CELERY_RESULT_BACKEND", {"CELERY_RESULT_BACKEND": "cache+memcached://127.0.0.1:11211"}),
     ],
