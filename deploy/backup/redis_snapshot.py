@@ -22,13 +22,19 @@ from redis.exceptions import RedisError, ResponseError
 from deploy.backup.errors import BackupError
 
 BUDGETS = re.compile(rb"\{p:[^}]*\}:(?:hour|day|own)|\{u:\d+\}:export|sms:[\w:.{}-]+")
+# What a site has once somebody has used it. All else is there as soon as it is installed.
+OF_PEOPLE = b"{[up]:*"
+# The mark of a site with a name (swiper/site_marker.py).
+MARK = re.compile(rb"([a-z0-9][a-z0-9-]{0,31}:)site")
 SESSIONS = re.compile(rb"\{u:\d+\}:(?:session:.+|sessions)")
 BATCH = 500
 TIMEOUT_SECONDS = 30.0
 
 
 class SiteRedis:
-    """The keys of one site in its Redis. `prefix` is what they begin with; a site without a name has all of them.
+    """The keys of one site in its Redis. `prefix` is what they begin with.
+
+    A site without a name has all keys but those of sites with a name.
 
     Snapshots have the names without the prefix. Each method raises BackupError if Redis fails.
     """
@@ -52,39 +58,47 @@ class SiteRedis:
         """Write the values that are kept to a new file. Return how many. Raises OSError."""
         count = 0
         with self.connected() as client, gzip.open(path, "xt", encoding="ascii", compresslevel=1) as file:
-            for keys in self._batches(client):
+            for keys in _batches(self._own_keys(client)):
                 kept = [key for key in keys if self._is_kept(key, with_sessions)]
                 for record in self._records(client, kept):
                     file.write(json.dumps(record) + "\n")
                     count += 1
         return count
 
-    def restore(self, path: Path) -> int:
-        """Store the values of a file, unless their time is over or there is a value already. Return how many.
+    def restore(self, path: Path) -> tuple[int, int]:
+        """Store the values of a file, unless their time is over or there is a value already.
 
-        Raises OSError.
+        Return how many, and how many this Redis does not read since a later version has written them. Raises OSError.
         """
-        count = 0
+        stored = unread = 0
         with self.connected() as client, gzip.open(path, "rt", encoding="ascii") as file:
             while records := [json.loads(line) for line in islice(file, BATCH)]:
-                count += self._store(client, records)
-        return count
+                counts = self._store(client, records)
+                stored, unread = stored + counts[0], unread + counts[1]
+        return stored, unread
 
-    def has_keys(self) -> bool:
-        """Return True if there is any key of the site."""
+    def is_used(self) -> bool:
+        """Return True if people of the site have keys."""
         with self.connected() as client:
-            return any(self._batches(client))
+            return any(client.scan_iter(match=self.prefix + OF_PEOPLE, count=BATCH))
+
+    def clear_derived(self, cache_prefix: str) -> None:
+        """Remove the ranking and the cached values, which were made of what the database had before."""
+        with self.connected() as client:
+            for pattern in (self.prefix + b"{ranking}*", f"{cache_prefix}*".encode()):
+                for keys in _batches(client.scan_iter(match=pattern, count=BATCH)):
+                    client.unlink(*keys)
 
     def clear(self) -> None:
         """Remove all keys of the site."""
         with self.connected() as client:
-            for keys in self._batches(client):
+            for keys in _batches(self._own_keys(client)):
                 client.unlink(*keys)
 
-    def _batches(self, client: Redis) -> Iterator[list[bytes]]:
-        keys = client.scan_iter(match=self.prefix + b"*", count=BATCH)
-        while batch := list(islice(keys, BATCH)):
-            yield batch
+    def _own_keys(self, client: Redis) -> Iterator[bytes]:
+        found = client.scan_iter(match=self.prefix + b"*", count=BATCH)
+        others = () if self.prefix else _named_sites(client)
+        return (key for key in found if not key.startswith(others))
 
     def _is_kept(self, key: bytes, with_sessions: bool) -> bool:
         name = key.removeprefix(self.prefix)
@@ -101,7 +115,7 @@ class SiteRedis:
             if value is not None:
                 yield {"name": _text(key.removeprefix(self.prefix)), "expires_ms": expires_ms, "value": _text(value)}
 
-    def _store(self, client: Redis, records: list[dict[str, Any]]) -> int:
+    def _store(self, client: Redis, records: list[dict[str, Any]]) -> tuple[int, int]:
         with client.pipeline(transaction=False) as pipe:
             for record in records:
                 key, value, expires_ms = (
@@ -115,10 +129,23 @@ class SiteRedis:
                     pipe.restore(key, expires_ms, value, absttl=True)
             answers = pipe.execute(raise_on_error=False)
         refused = [answer for answer in answers if isinstance(answer, Exception)]
+        # The archive's own checksum was right, so it is the version.
+        unread = [error for error in refused if "DUMP payload version" in str(error)]
         for error in refused:
-            if not (isinstance(error, ResponseError) and str(error).startswith("BUSYKEY")):
+            if error not in unread and not (isinstance(error, ResponseError) and str(error).startswith("BUSYKEY")):
                 raise error
-        return len(answers) - len(refused)
+        return len(answers) - len(refused), len(unread)
+
+
+def _batches(keys: Iterator[bytes]) -> Iterator[list[bytes]]:
+    while batch := list(islice(keys, BATCH)):
+        yield batch
+
+
+def _named_sites(client: Redis) -> tuple[bytes, ...]:
+    """Return the prefixes of the sites with a name that use this Redis."""
+    marks = map(MARK.fullmatch, client.scan_iter(match=b"*:site", count=BATCH))
+    return tuple(mark[1] for mark in marks if mark)
 
 
 def away(error: RedisError) -> BackupError:

@@ -107,8 +107,8 @@ def _refuse_data(site: BackedSite) -> None:
         found.append("the database has people")
     if any(site.settings.media_dir.glob("*/*")):
         found.append(f"{site.settings.media_dir} has pictures")
-    if site.redis.has_keys():
-        found.append("Redis has keys")
+    if site.redis.is_used():
+        found.append("Redis has sessions, codes or budgets of people")
     if found:
         raise BackupError(f"the site is not empty: {', '.join(found)}. --replace removes all of it")
 
@@ -179,6 +179,7 @@ def _restore(site: BackedSite, staging: Path, manifest: Manifest, deletions: dic
         say("remove what Redis and the folder of pictures have")
         site.redis.clear()
         shutil.rmtree(site.settings.media_dir, ignore_errors=True)
+    site.redis.clear_derived(site.app.config["CACHE_KEY_PREFIX"])
     say(f"load the database ({site.database.label})")
     site.database.load(staging / "database")
     say("put the pictures in place")
@@ -188,8 +189,10 @@ def _restore(site: BackedSite, staging: Path, manifest: Manifest, deletions: dic
             say("upgrade the schema to that of this release")
             flask_migrate.upgrade(str(ROOT / "migrations"))
         # Before the deletions, which are to count no use of Redis that they end.
-        count = site.redis.restore(staging / "redis")
+        count, unread = site.redis.restore(staging / "redis")
         say(f"{count} values of Redis are restored")
+        if unread:
+            say(f"note: {unread} were written by a later version of Redis, and are left out")
         deleted = sum(repeat_deletion(uid, deleted_at) for uid, deleted_at in sorted(deletions.items()))
         say(f"{deleted} of {len(deletions)} deleted accounts were back and are deleted again")
         strays, lost = reconcile_files()

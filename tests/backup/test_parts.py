@@ -66,7 +66,7 @@ def test_what_has_run_out_or_is_there_already_is_not_restored(
     client.flushdb()
     client.set("{p:abc}:day", 9)
     time.sleep(0.03)
-    assert site_redis.restore(private / "file") == 0
+    assert site_redis.restore(private / "file") == (0, 0)
     assert client.get("{p:abc}:day") == b"9"
     assert client.get("{p:abc}:hour") is None
 
@@ -77,10 +77,10 @@ def test_a_site_with_a_name_has_its_own_keys_alone(client: Redis, settings: Sett
     client.set("south:sms:all", 2)
     assert north.save(private / "file", with_sessions=False) == 1
     north.clear()
-    assert not north.has_keys()
-    assert south.has_keys()
+    assert client.get("north:sms:all") is None
+    assert client.get("south:sms:all") == b"2"
     south.clear()
-    assert south.restore(private / "file") == 1
+    assert south.restore(private / "file") == (1, 0)
     assert client.get("south:sms:all") == b"1"
 
 
@@ -164,11 +164,32 @@ def test_a_backup_during_which_the_sweep_may_have_run_fails(app: Flask, client: 
         client.set(f"alone:{hold.SWEEP}", "another process")
 
 
-def test_a_snapshot_that_is_no_snapshot_is_told(site_redis: SiteRedis, private: Path) -> None:
+def test_what_a_later_redis_has_written_is_left_out_and_told(
+    client: Redis, site_redis: SiteRedis, private: Path
+) -> None:
     with gzip.open(private / "file", "wt") as file:
         file.write('{"name": "YQ==", "expires_ms": -1, "value": "YQ=="}\n')
-    with pytest.raises(BackupError, match="Redis"):
-        site_redis.restore(private / "file")
+    client.set("{p:abc}:day", 7)
+    site_redis.save(private / "readable", with_sessions=False)
+    client.delete("{p:abc}:day")
+    with gzip.open(private / "file", "at") as file, gzip.open(private / "readable", "rt") as readable:
+        file.write(readable.read())
+    assert site_redis.restore(private / "file") == (1, 1)
+    assert client.get("{p:abc}:day") == b"7"
+
+
+def test_a_site_without_a_name_leaves_those_with_a_name_alone(client: Redis, site_redis: SiteRedis) -> None:
+    for key in ("south:site", "south:{u:1}:session:x", "sms:all", "{u:1}:session:x", "{ranking}:built", "cache2:x"):
+        client.set(key, 1)
+    site_redis.clear_derived("cache2:")
+    assert set(client.scan_iter()) == {b"south:site", b"south:{u:1}:session:x", b"sms:all", b"{u:1}:session:x"}
+    assert site_redis.is_used()
+    site_redis.clear()
+    assert set(client.scan_iter()) == {b"south:site", b"south:{u:1}:session:x"}
+    # What a site has that was installed and that nobody has used.
+    client.set("site", 1)
+    client.set("heartbeat:beat", 1)
+    assert not site_redis.is_used()
 
 
 def test_a_restore_goes_on_when_nobody_reads_what_it_tells(monkeypatch: pytest.MonkeyPatch) -> None:
