@@ -222,6 +222,8 @@ def test_uv_of_the_machine_installs_with_hashes_from_pips_index(programs: Progra
     (call,) = programs.calls
     assert call.startswith("uv index=https://mirror.example pip install ")
     assert "--require-hashes" in call
+    # pip does by itself.
+    assert "--compile-bytecode" in call
     assert call.endswith(f"-r {LIST}")
     assert "mirror" not in call.partition(" pip ")[2]
 
