@@ -5,6 +5,7 @@ import os
 import pwd
 import secrets
 import shlex
+import shutil
 from pathlib import Path
 
 from deploy.operate.databases import KINDS, make_database
@@ -76,20 +77,32 @@ def _folders(site: Site, steps: Steps, user: str, group: str) -> None:
     own = {site.instance: 0o750, site.run: 0o750, site.log: 0o750, site.backups: 0o700}
     for folder, mode in {site.root: 0o755, site.releases: 0o755, site.root / "acme": 0o755, **own}.items():
         if not folder.is_dir():
-            steps.do(f"make {folder}", lambda folder=folder, mode=mode: _make(folder, mode))  # type: ignore[misc]
-            if folder in own and not os.getuid():
-                steps.run(f"give {folder} to {user}", ["chown", f"{user}:{group}", folder])
+            account = f"{user}:{group}" if folder in own else None
+            steps.do(
+                f"make {folder}{f' for {account}' if account else ''}",
+                lambda folder=folder, mode=mode, account=account: _make(folder, mode, account),  # type: ignore[misc]
+            )
 
 
-def _make(folder: Path, mode: int) -> None:
-    folder.mkdir(parents=True)
-    folder.chmod(mode)
+def _make(folder: Path, mode: int, account: str | None) -> None:
+    """Make a folder that has mode and owner as soon as it has its name: a repeated `install` lets it be."""
+    fresh = folder.with_name(f".{folder.name}.new")
+    fresh.mkdir(parents=True, exist_ok=True)
+    fresh.chmod(mode)
+    if account and not os.getuid():
+        shutil.chown(fresh, *account.split(":"))
+    fresh.rename(folder)
 
 
 def _settings(site: Site, steps: Steps, given: Arguments, user: str, group: str) -> None:
     if site.env_file.exists():
         steps.say(f"{site.env_file} is there; it and the database stay as they are")
         return
+    if _has_password(given.redis):
+        raise OperateError(
+            "an address with a password is seen by everybody on this machine: leave --redis out and set REDIS_URL in "
+            f"{site.env_file} afterwards"
+        )
     url = _database_url(steps, given)
     if any(character in url + given.redis for character in "'\n\\"):
         raise OperateError(
@@ -105,19 +118,21 @@ def _settings(site: Site, steps: Steps, given: Arguments, user: str, group: str)
     )
 
     def write() -> None:
-        write_file(site.env_file, text + (PROVIDER if is_production else ""), 0o600)
-        if not os.getuid():
-            owner = pwd.getpwnam(user)
-            os.chown(site.env_file, owner.pw_uid, grp.getgrnam(group).gr_gid)
+        owner = None if os.getuid() else (pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid)
+        write_file(site.env_file, text + (PROVIDER if is_production else ""), 0o600, owner)
 
     steps.do(f"write {site.env_file} with a fresh key", write)
+
+
+def _has_password(url: str) -> bool:
+    return ":" in url.partition("://")[2].rpartition("@")[0] or "password=" in url
 
 
 def _database_url(steps: Steps, given: Arguments) -> str:
     if given.database_url == "-":
         return input().strip()
     if given.database_url:
-        if "@" in given.database_url and ":" in given.database_url.partition("://")[2].rpartition("@")[0]:
+        if _has_password(given.database_url):
             raise OperateError("an address with a password is seen by everybody on this machine: --database-url -")
         return str(given.database_url)
     admin = shlex.split(given.database_admin)

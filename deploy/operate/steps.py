@@ -91,13 +91,15 @@ def lower_priority() -> None:
     os.nice(NICE)
 
 
-def write_file(path: Path, content: str, mode: int) -> None:
-    """Replace the file at `path` at once. The mode is that of its first byte on."""
+def write_file(path: Path, content: str, mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Replace the file at `path` at once. The mode is that of its first byte on; `owner` are the ids of two."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(handle, "w") as file:
         os.fchmod(file.fileno(), mode)
+        if owner:
+            os.fchown(file.fileno(), *owner)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -78,6 +78,23 @@ def test_what_is_there_stays(site: Site, run: Install) -> None:
     assert "would" not in told
 
 
+@pytest.mark.parametrize("name", ["instance", "run", "backups"])
+def test_an_installation_that_was_interrupted_is_completed(
+    site: Site, run: Install, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    chmod = Path.chmod
+
+    def interrupted(path: Path, mode: int) -> None:
+        if name in path.name:
+            raise KeyboardInterrupt
+        chmod(path, mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "chmod", interrupted)
+        run(code=130)
+    test_a_site_is_laid_out_for_its_account(site, run)
+
+
 def test_a_dry_run_of_an_installation_writes_nothing(site: Site, run: Install) -> None:
     told = run("install", "--dry-run")
     assert "swiper: would make the postgresql database swiper and its role" in told
@@ -87,6 +104,7 @@ def test_a_dry_run_of_an_installation_writes_nothing(site: Site, run: Install) -
 
 def test_a_password_among_the_arguments_is_refused(site: Site, run: Install) -> None:
     assert "seen by everybody" in run("install", "--database-url", "postgresql://a:b@c/d", code=1)
+    assert "set REDIS_URL" in run(*GIVEN, "--redis", "redis://:word@127.0.0.1/0", code=1)
     assert not site.env_file.exists()
 
 
@@ -176,6 +194,15 @@ def test_units_start_what_pid_files_start(site: Site) -> None:
         assert ("\nExecReload=" in text) is service.is_gunicorn
         assert f"\nTimeoutStopSec={service.patience_seconds}\n" in text
     assert "/opt/swiper" not in "".join(texts.values())
+
+
+def test_units_let_gunicorn_give_its_socket_to_its_account(site: Site) -> None:
+    # It calls chown for each unix socket, and @privileged has that. What is not allowed must fail rather than kill.
+    for service in SERVICES:
+        text = render_units(site, "somebody", "somegroup")[re.sub(r"@\d+", "@", service.unit)]
+        rules = re.findall(r"^SystemCallFilter=(.*)$", text, re.MULTILINE)
+        assert rules.index("@chown") > rules.index("~@privileged @resources")
+        assert "\nSystemCallErrorNumber=EPERM\n" in text
 
 
 @pytest.mark.services
