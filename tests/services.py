@@ -3,7 +3,9 @@
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 
+import pytest
 from redis import Redis
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
@@ -12,6 +14,8 @@ from sqlalchemy.pool import NullPool
 from config.urls import with_driver
 
 URLS = {"postgres": "TEST_POSTGRES_URL", "mariadb": "TEST_MARIADB_URL"}
+# Where pylibmc has no wheel, `make test` goes on without it.
+NEEDS_PYLIBMC = pytest.mark.skipif(find_spec("pylibmc") is None, reason="make install EXTRAS=memcached")
 PROGRAMS = ("nginx", "memcached", "promtool")
 
 

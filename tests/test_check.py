@@ -26,6 +26,7 @@ from swiper.cli.probes import CLOCK_SECONDS, Probe, probes_of, run_probes
 from swiper.db.checks import DatabaseState
 from swiper.extensions import db
 from tests.processes import BIN, Program, answers_at, environment_of, free_port, gunicorn
+from tests.services import NEEDS_PYLIBMC
 
 SECRET = "hunter2"
 POSTGRES_AWAY = f"postgresql+psycopg://nobody:{SECRET}@127.0.0.1:1/none"
@@ -69,7 +70,8 @@ def test_a_database_that_is_away_is_told(make_app: MakeApp, url: str) -> None:
     assert "refused" in line
 
 
-def test_a_replica_that_is_away_is_told(make_app: MakeApp, settings: Settings) -> None:
+def test_a_replica_that_is_away_is_told(app: Flask, make_app: MakeApp, settings: Settings) -> None:
+    # The tables are those of `app`.
     [line] = told(check(make_app(database_replica_urls=[settings.database_url, POSTGRES_AWAY])))
     assert line.startswith("DATABASE_REPLICA_URLS: replica 2 does not answer: ")
 
@@ -90,6 +92,7 @@ def test_a_broker_that_is_the_redis_is_told_once(make_app: MakeApp) -> None:
     assert [line.partition(":")[0] for line in told(check(app))] == ["REDIS_URL"]
 
 
+@NEEDS_PYLIBMC
 def test_a_memcached_that_is_away_is_told(make_app: MakeApp) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         there = f"127.0.0.1:{server.getsockname()[1]}"
@@ -250,6 +253,7 @@ def test_no_password_of_a_url_is_shown() -> None:
     assert str(fault) == "X: x does not answer: cannot log in with *** or *** at all"
 
 
+@NEEDS_PYLIBMC
 def test_each_server_has_a_probe(make_app: MakeApp, settings: Settings) -> None:
     changes = {
         "database_replica_urls": [settings.database_url],

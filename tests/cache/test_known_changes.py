@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from swiper.profiles.profiles import account_key
 from swiper.vip.levels import seed_levels
 from tests.cache.test_cache import Queries
 from tests.factories import People, Person, client_holding, session_id_of
+from tests.services import NEEDS_PYLIBMC
 from tests.test_redis_refusals import Refusal, private
 
 __all__ = ["private"]
@@ -185,11 +185,7 @@ def test_a_redis_that_comes_back_without_its_last_writes_changes_nothing(
     assert nicknames(two, person) == ["after", "after"]
 
 
-# Where pylibmc has no wheel, `make test` goes on without it.
-PYLIBMC = pytest.mark.skipif(find_spec("pylibmc") is None, reason="make install EXTRAS=memcached")
-
-
-@pytest.mark.parametrize("kind", ["file", "redis", pytest.param("memcached", marks=PYLIBMC)])
+@pytest.mark.parametrize("kind", ["file", "redis", pytest.param("memcached", marks=NEEDS_PYLIBMC)])
 def test_a_cache_that_cannot_drop_a_value_is_not_used_for_it(
     build: Callable[..., Flask], people: People, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

@@ -1,6 +1,7 @@
 """SQLite finds a few people of given ids by their ids, however many others there are."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 from sqlalchemy.dialects import sqlite
@@ -30,10 +31,10 @@ def test_given_people_are_found_by_their_ids(statement: Statement, columns: str,
     counts = [others if name == "likers" else asked for name in form.lists]
     sql = form._text(*counts)
     values = [1] * (len(form.scalars) + sum(counts))
-    schema = sqlite3.connect(":memory:")
-    for table in Base.metadata.sorted_tables:
-        for made in (CreateTable(table), *map(CreateIndex, table.indexes)):
-            schema.execute(str(made.compile(dialect=sqlite.dialect())))
-    plan = [row[3] for row in schema.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    with closing(sqlite3.connect(":memory:")) as schema:
+        for table in Base.metadata.sorted_tables:
+            for made in (CreateTable(table), *map(CreateIndex, table.indexes)):
+                schema.execute(str(made.compile(dialect=sqlite.dialect())))
+        plan = [row[3] for row in schema.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
     assert [step for step in plan if step.startswith(("SEARCH", "SCAN"))] == plan
     assert all(step.endswith(f"({columns})") for step in plan), plan
