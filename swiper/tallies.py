@@ -39,7 +39,8 @@ def count_pool_wait(seconds: float, *, is_served: bool) -> None:
 
 def take_tallies() -> dict[str, int]:
     """Return what was counted since the last call."""
-    taken = {name: number for name, number in tallies.items() if number}
+    # Another thread may count something new meanwhile, which ends an iteration over the tallies themselves.
+    taken = {name: number for name, number in tallies.copy().items() if number}
     tallies.subtract(taken)
     return taken
 

@@ -34,6 +34,16 @@ def test_what_is_taken_is_taken_once() -> None:
     assert take_tallies() == {HIT: 1}
 
 
+def test_another_thread_may_count_something_new_meanwhile() -> None:
+    class Busy(int):
+        def __bool__(self) -> bool:
+            tallies["swept:a sweep that has never run:done"] += 1
+            return True
+
+    tallies[HIT] = Busy(3)
+    assert take_tallies() == {HIT: 3}
+
+
 # --- the cache ---
 
 

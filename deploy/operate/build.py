@@ -83,17 +83,23 @@ def _make_environment(site: Site, steps: Steps, release: Release) -> None:
         run_quietly([found, "-m", "venv", release.folder / ".venv"])
 
     steps.do("make an environment", make)
-    python = release.bin / "python"
-    install = (python, "-m", "deploy.packages")
-    steps.run("install the packages", (*install, "requirements.txt"), cwd=release.folder)
+    _install(steps, release, "the packages", "requirements.txt")
+    install_groups(steps, release)
 
-    def install_groups() -> None:
-        for group in run_quietly([python, "-m", "config.missing_groups"], cwd=release.folder).split():
-            steps.run(
-                f"install the packages of {group}", (*install, f"config/requirements/{group}.txt"), cwd=release.folder
-            )
 
-    steps.do("install the packages that the settings need", install_groups)
+def install_groups(steps: Steps, release: Release) -> None:
+    """Install the groups of packages that the settings need and the release lacks, unless its environment is a link."""
+
+    def install() -> None:
+        for group in run_quietly([release.bin / "python", "-m", "config.missing_groups"], cwd=release.folder).split():
+            _install(steps, release, f"the packages of {group}", f"config/requirements/{group}.txt")
+
+    if not (release.folder / ".venv").is_symlink():
+        steps.do("install the packages that the settings need", install)
+
+
+def _install(steps: Steps, release: Release, what: str, path: str) -> None:
+    steps.run(f"install {what}", (release.bin / "python", "-m", "deploy.packages", path), cwd=release.folder)
 
 
 def _chosen_python() -> dict[str, str]:

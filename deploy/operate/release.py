@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from deploy.operate.build import MARK, build, find_built, find_source
+from deploy.operate.build import MARK, build, find_built, find_source, install_groups
 from deploy.operate.changes import restart_in_turn
 from deploy.operate.checks import check_release
 from deploy.operate.errors import OperateError
@@ -31,6 +31,8 @@ def release(site: Site, steps: Steps, given: Arguments) -> None:
     fresh = find_built(site, source.version)
     if fresh:
         steps.say(f"release {fresh.version} is built already")
+        # The settings may need another group since.
+        install_groups(steps, fresh)
     else:
         fresh = build(site, steps, source, given.environment and given.environment.absolute())
     steps.do(f"check the settings by release {fresh.version}", lambda: site.settings(fresh))

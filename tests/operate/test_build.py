@@ -1,6 +1,7 @@
 """Where the code of a release comes from, what it is called, and what is not copied."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from deploy.operate import build
 from deploy.operate.build import MARK, Source, find_built, find_source
 from deploy.operate.errors import OperateError
+from deploy.operate.main import main
 from deploy.operate.registry import COMMANDS
 from deploy.operate.release import KEPT_RELEASES, _prune
 from deploy.operate.site import Site
@@ -81,6 +83,23 @@ def test_what_was_not_built_to_its_end_is_built_anew(site: Site, checkout: Path)
     (half / "left.py").write_text("")
     assert find_built(site, "v1.0") is None
     assert "left.py" not in copied(site, find_source("v1.0", None))
+
+
+def test_a_release_that_is_built_gets_the_packages_that_the_settings_need_since(site: Site) -> None:
+    folder = site.releases / "1"
+    programs, config = folder / ".venv/bin", folder / "config"
+    for each in (programs, config, folder / "deploy"):
+        each.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+    (config / "missing_groups.py").write_text("print('s3')\nprint('aliyun')\n")
+    (folder / "deploy/packages.py").write_text("import sys\nopen('installed', 'a').write(sys.argv[1] + '\\n')\n")
+    (folder / "wsgi.py").touch()
+    (folder / MARK).touch()
+    site.run.mkdir()
+    site.instance.mkdir()
+    # It has no more code than this, so the release ends there.
+    assert main(["--site", str(site.root), "release", f"{folder}/", "--name", "1"]) == 1
+    assert (folder / "installed").read_text() == "config/requirements/s3.txt\nconfig/requirements/aliyun.txt\n"
 
 
 @pytest.mark.parametrize(
