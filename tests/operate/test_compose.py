@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from config.settings import ROOT
+from deploy.backup.__main__ import parser
 from deploy.operate.services import SERVICES
 from deploy.operate.site import Release, Site
 from tests.front import CONFIG
@@ -37,14 +38,14 @@ def test_the_file_is_what_the_specification_says(compose: dict[str, Any]) -> Non
 
 def test_every_part_of_a_site_is_there_and_only_nginx_is_public(compose: dict[str, Any]) -> None:
     parts = compose["services"]
-    assert set(parts) == {service.name for service in SERVICES} | {"postgres", "redis", "prepare", "nginx"}
+    assert set(parts) == {service.name for service in SERVICES} | {"postgres", "redis", "prepare", "backup", "nginx"}
     assert {name for name, part in parts.items() if "ports" in part} == {"nginx"}
     for name, part in parts.items():
         for needed in part.get("depends_on", ()):
             assert needed in parts
         for volume in part.get("volumes", ()):
             assert volume.partition(":")[0] in compose["volumes"]
-        assert part["restart"] == ("no" if name == "prepare" else "unless-stopped")
+        assert part["restart"] == ("no" if name in ("prepare", "backup") else "unless-stopped")
 
 
 def test_containers_run_the_programs_that_are_run_elsewhere(compose: dict[str, Any]) -> None:
@@ -61,6 +62,18 @@ def test_containers_run_the_programs_that_are_run_elsewhere(compose: dict[str, A
             place = expected.index("--workdir")
             del expected[place : place + 2]
         assert words == expected
+
+
+def test_backups_are_run_by_hand_with_a_client_as_new_as_the_server(compose: dict[str, Any]) -> None:
+    backup = compose["services"]["backup"]
+    assert backup["profiles"] == ["backup"]
+    arguments = parser().parse_args(backup["command"][3:])
+    assert f"backups:{arguments.to}" in backup["volumes"]
+    assert "instance:/srv/swiper/instance" in backup["volumes"]
+    # What Debian 13 has.
+    assert compose["services"]["postgres"]["image"].startswith("postgres:17")
+    assert "slim-trixie AS app" in DOCKERFILE
+    assert "postgresql-client" in DOCKERFILE
 
 
 def test_images_are_built_from_what_is_there() -> None:
