@@ -104,12 +104,13 @@ class Tool:
         self.command = [str(word) for word in command]
         self.environment = {**os.environ, **(environment or {})}
 
-    def run(self) -> None:
-        """Run it to its end. Raises BackupError."""
+    def run(self) -> str:
+        """Run it to its end, and return what it prints. Raises BackupError."""
         done = subprocess.run(
             self.command, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
         )
         self._check(done.returncode, done.stderr)
+        return done.stdout.decode()
 
     def read_into(self, target: IO[bytes], notes: Path) -> None:
         """Copy its output to `target`. `notes` is a new file for its messages. Raises BackupError and OSError."""

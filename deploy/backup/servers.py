@@ -1,6 +1,7 @@
 """PostgreSQL by pg_dump and pg_restore, MariaDB by mariadb-dump and mariadb."""
 
 import gzip
+import re
 from pathlib import Path
 from typing import IO, cast
 
@@ -8,6 +9,9 @@ from deploy.backup.databases import Database, Tool, find_tool
 
 # Most of what compression can save, in a fifth of the time that the usual level takes.
 GZIP_LEVEL = 1
+# Lines of `pg_restore --list` about what belongs to the administrator, whom the site's role is not. An extension that
+# the database has, for example for statistics, the administrator makes in the new one as well.
+OF_ADMINISTRATOR = re.compile(r"\d+; \d+ \d+ (?:EXTENSION|COMMENT - EXTENSION|COMMENT - SCHEMA) .*\n")
 # PyMySQL's names of what TLS needs, and those of MariaDB's programs.
 TLS_OPTIONS = {"ssl_ca": "ssl-ca", "ssl_cert": "ssl-cert", "ssl_key": "ssl-key"}
 
@@ -27,7 +31,8 @@ class Postgres(Database):
         """See `Database`. Afterwards the server knows how the values are distributed, without which it plans badly."""
         tool = find_tool("postgresql-client", "pg_restore")
         options = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", "--no-password")
-        Tool([tool, *options, f"--dbname={self._address()}", path], self._environment()).run()
+        own = self.private_file("restored", OF_ADMINISTRATOR.sub("", Tool([tool, "--list", path]).run()))
+        Tool([tool, *options, f"--use-list={own}", f"--dbname={self._address()}", path], self._environment()).run()
         analyze = (find_tool("postgresql-client", "psql"), "--no-psqlrc", "--quiet", "--command=ANALYZE")
         Tool([*analyze, f"--dbname={self._address()}"], self._environment()).run()
 

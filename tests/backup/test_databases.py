@@ -8,13 +8,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
 
 from config.urls import with_driver
 from deploy.backup.databases import Database
 from deploy.backup.errors import BackupError
 from deploy.backup.servers import MariaDB, Postgres
 from deploy.backup.sqlite import SQLite
+from tests import services
 
 PASSWORD = 'p"s:w\\rd é'
 ENCODED = "p%22s%3Aw%5Crd%20%C3%A9"
@@ -124,3 +127,37 @@ def test_there_is_no_backup_of_a_database_that_is_not_there(tmp_path: Path, priv
     with pytest.raises(BackupError, match="no database"):
         sqlite(tmp_path / "none.db", private).dump(private / "dump")
     assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.services
+def test_an_extension_of_the_administrator_does_not_stop_a_restore(private: Path) -> None:
+    url = services.database_url("postgres")
+    engine = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    names = ("backed_up", "restored")
+    role = "backup_owner"
+
+    def clean() -> None:
+        with engine.connect() as connection:
+            for each in names:
+                connection.execute(text(f"DROP DATABASE IF EXISTS {each}"))
+            connection.execute(text(f"DROP ROLE IF EXISTS {role}"))
+
+    clean()
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE ROLE {role} LOGIN PASSWORD 'word'"))
+            for each in names:
+                connection.execute(text(f"CREATE DATABASE {each} OWNER {role}"))
+        with create_engine(url.set(database="backed_up"), poolclass=NullPool).begin() as connection:
+            connection.execute(text("CREATE EXTENSION pg_stat_statements"))
+        source, target = (Postgres(url.set(database=each, username=role, password="word"), private) for each in names)
+        with create_engine(source.url, poolclass=NullPool).begin() as connection:
+            connection.execute(text("CREATE TABLE people (id integer)"))
+            connection.execute(text("INSERT INTO people VALUES (1)"))
+        source.dump(private / "dump")
+        target.load(private / "dump")
+        assert target.tables() == ["people"]
+        assert target.has_rows("people")
+    finally:
+        clean()
+        engine.dispose()
