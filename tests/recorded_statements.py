@@ -18,9 +18,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from config.settings import ROOT
-from swiper.db.channels import about_to_run
 from swiper.db.sql import IN_LIST
 from swiper.db.statements import Statement
+from swiper.db.watches import about_to_run
 from tests.bound_columns import Breach
 from tests.distribution import broken_rules
 

@@ -112,7 +112,7 @@ def test_queries_know_of_their_feature_the_models_alone(path: Path) -> None:
 def test_only_hooks_routes_and_permission_checks_see_the_request() -> None:
     allowed = {"hooks.py", "routes.py", "permissions.py", "responses.py", "page_cache.py"}
     # These two keep what was read together with the session for the same request, the third has short names for both.
-    allowed |= {"sessions.py", "prefetched.py", "extensions.py"}
+    allowed |= {"sessions.py", "profiles.py", "extensions.py"}
     # It loads the input of each view.
     allowed.add("blueprints.py")
     for path in FILES:

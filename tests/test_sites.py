@@ -41,6 +41,8 @@ from tests.security.life import Life
 
 MakeApp = Callable[..., Flask]
 SITES = ("north", "south")
+# Of the Redis that the tests start, whatever the database is.
+pytestmark = pytest.mark.any_database
 CODES = 8
 # As in docs/redis.md.
 RIGHTS = ("+@all", "-@admin", "-@dangerous", "+info")

@@ -20,12 +20,12 @@ from flask_session.redis.redis import RedisSessionInterface
 from redis.exceptions import RedisError
 
 from swiper.auth.devices import shorten_address
-from swiper.cache import prefetched, values
+from swiper.cache import values
 from swiper.cache.calls import leave_alone
 from swiper.extensions import redis, this_app, this_g
 from swiper.http.hooks import bearer_token
 from swiper.outages import is_redis_away, is_redis_outage
-from swiper.profiles.profiles import account_key
+from swiper.profiles.profiles import account_key, prefetch_account
 
 log = logging.getLogger(__name__)
 
@@ -123,13 +123,13 @@ class SessionInterface(RedisSessionInterface):  # type: ignore[misc]
         return Session(sid="", permanent=self.permanent)
 
     def _read(self, uid: int, session_id: str, also: Callable[[int], str] | None) -> bytes | None:
-        """Return the stored session. The Account goes to `prefetch`, the value of `also` to `taken_along`."""
+        """Return the stored session. The Account goes to `prefetch_account`, the value of `also` to `taken_along`."""
         name = account_key(uid)
         account = values.shared_key(name)
         keys = [key_of(session_id), *([account] if account else []), *([also(uid)] if also else [])]
         stored, *rest = self.client.execute_command("MGET", *keys)
         if account and (found := rest.pop(0)):
-            prefetched.prefetch(name, found)
+            prefetch_account(name, found)
         if also and stored is not None:
             this_g().taken_along = rest
         return cast(bytes | None, stored)

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 
 from swiper.db.driver_errors import handle_errors
 from swiper.db.mariadb import TOGETHER
-from swiper.db.servers import CountedPool, LimitedPool, prepare_server
+from swiper.db.servers import LimitedPool, prepare_server
 from swiper.db.sqlite import begin_by_purpose, prepare_sqlite
 from swiper.db.statements import Database
 from swiper.db.stock_postgres import StockPostgres
@@ -23,7 +23,7 @@ from swiper.fastpath.postgres_statements import StatementRunner
 
 # SQLite's engines each keep as many as SQLAlchemy lets them open: opening one costs as much as several statements.
 # Each has its own copy of the file's pages, and that of the one used last is in the processor's cache.
-SQLITE_POOL = {"poolclass": CountedPool, "pool_size": 15, "max_overflow": 0, "pool_use_lifo": True}
+SQLITE_POOL = {"pool_size": 15, "max_overflow": 0, "pool_use_lifo": True}
 IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 
 

@@ -12,27 +12,87 @@ A function that works in portable steps may name another one with `on_single_nod
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from gevent import getcurrent
 from sqlalchemy.engine import Engine
 
-from swiper.db.channels import Channel
-from swiper.db.channels import Row as Row
-from swiper.db.channels import Step as Step
 from swiper.db.driver_errors import translate
+from swiper.db.mariadb import OnPymysql
+from swiper.db.servers import OnPsycopg
 from swiper.db.sql import NAME as NAME
+from swiper.db.sql import DriverStatement, Kind, Read, Values
 from swiper.db.sql import Statement as Statement
-from swiper.db.sql import Values
+from swiper.db.sqlite import OnSqlite
 from swiper.db.transactions import again_on_conflict, is_in_transaction, session_connection, transactional
+from swiper.db.watches import about_to_run, watches
 from swiper.extensions import REPLICA_KEY, db, this_app
 from swiper.fastpath import postgres_statements
 from swiper.fastpath.postgres_statements import StatementRunner
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+Row = postgres_statements.Row
+Step = tuple[Statement, Values]
+# By the name of SQLAlchemy's dialect.
+Form = Callable[[str, Sequence[Kind]], DriverStatement]
+FORMS: Mapping[str, Form] = {"sqlite": OnSqlite, "mysql": OnPymysql, "postgresql": OnPsycopg}
+
+
+class _Channel(NamedTuple):
+    """A connection of SQLAlchemy or its pool, the driver's below it, its engine, and that of transactions (`main`)."""
+
+    connection: Any
+    driver: Any
+    engine: Engine
+    main: Engine
+
+    def run(self, *steps: Step) -> list[list[Row]]:
+        """Run statements one after the other, and return the rows of each. Raises SQLAlchemy's errors."""
+        if watches:
+            with watches[-1]([statement.sql for statement, _ in steps], self.engine.dialect.name):
+                return self._run(steps)
+        return self._run(steps)
+
+    def _run(self, steps: Sequence[Step]) -> list[list[Row]]:
+        if about_to_run.receivers:
+            for statement, _ in steps:
+                about_to_run.send(statement, connection=self.connection)
+        dialect = self.engine.dialect
+        try:
+            forms = [(each.forms.get(dialect.name) or _form(each, dialect.name), values) for each, values in steps]
+            if len(forms) > 1 and (together := forms[0][0].together) is not None:
+                found = together(self.driver, forms)
+            else:
+                found = [form.run(self.driver, values) for form, values in forms]
+        except BaseException as error:
+            if isinstance(error, dialect.loaded_dbapi.Error):
+                raise translate(error, "; ".join([statement.sql for statement, _ in steps]), *self) from error
+            if not isinstance(error, Exception):
+                # This greenlet is ended while it waits, so an answer may still arrive on this connection.
+                self.connection.invalidate()
+            raise
+        return [_converted(rows, form.reads) for rows, (form, _) in zip(found, forms, strict=True)]
+
+
+def _converted(rows: list[Any], reads: Sequence[Read | None] | None) -> list[Row]:
+    """Return the driver's rows with their values as the kinds of the columns say."""
+    if reads is None:
+        return rows
+    return [
+        tuple([value if read is None or value is None else read(value) for read, value in zip(reads, row, strict=True)])
+        for row in rows
+    ]
+
+
+def _form(statement: Statement, dialect: str) -> DriverStatement:
+    sql = statement.array_sql if dialect == "postgresql" else statement.sql
+    statement.forms[dialect] = form = FORMS[dialect](sql, statement.columns)
+    return form
+
 
 # --- Running ---
 
@@ -81,7 +141,7 @@ class _Lease:
         self.engine, self.main = engine, main
         # Greenlets that this one starts inherit its context. They must not use its connection.
         self.owner = getcurrent()
-        self.channel: Channel | None = None
+        self.channel: _Channel | None = None
 
     def read(self, steps: Sequence[Step]) -> list[list[Row]]:
         """Return the rows of each statement. Raises SQLAlchemy's errors."""
@@ -99,12 +159,12 @@ class _Lease:
             self.channel.connection.close()
             self.channel = None
 
-    def _open(self) -> Channel:
+    def _open(self) -> _Channel:
         try:
             connection = self.engine.raw_connection()
         except self.engine.dialect.loaded_dbapi.Error as error:
             raise translate(error, None, None, None, self.engine, self.main) from error
-        return Channel(connection, connection.dbapi_connection, self.engine, self.main)
+        return _Channel(connection, connection.dbapi_connection, self.engine, self.main)
 
 
 _lease: ContextVar[_Lease | None] = ContextVar("lease", default=None)
@@ -134,7 +194,7 @@ def execute(statement: Statement, values: Values) -> list[Row]:
     """Return a statement's rows from the running transaction, or else the session's. Raises SQLAlchemy's errors."""
     connection = session_connection()
     engine = connection.engine
-    (rows,) = Channel(connection, connection.connection.dbapi_connection, engine, engine).run((statement, values))
+    (rows,) = _Channel(connection, connection.connection.dbapi_connection, engine, engine).run((statement, values))
     return rows
 
 

@@ -8,7 +8,7 @@ from flask import Flask
 from opentelemetry.trace import Span, SpanKind, Tracer
 from sqlalchemy import Engine, event
 
-from swiper.db.channels import watch_statements
+from swiper.db.watches import watch_statements
 from swiper.extensions import db
 from swiper.fastpath.postgres_statements import StatementRunner
 from swiper.logs import request_id_var

@@ -9,16 +9,18 @@ from typing import Any
 import msgspec
 from flask import current_app
 
+from swiper.cache.backends import PackedSerializer
 from swiper.cache.invalidations import ACCOUNT, invalidate_after_commit, remover
-from swiper.cache.prefetched import take_prefetched
 from swiper.cache.values import get_or_load, invalidate, is_pending
 from swiper.clock import today
 from swiper.db.statements import Row, read
 from swiper.errors import LoginError
+from swiper.extensions import this_g
 from swiper.profiles.models import DatingSex, Sex, Status
 from swiper.profiles.queries import people
 from swiper.profiles.queries.people import PREFERENCE_FIELDS, USER_FIELDS
 from swiper.signals import vip_changed
+from swiper.tallies import HIT, tallies
 from swiper.vip.levels import VipStatus, current_vip_status
 from swiper.vip.models import Permission
 
@@ -107,6 +109,8 @@ OWN_FIELDS = [name for name in (*USER_FIELDS, *PREFERENCE_FIELDS) if name not in
 _pack = msgspec.msgpack.Encoder().encode
 # A user's next request usually reads the same bytes, and gets the same Account.
 _unpack = functools.lru_cache(maxsize=2_000)(msgspec.msgpack.Decoder(Account).decode)
+# As the cache has stored it.
+_read_stored = functools.lru_cache(maxsize=2_000)(PackedSerializer().loads)
 # Part of the key, since another release may store an Account with other fields.
 _LAYOUT = f"{zlib.crc32(repr(msgspec.structs.fields(Account)).encode()):x}"
 
@@ -114,6 +118,20 @@ _LAYOUT = f"{zlib.crc32(repr(msgspec.structs.fields(Account)).encode()):x}"
 def account_key(uid: int) -> str:
     """The cache key of a user's packed Account."""
     return f"{{u:{uid}}}:account:{_LAYOUT}"
+
+
+def prefetch_account(key: str, stored: bytes) -> None:
+    """Keep for this request what Redis has under `account_key`. It was read together with the session."""
+    this_g().setdefault(key, stored)
+
+
+def _take_prefetched(key: str) -> Any:
+    # Only once, since a later call in the same request may follow a write.
+    found = this_g().pop(key, None)
+    if not found:
+        return None
+    tallies[HIT] += 1
+    return _read_stored(found)
 
 
 @remover(ACCOUNT)
@@ -134,7 +152,7 @@ def find_account(uid: int) -> Account | None:
     """The cached Account, or the stored one if that is out of date; None when the user is gone."""
     if is_pending(uid, ACCOUNT):
         return load_account(uid)
-    packed = take_prefetched(account_key(uid))
+    packed = _take_prefetched(account_key(uid))
     if packed is None:
         packed = get_or_load(account_key(uid), lambda: _load_packed(uid), current_app.config["USER_CACHE_SECONDS"])
     if packed is None:

@@ -12,10 +12,9 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from swiper.db import transactions
-from swiper.db.channels import FORMS
 from swiper.db.engines import engine_options
 from swiper.db.mariadb import LimitedPyMySQL
-from swiper.db.statements import Statement, execute, on_single_node, read, write
+from swiper.db.statements import FORMS, Statement, execute, on_single_node, read, write
 from swiper.db.transactions import transactional
 from swiper.extensions import db
 from swiper.profiles.models import Nickname

@@ -11,10 +11,10 @@ from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
 from swiper.clock import now
-from swiper.db.channels import about_to_run
 from swiper.db.engines import engine_options, single_connections
 from swiper.db.statements import Statement, execute, on_single_node, read, write
 from swiper.db.transactions import transactional
+from swiper.db.watches import about_to_run
 from swiper.extensions import db
 from swiper.profiles.models import Sex
 from swiper.vip.models import QuotaKind
