@@ -74,7 +74,7 @@ def _positive(text: str) -> int:
 
 def _create(given: argparse.Namespace) -> None:
     create.create(
-        create.Wish(
+        create.Options(
             folder=given.to,
             key=given.key,
             keep=given.keep,
@@ -87,7 +87,7 @@ def _create(given: argparse.Namespace) -> None:
 
 
 def _restore(given: argparse.Namespace) -> None:
-    wish = restore.Wish(
+    options = restore.Options(
         archive=given.archive,
         key=given.key,
         deletions=tuple(given.deletions),
@@ -95,7 +95,7 @@ def _restore(given: argparse.Namespace) -> None:
         is_replacing=given.replace,
         is_dry_run=given.dry_run,
     )
-    restore.restore(wish, given.work)
+    restore.restore(options, given.work)
 
 
 def _verify(given: argparse.Namespace) -> None:

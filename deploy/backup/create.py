@@ -23,7 +23,7 @@ from swiper.db.checks import current_heads
 
 
 @dataclass(frozen=True)
-class Wish:
+class Options:
     """What is asked for. `key` is a file; the `keep` newest archives stay, and all younger than `keep_days`."""
 
     folder: Path
@@ -35,48 +35,48 @@ class Wish:
     is_dry_run: bool = False
 
 
-def create(wish: Wish) -> Path | None:
+def create(options: Options) -> Path | None:
     """Make a backup, then remove those that are too old. Return its path, or None in a dry run.
 
     Raises BackupError and OSError. Then there is no new archive, and the former ones are all there.
     """
-    if (wish.with_sessions or wish.with_secrets) and wish.key is None:
+    if (options.with_sessions or options.with_secrets) and options.key is None:
         raise BackupError("sessions and secrets go into an encrypted backup alone; name a key (--key)")
-    recipients = read_recipients(wish.key) if wish.key else []
+    recipients = read_recipients(options.key) if options.key else []
     made_at = now().replace(microsecond=0)
-    path = wish.folder / retention.archive_name(made_at, is_encrypted=bool(recipients))
-    if wish.is_dry_run:
-        _tell_plan(wish, path)
+    path = options.folder / retention.archive_name(made_at, is_encrypted=bool(recipients))
+    if options.is_dry_run:
+        _tell_plan(options, path)
         return None
-    wish.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with only_one(wish.folder):
+    options.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with only_one(options.folder):
         if path.exists():
             raise BackupError(f"{path} is there already; try again in a second")
-        with backed_site(wish.folder) as site, new_archive(path, recipients) as archive:
+        with backed_site(options.folder) as site, new_archive(path, recipients) as archive:
             say(f"write {path}")
-            manifest = _fill(site, archive, wish, made_at)
+            manifest = _fill(site, archive, options, made_at)
         say(
             f"{_mb(path.stat().st_size)} MB: database {_mb(manifest.parts['database'].size)} MB, "
             f"{manifest.media.count} pictures {_mb(manifest.media.size)} MB"
         )
         if not is_intact(path):
             raise BackupError(f"{path} is not what was written; the disk may fail. No older backup is removed")
-        _prune(wish, made_at, path)
+        _prune(options, made_at, path)
     return path
 
 
-def _tell_plan(wish: Wish, path: Path) -> None:
+def _tell_plan(options: Options, path: Path) -> None:
     say(
-        f"would write {path}: database, pictures, Redis {'with' if wish.with_sessions else 'without'} sessions, "
-        f"settings {'with' if wish.with_secrets else 'without'} secrets"
+        f"would write {path}: database, pictures, Redis {'with' if options.with_sessions else 'without'} sessions, "
+        f"settings {'with' if options.with_secrets else 'without'} secrets"
     )
-    if wish.folder.is_dir():
+    if options.folder.is_dir():
         # With the new one there is one more.
-        for old in retention.superfluous(wish.folder, keep=wish.keep - 1, keep_days=wish.keep_days, at=now()):
+        for old in retention.superfluous(options.folder, keep=options.keep - 1, keep_days=options.keep_days, at=now()):
             say(f"would remove {old}")
 
 
-def _fill(site: BackedSite, archive: Writer, wish: Wish, made_at: datetime) -> Manifest:
+def _fill(site: BackedSite, archive: Writer, options: Options, made_at: datetime) -> Manifest:
     work = site.private
     with removals_held(site.app):
         say(f"dump the database ({site.database.label})")
@@ -87,9 +87,9 @@ def _fill(site: BackedSite, archive: Writer, wish: Wish, made_at: datetime) -> M
         say("copy the pictures")
         _add_pictures(site.settings.media_dir, archive)
     say("copy what is kept of Redis")
-    site.redis.save(work / "redis", with_sessions=wish.with_sessions)
+    site.redis.save(work / "redis", with_sessions=options.with_sessions)
     archive.add("redis", work / "redis")
-    write_settings(site.settings, work / "settings", with_secrets=wish.with_secrets)
+    write_settings(site.settings, work / "settings", with_secrets=options.with_secrets)
     archive.add("settings", work / "settings")
     version, revision = version_of_code()
     return archive.finish(
@@ -100,8 +100,8 @@ def _fill(site: BackedSite, archive: Writer, wish: Wish, made_at: datetime) -> M
             database=site.database.kind,
             schema=schema,
             key_check=site.key_check,
-            has_sessions=wish.with_sessions,
-            has_secrets=wish.with_secrets,
+            has_sessions=options.with_sessions,
+            has_secrets=options.with_secrets,
         )
     )
 
@@ -127,8 +127,10 @@ def _add_pictures(media: Path, archive: Writer) -> None:
                 archive.add_picture(f"{folder.name}/{name}", folder / name)
 
 
-def _prune(wish: Wish, made_at: datetime, newest: Path) -> None:
-    for old in retention.superfluous(wish.folder, keep=wish.keep, keep_days=wish.keep_days, at=made_at, intact=newest):
+def _prune(options: Options, made_at: datetime, newest: Path) -> None:
+    for old in retention.superfluous(
+        options.folder, keep=options.keep, keep_days=options.keep_days, at=made_at, intact=newest
+    ):
         say(f"remove {old}")
         retention.remove(old)
 

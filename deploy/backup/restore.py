@@ -37,7 +37,7 @@ STAGING = ".restore-"
 
 
 @dataclass(frozen=True)
-class Wish:
+class Options:
     """What is asked for.
 
     `deletions` are folders of lists of deleted accounts, beside that of the site itself. `is_replacing` allows to
@@ -52,31 +52,31 @@ class Wish:
     is_dry_run: bool = False
 
 
-def restore(wish: Wish, work_folder: Path) -> None:
+def restore(options: Options, work_folder: Path) -> None:
     """Restore an archive; a dry run checks everything, also the archive, and changes nothing.
 
     Raises BackupError and OSError. If the site is empty no more then, a second try needs `is_replacing`.
     """
-    identities = read_identities(wish.key) if wish.key else []
+    identities = read_identities(options.key) if options.key else []
     work_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with only_one(work_folder), backed_site(work_folder) as site:
         for left in site.settings.instance.glob(f"{STAGING}*"):
             shutil.rmtree(left)
         _refuse_running(site)
-        if not wish.is_replacing:
+        if not options.is_replacing:
             _refuse_data(site)
-        deletions = _read_deletions(site, wish)
+        deletions = _read_deletions(site, options)
         # Beside the folder of pictures, so that they need not be copied once more.
         with tempfile.TemporaryDirectory(prefix=STAGING, dir=site.settings.instance) as name:
             staging = Path(name)
-            say(f"read {wish.archive} and check it")
-            manifest = read_archive(wish.archive, identities, None if wish.is_dry_run else staging)
-            _check(site, manifest, wish)
-            if wish.is_dry_run:
-                _tell_plan(manifest, deletions, wish)
+            say(f"read {options.archive} and check it")
+            manifest = read_archive(options.archive, identities, None if options.is_dry_run else staging)
+            _check(site, manifest, options)
+            if options.is_dry_run:
+                _tell_plan(manifest, deletions, options)
                 return
             with _marking_half_done(site.settings):
-                _restore(site, staging, manifest, deletions, wish)
+                _restore(site, staging, manifest, deletions, options)
 
 
 def _refuse_running(site: BackedSite) -> None:
@@ -118,13 +118,13 @@ def own_tables() -> set[str]:
     return {*db.metadata.tables, VERSIONS}
 
 
-def _read_deletions(site: BackedSite, wish: Wish) -> dict[int, datetime]:
+def _read_deletions(site: BackedSite, options: Options) -> dict[int, datetime]:
     own: Path = site.app.config["DELETION_LIST_DIR"]
-    missing = [str(folder) for folder in wish.deletions if not folder.is_dir()]
+    missing = [str(folder) for folder in options.deletions if not folder.is_dir()]
     if missing:
         raise BackupError(f"there is no list of deleted accounts in {', '.join(missing)}")
-    folders = [*wish.deletions, own]
-    if not wish.without_deletions and not any(map(deletion_list.files_in, folders)):
+    folders = [*options.deletions, own]
+    if not options.without_deletions and not any(map(deletion_list.files_in, folders)):
         raise BackupError(
             f"there is no list of deleted accounts in {', '.join(map(str, folders))}: whoever has deleted the account "
             "after the backup would be back. Name its folder (--deletions), or say --without-deletions"
@@ -132,7 +132,7 @@ def _read_deletions(site: BackedSite, wish: Wish) -> dict[int, datetime]:
     return deletion_list.read(folders)
 
 
-def _check(site: BackedSite, manifest: Manifest, wish: Wish) -> None:
+def _check(site: BackedSite, manifest: Manifest, options: Options) -> None:
     say(f"it is of {manifest.made_at}, release {manifest.version}, schema {', '.join(manifest.schema)}")
     if manifest.database != site.database.kind:
         raise BackupError(f"the backup is of {manifest.database}; DATABASE_URL names {site.database.kind}")
@@ -144,15 +144,15 @@ def _check(site: BackedSite, manifest: Manifest, wish: Wish) -> None:
     made_on = datetime.fromisoformat(manifest.made_at).date()
     with site.app.app_context():
         oldest: date = deletion_list.oldest_day()
-    if made_on < oldest and not wish.without_deletions:
+    if made_on < oldest and not options.without_deletions:
         raise BackupError(
             f"the backup is older than the lists of deleted accounts, which begin on {oldest} (DELETION_LIST_DAYS). "
             "--without-deletions restores it all the same"
         )
 
 
-def _tell_plan(manifest: Manifest, deletions: dict[int, datetime], wish: Wish) -> None:
-    if wish.is_replacing:
+def _tell_plan(manifest: Manifest, deletions: dict[int, datetime], options: Options) -> None:
+    if options.is_replacing:
         say("would remove what database, folder of pictures and Redis have")
     say(f"would restore the database, {manifest.media.count} pictures, what was kept of Redis")
     say(f"would delete again who is there of {len(deletions)} deleted accounts")
@@ -171,11 +171,13 @@ def _marking_half_done(settings: Settings) -> Iterator[None]:
     mark.unlink()
 
 
-def _restore(site: BackedSite, staging: Path, manifest: Manifest, deletions: dict[int, datetime], wish: Wish) -> None:
+def _restore(
+    site: BackedSite, staging: Path, manifest: Manifest, deletions: dict[int, datetime], options: Options
+) -> None:
     if present := own_tables().intersection(site.database.tables()):
         say("remove the tables that are there")
         site.database.clear(present)
-    if wish.is_replacing:
+    if options.is_replacing:
         say("remove what Redis and the folder of pictures have")
         site.redis.clear()
         shutil.rmtree(site.settings.media_dir, ignore_errors=True)
@@ -197,7 +199,7 @@ def _restore(site: BackedSite, staging: Path, manifest: Manifest, deletions: dic
         say(f"{deleted} of {len(deletions)} deleted accounts were back and are deleted again")
         strays, lost = reconcile_files()
         db.session.remove()
-    _keep_lists(wish.deletions, site.app.config["DELETION_LIST_DIR"])
+    _keep_lists(options.deletions, site.app.config["DELETION_LIST_DIR"])
     say(f"{strays} files that belong to nobody are removed; {lost} pictures had no file and are taken away")
     kept = site.settings.instance / f"settings-{datetime.fromisoformat(manifest.made_at):%Y%m%dT%H%M%SZ}.env"
     (staging / "settings").chmod(0o600)
