@@ -72,4 +72,5 @@ def post_worker_init(worker) -> None:  # type: ignore[no-untyped-def]
     gc.set_threshold(GC_THRESHOLD)
     gc.enable()
     begin_listening(worker.sockets)
-    worker.log.info("worker serves on %s", bind)
+    # The command line may have named another address.
+    worker.log.info("worker serves on %s", ", ".join(worker.cfg.bind))

@@ -87,10 +87,15 @@ def _folders(site: Site, steps: Steps, user: str, group: str) -> None:
 def _make(folder: Path, mode: int, account: str | None) -> None:
     """Make a folder that has mode and owner as soon as it has its name: a repeated `install` lets it be."""
     fresh = folder.with_name(f".{folder.name}.new")
-    fresh.mkdir(parents=True, exist_ok=True)
-    fresh.chmod(mode)
-    if account and not os.getuid():
-        shutil.chown(fresh, *account.split(":"))
+    # What an interrupted one has left may belong to the account already, whose links root must not follow.
+    shutil.rmtree(fresh, ignore_errors=True)
+    # Uploads, which nginx serves by the group. The application itself would let nobody else in.
+    parts = (fresh / "media", fresh) if folder.name == "instance" else (fresh,)
+    for part in parts:
+        part.mkdir(parents=True, exist_ok=True)
+        part.chmod(mode)
+        if account and not os.getuid():
+            shutil.chown(part, *account.split(":"))
     fresh.rename(folder)
 
 

@@ -1,4 +1,4 @@
-"""`restart`, `reload`, `check` and `logs` on a site that runs."""
+"""`reload`, `check`, `logs` and `status` on a site that runs; `restart` is that of a release (test_release.py)."""
 
 import signal
 from collections.abc import Iterator
@@ -34,18 +34,6 @@ def pids(folder: SiteFolder) -> list[int | None]:
     return [PidFiles(folder.site).pid_of(service) for service in WEB]
 
 
-def test_a_restart_renews_one_instance_after_the_other(running: SiteFolder) -> None:
-    before = pids(running)
-    told = running.swiper("restart", "web").splitlines()
-    assert [line.split(": ")[1].split(" (")[0] for line in told[1:]] == [
-        "stop web-1", "start web-1 of release 1.0", "wait until web-1 can serve",
-        "stop web-2", "start web-2 of release 1.0", "wait until web-2 can serve",
-    ]  # fmt: skip
-    after = pids(running)
-    assert None not in after
-    assert not set(before) & set(after)
-
-
 def test_a_reload_keeps_the_instances_and_renews_their_workers(running: SiteFolder) -> None:
     before, workers = pids(running), {process.pid for process in running.processes()} - set(pids(running))
     running.write_env(LOG_LEVEL="ERROR")
@@ -68,33 +56,8 @@ def test_wrong_settings_are_refused_and_touch_nothing(running: SiteFolder, chang
     before = {process.pid for process in running.processes()}
     running.write_env(**change)
     assert told in running.swiper("reload", "web", code=1)
-    assert told in running.swiper("check", code=1)
     assert {process.pid for process in running.processes()} == before
     assert all(ask_readiness(running.site.web_socket(service.web))[0] for service in WEB)
-
-
-def test_a_restart_with_wrong_settings_touches_nothing(running: SiteFolder) -> None:
-    before = pids(running)
-    running.write_env(WEB_CONCURRENCY="many")
-    assert "WEB_CONCURRENCY" in running.swiper("restart", "web", code=1)
-    assert pids(running) == before
-
-
-def test_a_restart_stops_at_the_first_that_cannot_serve(running: SiteFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It finds no application, which no check of the settings can know."""
-    before = pids(running)
-    code = running.site.current.folder / "wsgi.py"
-    text = code.read_text()
-    code.write_text("raise RuntimeError('broken')\n")
-    try:
-        told = running.swiper("restart", "web", code=1)
-    finally:
-        code.write_text(text)
-    assert "web-1 has ended" in told
-    assert "broken" in told
-    assert pids(running) == [None, before[1]]
-    assert ask_readiness(running.site.web_socket(2))[0]
-    running.swiper("start", "web")
 
 
 def test_a_check_tells_each_limit_in_a_line(running: SiteFolder, monkeypatch: pytest.MonkeyPatch) -> None:

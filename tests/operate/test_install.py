@@ -60,11 +60,14 @@ def test_a_site_is_laid_out_for_its_account(site: Site, run: Install) -> None:
         ".env": 0o600, "nginx.conf": 0o644, "releases": 0o755, "acme": 0o755,
         "instance": 0o750, "run": 0o750, "log": 0o750, "backups": 0o700,
     }  # fmt: skip
+    # nginx, by the group, serves the uploads.
+    media = site.instance / "media"
+    assert stat.S_IMODE(media.stat().st_mode) == 0o750
     if os.getuid() == 0:
         assert {name for name in modes if (site.root / name).owner() == "nobody"} == {
             ".env", "instance", "run", "log", "backups",
         }  # fmt: skip
-        assert site.owner.name == "nobody"
+        assert site.owner.name == media.owner() == "nobody"
 
 
 def test_what_is_there_stays(site: Site, run: Install) -> None:

@@ -110,6 +110,26 @@ def test_a_first_release_that_fails_leaves_nothing_running(
     assert "no release is installed" in site.swiper("rollback", code=1)
 
 
+def test_a_restart_renews_one_process_after_the_other(light: LightSite) -> None:
+    before = light.pids()
+    assert steps(light.swiper("restart", "web"))[1:] == [
+        "stop web-1", "start web-1 of release 1", "wait until web-1 can serve",
+        "stop web-2", "start web-2 of release 1", "wait until web-2 can serve",
+    ]  # fmt: skip
+    after = light.pids()
+    assert {name for name in after if after[name] != before[name]} == {"web-1", "web-2"}
+
+
+def test_a_restart_stops_at_the_first_that_cannot_serve(light: LightSite) -> None:
+    before = light.pids()
+    (light.site.current.folder / "broken-gunicorn").touch()
+    assert "web-1 has ended:\nswiper: it is broken" in light.swiper("restart", code=1)
+    assert light.pids() == before | {"web-1": None}
+    (light.site.current.folder / "broken-gunicorn").unlink()
+    light.swiper("start")
+    assert None not in light.pids().values()
+
+
 def test_settings_that_the_former_release_refuses_stop_a_rollback(light: LightSite) -> None:
     light.release("2")
     before = light.pids()
