@@ -28,7 +28,7 @@ ROWS = 1_000_000
 LONGEST_SECONDS = 1.0
 PAUSE_SECONDS = 0.005
 FIRST = "0001"
-# Where others write is said by the migration itself: none of the release before may run, or MariaDB cannot do better.
+# Where a database cannot do better; the figure is printed with the reason.
 EXCEPTIONS = {("mysql", "0002", "pairs"): "before 11.2, MariaDB copies a table for a new check (MDEV-16356)"}
 
 # By dialect: a table `numbers` with the numbers from 1 to :rows in `n`.
