@@ -20,6 +20,8 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
+# Each takes several statements, and its row is locked until the commit.
+BATCH_NAMES = 50
 NICKNAMES = sa.table("nicknames", sa.column("folded", sa.String), sa.column("uid", sa.BigInteger))
 
 
@@ -30,7 +32,7 @@ def upgrade() -> None:
     changed = sorted(_changed())
     for place, (uid, former, folded) in enumerate(changed, start=1):
         _rename(uid, former, folded)
-        if place % BATCH_ROWS == 0:
+        if place % BATCH_NAMES == 0:
             commit()
 
 
