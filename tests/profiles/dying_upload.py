@@ -64,7 +64,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "after its name": after(os, "replace"),
     "before the commit": lambda: setattr(uploads, "save_file", save_and_die_at_commit(die)),
     "after the commit": lambda: setattr(uploads, "save_file", save_and_die_at_commit(after_commit)),
-    "before the push is told": before(upload_pushes, "_show_pushed"),
+    "before the push is told": before(upload_pushes, "show_pushed"),
     "after the push is told": before(upload_pushes, "_remove_local"),
     "before the push ends": before(upload_pushes, "_drop_removal"),
 }
