@@ -176,11 +176,16 @@ def test_a_release_that_is_interrupted_leaves_the_old_one_running_even_if_nobody
         time.sleep(5)
 
     monkeypatch.setattr("deploy.operate.changes.wait_until_ready", close_the_terminal)
-    light.release("2", code=130)
+    # The suite may run below `nohup`.
+    outer = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        light.release("2", code=130)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, outer)
     assert light.running() == {"1"}
     assert None not in light.pids().values()
     assert light.site.current.version == "1"
-    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
 
 
 def test_a_dry_run_that_fails_changes_nothing(light: LightSite) -> None:

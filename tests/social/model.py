@@ -39,13 +39,31 @@ class World:
     members: dict[int, Member] = field(default_factory=dict)
     # Who swiped whom: what, and when.
     swipes: dict[tuple[int, int], tuple[str, datetime]] = field(default_factory=dict)
-    # Two people, the lower id first: since when they are friends; whose match was ended; who ever swiped the other.
+    # Those of them that came back with a number. They stand in nobody's list of likers.
+    brought_back: set[tuple[int, int]] = field(default_factory=set)
+    # Two people, the lower id first: since when they are friends; when their match was ended; who ever swiped whom.
     friends: dict[tuple[int, int], datetime] = field(default_factory=dict)
-    ended: set[tuple[int, int]] = field(default_factory=set)
+    ended: dict[tuple[int, int], datetime] = field(default_factory=dict)
     met: set[tuple[int, int]] = field(default_factory=set)
     used: Counter[tuple[int, str, date]] = field(default_factory=Counter)
+    # By the number of a deleted account: when its match with whom was ended; what was used up; if it was suspended.
+    kept: dict[str, dict[int, datetime]] = field(default_factory=dict)
+    spent: dict[str, dict[tuple[str, date], int]] = field(default_factory=dict)
+    suspended: dict[str, bool] = field(default_factory=dict)
 
     # What people do.
+
+    def join(self, uid: int, phone: str) -> None:
+        """A match that was ended stays so, also if one of the two comes back as a new account of the same number."""
+        self.members[uid] = Member(is_suspended=self.suspended.get(phone, False))
+        self.used.update({(uid, *key): count for key, count in self.spent.get(phone, {}).items()})
+        for other, when in self.kept.get(phone, {}).items():
+            if other in self.members:
+                self.ended[pair(uid, other)] = when
+                self.met.add(pair(uid, other))
+                for key in ((uid, other), (other, uid)):
+                    self.swipes[key] = "like", when - WINDOW - timedelta(seconds=1)
+                    self.brought_back.add(key)
 
     def swipe(self, uid: int, kind: str, sid: int) -> Answer:
         if refused := self.refusal(uid, MAY_SUPERLIKE if kind == "superlike" else None):
@@ -91,8 +109,8 @@ class World:
             return refused, None
         if pair(uid, sid) not in self.friends and pair(uid, sid) not in self.ended:
             return NOT_FOUND, None
-        self.friends.pop(pair(uid, sid), None)
-        self.ended.add(pair(uid, sid))
+        if self.friends.pop(pair(uid, sid), None):
+            self.ended[pair(uid, sid)] = self.now
         return OK, {}
 
     def buy(self, uid: int, level: int, months: int) -> None:
@@ -108,14 +126,19 @@ class World:
         else:
             member.until += (end - self.now) * level / held
 
-    def delete(self, uid: int) -> Answer:
-        if refused := self.refusal(uid):
-            return refused, None
-        del self.members[uid]
+    def delete(self, uid: int, phone: str) -> Answer:
+        if uid not in self.members:
+            return LOGIN, None
+        self.suspended[phone] = self.members.pop(uid).is_suspended
+        self.kept[phone] = {key[key[0] == uid]: when for key, when in self.ended.items() if uid in key}
+        self.spent[phone] = {key[1:]: count for key, count in self.used.items() if key[0] == uid}
+        for others in self.kept.values():
+            others.pop(uid, None)
         # The points of a swipe go with it: the ranking is what the swipes in the database make.
         self.swipes = {key: value for key, value in self.swipes.items() if uid not in key}
         self.friends = {key: value for key, value in self.friends.items() if uid not in key}
-        self.ended = {key for key in self.ended if uid not in key}
+        self.brought_back &= self.swipes.keys()
+        self.ended = {key: value for key, value in self.ended.items() if uid not in key}
         self.met = {key for key in self.met if uid not in key}
         return OK, {}
 

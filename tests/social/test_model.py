@@ -37,7 +37,7 @@ from swiper.vip.memberships import expire_memberships
 from swiper.vip.models import Membership, Quota
 from tests.conftest import wipe
 from tests.factories import Clock, People, Person
-from tests.social.model import BANNED, LIMITS, LOGIN, MAY_REWIND, OK, SHANGHAI, Answer, Member, World
+from tests.social.model import BANNED, LIMITS, LOGIN, MAY_REWIND, OK, SHANGHAI, Answer, World
 
 STEPS = int(os.environ.get("MODEL_STEPS", "300"))
 STEPS_AN_EXAMPLE = 50
@@ -120,7 +120,7 @@ class Service(RuleBasedStateMachine):
             uid = find_or_create(phone).id
             assert uid not in self.world.members
             change_profile(uid, profile | {"dating_sex": DatingSex.MALE}, vip_status_of(uid))
-        self.world.members[uid] = Member()
+        self.world.join(uid, phone)
         return Person(uid, phone, self.people.client_of(uid))
 
     def whom(self, one: int, other: int) -> int:
@@ -240,7 +240,7 @@ class Service(RuleBasedStateMachine):
 
     def delete(self, one: int) -> None:
         person = self.crowd[one]
-        expected = self.world.delete(person.id)
+        expected = self.world.delete(person.id, person.phone)
         self.expect("delete", person.delete_account(), expected)
         if expected[0] == OK:
             assert person.get("/api/user/profile").json["code"] == LOGIN
@@ -289,7 +289,7 @@ class Service(RuleBasedStateMachine):
         assert likes == {
             (uid, sid): (int(kind == "superlike"), int((sid, uid) in world.swipes), when)
             for (uid, sid), (kind, when) in world.swipes.items()
-            if kind != "dislike"
+            if kind != "dislike" and (uid, sid) not in world.brought_back
         }
         masks = {(uid1, uid2): mask for uid1, uid2, mask, _ in rows(Pair)}
         assert masks == {key: world.mask(key) for key in world.met}
