@@ -22,7 +22,8 @@ from swiper.fastpath.postgres import MIN_CONNECTIONS, SharedPostgres
 from swiper.fastpath.postgres_statements import StatementRunner
 
 # SQLite's engines each keep as many as SQLAlchemy lets them open: opening one costs as much as several statements.
-SQLITE_POOL = {"pool_size": 15, "max_overflow": 0}
+# Each has its own copy of the file's pages, and that of the one used last is in the processor's cache.
+SQLITE_POOL = {"pool_size": 15, "max_overflow": 0, "pool_use_lifo": True}
 IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 
 

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import gevent
 import pytest
 from flask import Flask
-from sqlalchemy import event, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from swiper.db import transactions
+from swiper.db.engines import engine_options
 from swiper.db.mariadb import LimitedPyMySQL
 from swiper.db.statements import FORMS, Statement, execute, on_single_node, read, write
 from swiper.db.transactions import transactional
@@ -226,3 +228,16 @@ def test_a_transaction_gives_its_connection_back(app: Flask) -> None:
         for number in range(100):
             write("claim", (CLAIM, {"folded": f"ann{number}", "uid": 1}))
             assert db.engine.pool.checkedout() == 0
+
+
+def test_sqlite_takes_the_connection_that_was_used_last(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'pool.db'}"
+    engine = create_engine(url, **engine_options(url, {}))
+    first, last = engine.raw_connection(), engine.raw_connection()
+    wanted = last.dbapi_connection
+    first.close()
+    last.close()
+    again = engine.raw_connection()
+    assert again.dbapi_connection is wanted
+    again.close()
+    engine.dispose()
