@@ -26,7 +26,7 @@ from chaos.site import Site
 from deploy.processes import wait_until
 from swiper.auth.challenges import live_codes
 from swiper.auth.models import Phone, SmsOutbox
-from swiper.auth.sessions import key_of
+from swiper.auth.sessions import key_of, list_key
 from swiper.profiles.models import User
 
 PARALLEL = 200
@@ -134,11 +134,13 @@ def _check_login(site: Site, phone: str, entered: Sequence[Answer], tally: Tally
         uids = list(session.scalars(select(User.id).where(User.phone == phone)))
         owners = list(session.scalars(select(Phone.uid).where(Phone.phone == phone)))
     tally.expect("accounts", (len(uids), owners), (1, uids))
-    redis = site.app.extensions["redis"]
-    session_ids = [session_id.decode() for uid in uids for session_id in redis.zrange(f"{{u:{uid}}}:sessions", 0, -1)]
+    with site.app.app_context():
+        client = site.app.extensions["redis"]
+        session_ids = [session_id.decode() for uid in uids for session_id in client.zrange(list_key(uid), 0, -1)]
+        stored = [client.exists(key_of(session_id)) for session_id in session_ids]
     cookies = [answer.headers["set-cookie"].partition(";")[0].partition("=")[2] for answer in entered]
     tally.expect("sessions", session_ids, cookies)
-    tally.expect("stored sessions", [redis.exists(key_of(session_id)) for session_id in session_ids], [1])
+    tally.expect("stored sessions", stored, [1])
     for cookie in cookies:
         own = site.ask(RequestSpec("GET", "/api/user/profile", session_id=cookie))
         tally.expect("the account of the cookie", (own.code, int(own.data["id"])), (0, uids[0]))
