@@ -9,7 +9,7 @@ from deploy.backup import create, restore
 from deploy.backup.archive import read_archive
 from deploy.backup.errors import BackupError
 from deploy.backup.keys import make_key, read_identities
-from deploy.backup.site import say
+from deploy.operate.steps import say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,8 +16,9 @@ from deploy.backup.errors import BackupError
 from deploy.backup.hold import removals_held
 from deploy.backup.keys import read_recipients
 from deploy.backup.settings_part import write_settings
-from deploy.backup.site import BackedSite, backed_site, say, version_of_code
+from deploy.backup.site import BackedSite, backed_site, version_of_code
 from deploy.backup.work_folder import only_one
+from deploy.operate.steps import say
 from swiper.clock import now
 from swiper.db.checks import current_heads
 

@@ -22,8 +22,9 @@ from config.settings import ROOT, Settings
 from deploy.backup.archive import Manifest, read_archive
 from deploy.backup.errors import BackupError
 from deploy.backup.keys import read_identities
-from deploy.backup.site import BackedSite, backed_site, say
+from deploy.backup.site import BackedSite, backed_site
 from deploy.backup.work_folder import only_one
+from deploy.operate.steps import say
 from swiper.db.checks import VERSIONS
 from swiper.db.revisions import is_behind, known_revisions
 from swiper.extensions import db

@@ -6,7 +6,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,12 +28,6 @@ from swiper.extensions import db
 
 DATABASES: dict[str, type[Database]] = {"postgresql": Postgres, "mysql": MariaDB, "sqlite": SQLite}
 REDIS_SECONDS = 60
-
-
-def say(text: str) -> None:
-    """Tell the operator what is done. If nobody reads any more, a restore must not stop half-way for that."""
-    with suppress(OSError):
-        print(f"swiper: {text}", flush=True)
 
 
 @dataclass

@@ -14,6 +14,13 @@ SHOWN_LINES = 20
 NICE = 10
 
 
+def say(text: str) -> None:
+    """Print one line. If nobody reads any more, go on in silence: what is begun must not stop half-way."""
+    # Such as `tee` behind a pipe, which Ctrl-C ends as well, or a terminal that was closed.
+    with contextlib.suppress(OSError):
+        print(f"swiper: {text}", flush=True)
+
+
 class Steps:
     """Prints each step and does it, or only prints it if `is_dry_run`."""
 
@@ -21,10 +28,8 @@ class Steps:
         self.is_dry_run = is_dry_run
 
     def say(self, text: str) -> None:
-        """Print one line. If nobody reads any more, go on in silence: a release must not stop half-way for that."""
-        # Such as `tee` behind a pipe, which Ctrl-C ends as well, or a terminal that was closed.
-        with contextlib.suppress(OSError):
-            print(f"swiper: {text}", flush=True)
+        """See `say`."""
+        say(text)
 
     def do(self, text: str, action: Callable[[], object]) -> None:
         """Print `text` and call `action`."""

@@ -17,7 +17,7 @@ from deploy.backup import hold
 from deploy.backup.errors import BackupError
 from deploy.backup.redis_snapshot import SiteRedis
 from deploy.backup.settings_part import without_secrets, write_settings
-from deploy.backup.site import say
+from deploy.operate.steps import say
 from swiper.auth.sessions import key_of
 from tests.factories import People, session_id_of
 
