@@ -19,7 +19,7 @@ INSTALLED_EXTRAS := $(wildcard $(VENV)/.extra-*)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-services test-ways browser screenshots chaos drill bench lint audit wheels format lock
+.PHONY: help run install test test-services test-ways browser screenshots chaos engines drill bench lint audit wheels format lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,9 @@ browser: $(BROWSER_READY) ## the web client in a real browser (Debian's chromium
 
 screenshots: $(BROWSER_READY) ## the pages as pictures, into docs/screenshots
 	$(BIN)/python -m tests.browser.screenshots
+
+engines: $(TEST_READY) ## the journey, races and failovers on each database and broker (QUICK=1: the short form, ONLY="names")
+	$(BIN)/python -m chaos.engines $(if $(QUICK),--short) $(ONLY)
 
 chaos: $(TEST_READY) ## races, faults and attacks on servers of its own (QUICK=1: the short form, ONLY="names")
 	$(BIN)/python -m chaos $(if $(QUICK),--short) $(ONLY)

@@ -1,12 +1,10 @@
 """`make chaos` runs all experiments and writes docs/reliability.md; `QUICK=1` runs a short form and writes nothing."""
 
 import argparse
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from types import FrameType
 
 from chaos.experiments import (
     backups,
@@ -29,6 +27,7 @@ from chaos.experiments import (
 from chaos.lab import Lab
 from chaos.report import Finding, as_markdown, as_text
 from chaos.servers import missing_programs
+from chaos.time_limit import TooLongError, limit_run
 from config.settings import ROOT
 
 Experiment = Callable[[Lab], Iterator[Finding]]
@@ -55,10 +54,6 @@ PAGE = ROOT / "docs/reliability.md"
 LONGEST_SECONDS = {True: 12 * 60, False: 40 * 60}
 
 
-class TooLongError(Exception):
-    """The whole run took longer than it may."""
-
-
 def main() -> int:
     """0 when every target was met, 1 otherwise, 2 where the experiments cannot run."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
@@ -71,9 +66,7 @@ def main() -> int:
         names = ", ".join(experiment.__name__ for experiment in EXPERIMENTS)
         print(f"not installed: {', '.join(missing)}" if missing else f"experiments: {names}", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGALRM, _give_up)
-    signal.alarm(LONGEST_SECONDS[options.short])
+    limit_run(LONGEST_SECONDS[options.short])
     started = time.monotonic()
     with Lab(options.short) as lab:
         findings = [finding for experiment in chosen for finding in _findings(experiment, lab)]
@@ -101,14 +94,6 @@ def _findings(experiment: Experiment, lab: Lab) -> Iterator[Finding]:
         text = f"broke off: {type(error).__name__}: {str(error)[:300]}"
         yield Finding(experiment.__name__, "", "", " ".join(text.split()), False)
     print(f"     {experiment.__name__}: {time.monotonic() - started:.0f} s", flush=True)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def _give_up(_signal: int, _frame: FrameType | None) -> None:
-    raise TooLongError("the run took too long")
 
 
 def _head(seconds: float) -> str:

@@ -26,10 +26,19 @@ Named = list[tuple[str, RequestSpec]]
 
 def upload_photo(member: Member) -> RequestSpec:
     """A picture for the member's album."""
-    head = b'Content-Disposition: form-data; name="photo"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+    return _upload(member, "/api/user/photos", b"photo")
+
+
+def upload_avatar(member: Member) -> RequestSpec:
+    """A picture in the place of the member's avatar."""
+    return _upload(member, "/api/user/avatar/upload", b"avatar")
+
+
+def _upload(member: Member, path: str, name: bytes) -> RequestSpec:
+    head = b'Content-Disposition: form-data; name="%b"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n' % name
     body = b"--chaos\r\n%b%b\r\n--chaos--\r\n" % (head, encode(gradient(), "JPEG"))
     kind = {"Content-Type": "multipart/form-data; boundary=chaos"}
-    return RequestSpec("POST", "/api/user/photos", body, member.session_id, kind)
+    return RequestSpec("POST", path, body, member.session_id, kind)
 
 
 class Cast:

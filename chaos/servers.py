@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import Self
 import psutil
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
@@ -156,9 +157,22 @@ class DatabaseServer(Server):
 
     def execute(self, statement: str) -> None:
         """Run one statement outside of transactions."""
-        engine = create_engine(with_driver(self.admin_url), isolation_level="AUTOCOMMIT", poolclass=NullPool)
-        with engine.connect() as connection:
+        with self._connection() as connection:
             connection.execute(text(statement))
+
+    def ask(self, question: str, column: int = 0) -> str:
+        """One value of the first row that a statement answers, as text."""
+        with self._connection() as connection:
+            return str(connection.execute(text(question)).one()[column])
+
+    def _connection(self) -> Connection:
+        url = with_driver(self.admin_url)
+        return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect()
+
+    @property
+    def version(self) -> str:
+        """The number of its release."""
+        return re.split(r"[ -]", self.ask("SELECT version()").removeprefix("PostgreSQL "))[0]
 
     def create_database(self, name: str) -> str:
         """Make a database; its address is returned."""

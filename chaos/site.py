@@ -41,7 +41,8 @@ SECRET = "chaos-" * 8
 class Site:
     """A context manager that starts everything and ends it by id.
 
-    `changes` are fields of `Settings`. `app` is an application in this process on the same data, to prepare and look.
+    `changes` are fields of `Settings`; `redis` is started and ended like the site's own. `app` is an application in
+    this process on the same data, to prepare and look.
     """
 
     def __init__(
@@ -53,27 +54,27 @@ class Site:
         has_nginx: bool = True,
         has_celery: bool = True,
         env: dict[str, str] | None = None,
+        redis: RedisServer | None = None,
         **changes: Any,
     ) -> None:
         folder.mkdir()
         # nginx's worker and, with mounted folders, others than root must get through.
         folder.chmod(0o755)
         self.folder = folder
-        self.redis = RedisServer(folder / "redis")
-        self.settings = Settings(
-            _env_file=None,
-            instance=folder / "instance",
-            database_url=database_url,
-            redis_url=self.redis.url,
-            celery_broker_url="",
-            celery_result_backend="",
-            secret_key=SECRET,
-            web_concurrency=1,
-            robots_answer_percent=0,
-            robots_per_city=0,
-            log_level="ERROR",
-            **GENEROUS | changes,
-        )
+        self.redis = redis or RedisServer(folder / "redis")
+        ours: dict[str, Any] = {
+            "instance": folder / "instance",
+            "database_url": database_url,
+            "redis_url": self.redis.url,
+            "celery_broker_url": "",
+            "celery_result_backend": "",
+            "secret_key": SECRET,
+            "web_concurrency": 1,
+            "robots_answer_percent": 0,
+            "robots_per_city": 0,
+            "log_level": "ERROR",
+        }
+        self.settings = Settings(_env_file=None, **ours | GENEROUS | changes)
         self.changes = {name.upper(): _as_variable(value) for name, value in (GENEROUS | changes).items()} | (env or {})
         self.ports = [free_port() for _ in range(instances)]
         self.port = free_port() if has_nginx else self.ports[0]
@@ -153,11 +154,15 @@ class Site:
         self.stack.close()
 
     def _dispose(self) -> None:
+        self.leave_connections()
+        self.app.extensions["redis"].close()
+
+    def leave_connections(self) -> None:
+        """Let the application in this process connect to its databases anew, such as after their failover."""
         with self.app.app_context():
             db.session.remove()
             for engine in db.engines.values():
                 engine.dispose()
-        self.app.extensions["redis"].close()
 
     def start_instance(self, port: int) -> None:
         """Start the instance of a port, for the first time or anew."""

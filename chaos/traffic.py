@@ -47,6 +47,8 @@ class Crowd:
         self.requests = 0
         self.changes = 0
         self.slowest = 0.0
+        # By time.monotonic(), when the last failure was answered.
+        self.failed_at = 0.0
         self._specs = self._plan()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -100,6 +102,7 @@ class Crowd:
             self.slowest = max(self.slowest, seconds)
             if fault:
                 self.failures.append(f"{spec.method} {spec.path}: {fault}")
+                self.failed_at = time.monotonic()
             elif meant:
                 self.swipes.append(Swiped(*meant, answer["data"]["is_matched"]))
             if not fault and spec.path == CHANGE:

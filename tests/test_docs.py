@@ -10,7 +10,8 @@ from flask import Flask
 
 from config.settings import ROOT
 
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "bench/head.md", ROOT / "chaos/head.md"]
+HEADS = [ROOT / "bench/head.md", ROOT / "chaos/head.md", ROOT / "chaos/engines/head.md"]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *HEADS]
 # The worked examples name files and settings that are to be made; tests/test_contributing.py reads them.
 WITHOUT_EXAMPLES = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
 FOLDERS = "swiper|config|tests|deploy|bench|chaos|migrations|nginx|docs"

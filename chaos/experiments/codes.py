@@ -64,7 +64,7 @@ def codes_are_guessed_five_times_and_used_once(lab: Lab) -> Iterator[Finding]:
     for database in (POSTGRES,) if lab.is_short else DATABASES:
         site = lab.site(database)
         yield _judge_guesses(site, database, rounds)
-        yield _judge_logins(site, database, rounds)
+        yield judge_logins(site, database, rounds)
         yield _judge_fresh_codes(site, database, rounds)
 
 
@@ -112,7 +112,8 @@ def _guess_wrong(site: Site, count: int, then: int, tally: Tally) -> None:
     tally.expect(f"the right code after {count} wrong guesses", site.ask(enter_code(phones[0], code)).code, then)
 
 
-def _judge_logins(site: Site, database: str, rounds: int) -> Finding:
+def judge_logins(site: Site, name: str, rounds: int) -> Finding:
+    """Log in with each of so many codes, often at the same moment."""
     tally = Tally()
     phones = new_phones(rounds)
     for phone, code in zip(phones, ask_codes(site, phones), strict=True):
@@ -120,7 +121,7 @@ def _judge_logins(site: Site, database: str, rounds: int) -> Finding:
         tally.expect(f"logins of {PARALLEL}", tally.logins_in(answers), 1)
         _check_login(site, phone, [answer for answer in answers if answer.code == 0], tally)
     return _finding(
-        f"logins with the right code, {database}",
+        f"logins with the right code, {name}",
         f"{rounds} codes, {PARALLEL} logins with each at the same moment",
         "1 login, 1 account and 1 session each; the others answer 1000",
         f"{tally.logins} logins with {rounds} codes",

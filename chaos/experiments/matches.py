@@ -22,10 +22,11 @@ def couples_match_exactly_once(lab: Lab) -> Iterator[Finding]:
     for database in DATABASES:
         couples = lab.count(500, 60) if database == SQLITE else lab.count(2_000, 150)
         for kind in ("like", "superlike"):
-            yield _match_all(lab.site(database), database, couples, kind)
+            yield match_all(lab.site(database), database, couples, kind)
 
 
-def _match_all(site: Site, database: str, count: int, kind: str) -> Finding:
+def match_all(site: Site, name: str, count: int, kind: str) -> Finding:
+    """`count` couples swipe each other with `kind`, like or superlike, on the site that is called `name`."""
     members = site.add_members(2 * count, vip=1)
     couples = list(zip(members[::2], members[1::2], strict=True))
     specs = [spec for one, other in couples for spec in (one.swipe(kind, other), other.swipe(kind, one))]
@@ -36,7 +37,7 @@ def _match_all(site: Site, database: str, count: int, kind: str) -> Finding:
     lost = sum(rows[pair] == 0 for pair in map(_pair, couples))
     double = sum(number - 1 for number in rows.values() if number > 1)
     return Finding(
-        f"{kind} against {kind}, {database}",
+        f"{kind} against {kind}, {name}",
         f"{count:,} couples, {2 * TOGETHER} requests at the same moment, two instances",
         TARGET,
         f"{sum(rows.values()):,} friendships; {lost} lost, {double} double, {untold} not told, {len(refused)} refused",

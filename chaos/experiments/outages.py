@@ -136,7 +136,7 @@ def _go_through(outage: Outage, cast: Cast, couples: list[Member], bursts: int, 
         answers = meanwhile.result()
     seen.told += _acknowledged(likes, answers)
     outage.end()
-    seen.back = max(seen.back, _seconds_until_good(site, cast))
+    seen.back = max(seen.back, seconds_until_good(site, cast))
     again = [spec for kind, spec in refused if kind == "like"] + cast.other_logins()
     codes = [spec for kind, spec in refused if kind == "code"]
     if outage.server is site.redis:
@@ -172,11 +172,11 @@ def _acknowledged(likes: list[tuple[Member, Member]], answers: list[Answer]) -> 
     ]
 
 
-def _seconds_until_good(site: Site, cast: Cast) -> float:
+def seconds_until_good(site: Site, cast: Cast, patience: float = 3 * BACK_SECONDS) -> float:
     """From now until every kind of request has been answered well, through nginx."""
     started = time.monotonic()
     waiting = set(cast.one_each())
-    while waiting and time.monotonic() - started < 3 * BACK_SECONDS:
+    while waiting and time.monotonic() - started < patience:
         specs = {kind: spec for kind, spec in cast.one_each().items() if kind in waiting}
         answers = site.fire(*specs.values())
         waiting -= {kind for kind, answer in zip(specs, answers, strict=True) if answer.code == OK}

@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import or_, select
@@ -24,6 +25,7 @@ PARALLEL = 100
 ATTEMPTS = 5
 # A day's limits; the one on likes is the default.
 LIMITS = {"like": 50, "superlike": 8, "rewind": 8}
+LIMIT_SETTINGS: dict[str, Any] = {f"{kind}s_per_day": limit for kind, limit in LIMITS.items()}
 SWIPED, NOT_FOUND, WRONG, USED_UP, AWAY = 1008, 1009, 1005, 1006, 1011
 # Codes a day: from one address as by default, and in all.
 CODES_AN_ADDRESS, CODES_IN_ALL = 200, 300
@@ -36,14 +38,13 @@ def quotas_are_exact(lab: Lab) -> Iterator[Finding]:
     """Likes, superlikes and rewinds, through nginx and two instances."""
     for database in (SQLITE, POSTGRES) if lab.is_short else DATABASES:
         site, rounds = limited_site(lab, database), lab.count(5, 1)
-        for kind in ("like", "superlike"):
-            yield _sum_up(kind, database, [_swipe_too_often(site, kind) for _ in range(rounds)])
-        yield _sum_up("rewind", database, [_rewind_too_often(site) for _ in range(rounds)])
+        for kind in LIMITS:
+            yield spend(site, database, kind, rounds)
 
 
 def limited_site(lab: Lab, database: str) -> Site:
     """The site that experiments about limits share; nothing is sent from it."""
-    limits = {f"{kind}s_per_day": limit for kind, limit in LIMITS.items()} | {
+    limits = LIMIT_SETTINGS | {
         "sms_per_ip_per_day": CODES_AN_ADDRESS,
         "sms_global_per_day": CODES_IN_ALL,
         # Whoever is refused a code of their own is not let in to another's: each answer of 0 is a code sent.
@@ -58,20 +59,22 @@ def logins_an_address(lab: Lab) -> int:
     return lab.count(600, 60)
 
 
-def _sum_up(kind: str, database: str, rounds: Sequence[tuple[Counter[str], list[str]]]) -> Finding:
-    counts = sum((round[0] for round in rounds), Counter[str]())
-    faults = [fault for round in rounds for fault in round[1]]
+def spend(site: Site, name: str, kind: str, rounds: int) -> Finding:
+    """Spend the quota of `kind` so many times on a site with `LIMIT_SETTINGS`."""
+    results = [_rewind_too_often(site) if kind == "rewind" else _swipe_too_often(site, kind) for _ in range(rounds)]
+    counts = sum((result[0] for result in results), Counter[str]())
+    faults = [fault for result in results for fault in result[1]]
     for fault in faults[:10]:
-        print(f"     {kind}, {database}: {fault}")
-    also = counts["others"] // len(rounds)
+        print(f"     {kind}, {name}: {fault}")
+    also = counts["others"] // rounds
     again = f"; {counts['away']} were answered 503 and sent again" if counts["away"] else ""
     return Finding(
-        f"{PARALLEL} parallel {kind}s, {LEFT} left, {database}",
-        f"{len(rounds)} times {PARALLEL} at the same moment, among {also} more that repeat or must fail; two instances",
+        f"{PARALLEL} parallel {kind}s, {LEFT} left, {name}",
+        f"{rounds} times {PARALLEL} at the same moment, among {also} more that repeat or must fail; two instances",
         TARGET,
-        f"{counts['done']} succeeded ({LEFT * len(rounds)} wanted), {counts['refused']} refused; {len(faults)} "
+        f"{counts['done']} succeeded ({LEFT * rounds} wanted), {counts['refused']} refused; {len(faults)} "
         f"differences in answers, tables or ranking{again}",
-        counts["done"] == LEFT * len(rounds) and not faults,
+        counts["done"] == LEFT * rounds and not faults,
     )
 
 

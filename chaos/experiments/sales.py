@@ -47,11 +47,35 @@ class Buyer:
         return bool(self.ticket.get("state") == state.value)
 
 
-def _sell(shop: Shop, database: str, count: int, stock: int) -> Finding:
-    site = shop.site
+def open_sale(site: Site, stock: int) -> int:
+    """A sale of `stock` places that has begun; its id."""
     with site.looking():
         window = {"starts_at": now(), "ends_at": now() + timedelta(hours=1)}
-        sale_id = add_sale("spring", level=1, months=1, price_cents=100, stock=stock, **window).id
+        return add_sale("spring", level=1, months=1, price_cents=100, stock=stock, **window).id
+
+
+def sell_out(site: Site, name: str, count: int, stock: int) -> Finding:
+    """Sell `stock` places to `count` buyers, and kill nothing."""
+    sale_id = open_sale(site, stock)
+    buyers = _queue_up(site, sale_id, site.add_members(count))
+    _poll(site, buyers)
+    told = sum(buyer.is_told(TicketState.ORDERED) for buyer in buyers)
+    strange = sum(buyer.answer.code not in (OK, SOLD_OUT) for buyer in buyers)
+    made, _ = _orders(site, sale_id)
+    sold, queued = _counted(site, sale_id)
+    return Finding(
+        f"flash sale, {name}",
+        f"{count:,} buyers of {stock} places, {TOGETHER} at the same moment, each task delivered twice",
+        f"{stock} orders, at most one per buyer; the sale's count agrees",
+        f"{made.total()} orders, {max(made.values(), default=0)} per buyer, {told} buyers told, {sold} counted as "
+        f"sold; {queued} tickets left; {strange} other answers",
+        made.total() == len(made) == told == sold == stock and not queued and not strange,
+    )
+
+
+def _sell(shop: Shop, database: str, count: int, stock: int) -> Finding:
+    site = shop.site
+    sale_id = open_sale(site, stock)
     members = site.add_members(count)
     buyers: list[Buyer] = []
     for part in (members[: count // 3], members[count // 3 : 2 * count // 3]):

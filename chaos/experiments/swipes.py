@@ -26,10 +26,11 @@ def races_end_as_one_after_the_other(lab: Lab) -> Iterator[Finding]:
         for name, variants in RACES.items():
             # Each form of the others has about a third of them.
             share = count // 3 if len(variants) == 1 else count
-            yield _judge(lab.site(database), f"{name}, {database}", variants, share)
+            yield judge(lab.site(database), f"{name}, {database}", variants, share)
 
 
-def _judge(site: Site, name: str, variants: Sequence[Race], count: int) -> Finding:
+def judge(site: Site, name: str, variants: Sequence[Race], count: int) -> Finding:
+    """Run the `variants` of a race, `count` times in all."""
     seen: Counter[str] = Counter()
     share = -(-count // len(variants))
     for race in variants:
