@@ -116,14 +116,18 @@ def _put_into_outbox(phone: str, code: str, purpose: str, is_for_nobody: bool) -
     """Store what the task needs to send the code. A row with `is_for_nobody` is never sent, but takes the same time."""
     moment, lifetime = now(), timedelta(seconds=this_app().config["CODE_TTL_SECONDS"])
     row: dict[str, Any] = {
-        "id": new_id(),
         "phone": phone,
         "sealed_code": seal(OUTBOX, _to_seal(code, purpose)),
         "claimed_until": moment + lifetime if is_for_nobody else moment,
         "expires_at": moment + lifetime,
     }
-    write("put_into_outbox", (queries.PUT_INTO_OUTBOX, row))
-    return int(row["id"])
+    while True:
+        outbox_id = new_id()
+        (((stored,),),) = write("put_into_outbox", (queries.PUT_INTO_OUTBOX, row | {"id": outbox_id}))
+        if stored == row["sealed_code"]:
+            return outbox_id
+        # Another process has drawn the same id in the same millisecond.
+        log.info("the outbox has another code under a new id; the next id is tried")
 
 
 def _to_seal(code: str, purpose: str) -> str:

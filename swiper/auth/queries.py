@@ -13,10 +13,12 @@ from swiper.profiles.models import Preferences
 from swiper.profiles.queries.people import ACCOUNT_COLUMNS, ACCOUNT_SELECT
 
 UID_OF_PHONE = Statement("SELECT uid FROM phones WHERE phone = :phone", int)
-# A repeat after a lost connection finds the row there.
+# Returns the sealed code that the row has now. A repeat after a lost connection finds its own; no two are alike.
 PUT_INTO_OUTBOX = Statement(
     """INSERT INTO sms_outbox (id, phone, sealed_code, claimed_until, expires_at)
-    VALUES (:id, :phone, :sealed_code, :claimed_until, :expires_at) ON CONFLICT (id) DO NOTHING"""
+    VALUES (:id, :phone, :sealed_code, :claimed_until, :expires_at)
+    ON CONFLICT (id) DO UPDATE SET sealed_code = sms_outbox.sealed_code RETURNING sealed_code""",
+    str,
 )
 # What the model gives a new row of preferences: numbers and truth values, as SQL.
 DEFAULTS = {

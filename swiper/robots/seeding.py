@@ -163,12 +163,15 @@ def _nickname(pool: list[str], number: int) -> str:
 
 
 def _store(people: list[Robot]) -> None:
-    """Insert one batch. If a real person has the nickname of a robot, the robot's phone makes its nickname new."""
+    """Insert one batch. If a real person has the nickname of a robot, the robot's phone makes its nickname new.
+
+    The same for an id that somebody has: all robots of the batch get new ids.
+    """
     try:
         _insert(people, has_free_names=True)
     except IntegrityError:
         # Such people are rare, and looking for them takes a third of the whole time.
-        _insert(people, has_free_names=False)
+        _insert([robot._replace(id=new_id()) for robot in people], has_free_names=False)
 
 
 @transactional

@@ -113,11 +113,17 @@ def queue_up(uid: int, sale_id: int) -> tuple[Ticket, bool]:
         raise SoldOutError()
     extension_of(uid, purchases.find_membership(uid), sale.level, sale.months, sale.price_cents)
     if ticket is None:
-        ticket_id = new_id()
-        ticket = queries.insert_ticket(uid, ticket_id, sale_id, now())
-        return ticket, ticket.id == ticket_id
+        return _first_ticket(uid, sale_id)
     ticket.state, ticket.order_id, ticket.queued_at = TicketState.QUEUED, None, now()
     return ticket, True
+
+
+def _first_ticket(uid: int, sale_id: int) -> tuple[Ticket, bool]:
+    ticket = None
+    while ticket is None:
+        ticket_id = new_id()
+        ticket = queries.insert_ticket(uid, ticket_id, sale_id, now())
+    return ticket, ticket.id == ticket_id
 
 
 def find_ticket(uid: int, ticket_id: int) -> Ticket:

@@ -58,14 +58,15 @@ def lock_ticket_of_sale(uid: int, sale_id: int) -> Ticket | None:
     return db.session.scalars(_ticket_of_sale(uid, sale_id).with_for_update()).first()
 
 
-def insert_ticket(uid: int, ticket_id: int, sale_id: int, moment: datetime) -> Ticket:
+def insert_ticket(uid: int, ticket_id: int, sale_id: int, moment: datetime) -> Ticket | None:
     """Insert a ticket that is queued at `moment`, and return the user's ticket for the sale.
 
-    That is another one if a request at the same time was faster.
+    That is another one if a request at the same time was faster. It is None on MariaDB if the user has another ticket
+    with this id; the other databases raise an IntegrityError then.
     """
     row = {"uid": uid, "id": ticket_id, "sale_id": sale_id, "state": TicketState.QUEUED, "queued_at": moment}
     insert_if_absent(Ticket, [row], ["uid", "sale_id"])
-    return db.session.scalars(_ticket_of_sale(uid, sale_id)).one()
+    return db.session.scalars(_ticket_of_sale(uid, sale_id)).one_or_none()
 
 
 def _ticket_of_sale(uid: int, sale_id: int) -> Select[Ticket]:
