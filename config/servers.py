@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings
 
 from config.base import ROOT, CommaList, Environment, upper_case
+from config.key_families import KEY_FAMILIES
 from config.url_checks import (
     BackendUrl,
     BrokerUrl,
@@ -119,9 +120,11 @@ class RedisSettings(BaseSettings):
     @field_validator("site_name")
     @classmethod
     def check_site_name(cls, value: str) -> str:
-        """Refuse braces, which would decide on the slot of all keys, and the marks of Redis' patterns."""
+        """Refuse braces, which would decide on the slot of all keys, the marks of patterns, and our own words."""
         if not re.fullmatch(r"(?:[a-z0-9][a-z0-9-]{0,31})?", value):
             raise ValueError("must be a word of lower-case letters, digits and hyphens, 32 at most")
+        if value in KEY_FAMILIES:
+            raise ValueError(f"must be another word: keys of a site without a name begin with {value}:")
         return value
 
     @field_validator("cache_type")

@@ -16,6 +16,7 @@ from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, ValidationError
 
+from config import key_families
 from config.load import load_settings, tell
 from config.logging import logging_config
 from config.settings import ROOT, ConfigurationError, Settings
@@ -162,8 +163,7 @@ def _extension_config(settings: Settings) -> dict[str, Any]:
         "SQLALCHEMY_BINDS": replicas,
         "REDIS_OPTIONS": redis_options,
         "CACHE_TYPE": CACHE_CLASSES[settings.cache_type],
-        # The number is that of the stored form: a release before, which would read other bytes, has keys of its own.
-        "CACHE_KEY_PREFIX": f"{settings.key_prefix}cache2:",
+        "CACHE_KEY_PREFIX": f"{settings.key_prefix}{key_families.CACHE}:",
         "CACHE_DEFAULT_TIMEOUT": 300,
         # Of the backends that count their entries; with the usual 500 the file backend would be busy pruning.
         "CACHE_THRESHOLD": 10_000,

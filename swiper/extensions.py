@@ -97,7 +97,7 @@ class RedisClient:
 
     def key(self, name: str) -> str:
         """Return the key of this site in Redis for `name`. No key that the application uses is made otherwise."""
-        return f"{this_app().extensions['redis'].key_prefix}{name}"
+        return self.client.key(name)
 
 
 class SessionedSQLAlchemy(SQLAlchemy):

@@ -7,6 +7,8 @@ from typing import Any
 
 from redis import Redis
 
+from config.key_families import KEY_FAMILIES
+
 # Longer than a repeated command can take. The last of KEYS has the answer that this request has got.
 KEPT_ANSWER_MS = 10_000
 ONCE = """
@@ -34,7 +36,13 @@ class AppRedis(Redis):
     key_prefix = ""
 
     def key(self, name: str) -> str:
-        """Return the key of this site for `name`. Braces in the name decide on the slot of a cluster, as without it."""
+        """Return the key of this site for `name`. Braces in the name decide on the slot of a cluster, as without it.
+
+        Raises ValueError for a name whose first word is not in `config/key_families.py`.
+        """
+        family, colon, _ = name.partition(":")
+        if colon and family not in KEY_FAMILIES and not name.startswith("{"):
+            raise ValueError(f"config/key_families.py does not have {family!r}, which a site could have as its name")
         return f"{self.key_prefix}{name}"
 
     def once(self, script: str, keys: Sequence[str], *args: Any) -> tuple[Any, ...]:

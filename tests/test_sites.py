@@ -22,6 +22,7 @@ from redis.crc import key_slot
 from redis.exceptions import NoPermissionError
 from werkzeug.test import Client
 
+from config.key_families import KEY_FAMILIES
 from config.schedule import BEAT_SCHEDULE
 from config.settings import ROOT, Settings
 from deploy.embedded_redis import answers, redis_command
@@ -269,6 +270,22 @@ def test_without_a_name_all_keys_are_those_of_earlier_releases(app: Flask) -> No
 def test_a_name_that_would_change_slots_or_patterns_is_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="must be a word of lower-case letters"):
         Settings(_env_file=None, site_name=name)
+
+
+@pytest.mark.parametrize("name", sorted(KEY_FAMILIES))
+def test_a_name_that_keys_of_a_site_without_a_name_begin_with_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"keys of a site without a name begin with {name}:"):
+        Settings(_env_file=None, site_name=name)
+    Settings(_env_file=None, site_name=f"{name}-1")
+
+
+def test_no_key_begins_with_a_word_that_a_site_may_have_as_its_name(app: Flask) -> None:
+    with app.app_context():
+        assert redis.key("site") == "site"
+        for name in ("sms:all", "{u:7}:deck", "{north}:x"):
+            assert redis.key(name) == name
+        with pytest.raises(ValueError, match="does not have 'north'"):
+            redis.key("north:x")
 
 
 def test_keys_of_one_user_stay_in_one_slot(make_app: MakeApp) -> None:

@@ -79,7 +79,7 @@ def _tell_plan(options: Options, path: Path) -> None:
 
 def _fill(site: BackedSite, archive: Writer, options: Options, made_at: datetime) -> Manifest:
     work = site.private
-    with removals_held(site.app):
+    with site.schema_held(), removals_held(site.app):
         say(f"dump the database ({site.database.label})")
         schema = _schema_of(site)
         site.database.dump(work / "database")

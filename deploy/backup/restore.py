@@ -175,16 +175,8 @@ def _marking_half_done(settings: Settings) -> Iterator[None]:
 def _restore(
     site: BackedSite, staging: Path, manifest: Manifest, deletions: dict[int, datetime], options: Options
 ) -> None:
-    if present := own_tables().intersection(site.database.tables()):
-        say("remove the tables that are there")
-        site.database.clear(present)
-    if options.is_replacing:
-        say("remove what Redis and the folder of pictures have")
-        site.redis.clear()
-        shutil.rmtree(site.settings.media_dir, ignore_errors=True)
-    site.redis.clear_derived(site.app.config["CACHE_KEY_PREFIX"])
-    say(f"load the database ({site.database.label})")
-    site.database.load(staging / "database")
+    with site.schema_held():
+        _load(site, staging, options)
     say("put the pictures in place")
     _place_pictures(staging / "media", site.settings.media_dir)
     with site.app.app_context():
@@ -206,6 +198,19 @@ def _restore(
     (staging / "settings").chmod(0o600)
     (staging / "settings").replace(kept)
     say(f"restored; the settings of the backup are in {kept}, compare them with .env")
+
+
+def _load(site: BackedSite, staging: Path, options: Options) -> None:
+    if present := own_tables().intersection(site.database.tables()):
+        say("remove the tables that are there")
+        site.database.clear(present)
+    if options.is_replacing:
+        say("remove what Redis and the folder of pictures have")
+        site.redis.clear()
+        shutil.rmtree(site.settings.media_dir, ignore_errors=True)
+    site.redis.clear_derived(site.app.config["CACHE_KEY_PREFIX"])
+    say(f"load the database ({site.database.label})")
+    site.database.load(staging / "database")
 
 
 def _keep_lists(folders: Sequence[Path], own: Path) -> None:

@@ -6,17 +6,20 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from flask import Flask
+from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from config.load import load_settings
 from config.settings import ROOT, ConfigurationError, Settings
-from deploy.backup.databases import Database
+from deploy.backup.databases import Database, unreachable
 from deploy.backup.errors import BackupError
 from deploy.backup.redis_snapshot import SiteRedis
 from deploy.backup.servers import MariaDB, Postgres
@@ -24,6 +27,7 @@ from deploy.backup.sqlite import SQLite
 from deploy.embedded_redis import NoServerError, answers, redis_command
 from deploy.processes import Processes, wait_until
 from swiper import VERSION, create_app
+from swiper.db.upgrades import UpgradeError, upgrade_lock
 from swiper.extensions import db
 
 DATABASES: dict[str, type[Database]] = {"postgresql": Postgres, "mysql": MariaDB, "sqlite": SQLite}
@@ -55,6 +59,25 @@ class BackedSite:
     def redis(self) -> SiteRedis:
         """Its keys in Redis."""
         return SiteRedis(self.settings.redis_url, self.settings.key_prefix)
+
+    @contextmanager
+    def schema_held(self) -> Iterator[None]:
+        """Keep other processes, also of other machines, from changing the schema or loading a backup meanwhile.
+
+        Raises BackupError if one does so already, or if the database is away.
+        """
+        engine = create_engine(self.database.url, poolclass=NullPool)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(upgrade_lock(engine, wait_seconds=0))
+            except UpgradeError:
+                raise BackupError(
+                    "the schema of this database is being changed, or another backup or restore uses it; "
+                    "try again when that has ended"
+                ) from None
+            except SQLAlchemyError as error:
+                raise unreachable(error) from error
+            yield
 
     def close(self) -> None:
         """Give back the connections of the application, if it was used."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.operate.errors import OperateError
+from deploy.operate.locks import HELD, Part
 from deploy.operate.registry import Arguments, argument, command
 from deploy.operate.services import services_of
 from deploy.operate.site import Site
@@ -24,8 +25,7 @@ KEY = argument("--key", metavar="FILE", help="a file of keys of age (see `backup
     argument("--keep-days", type=int, default=0, metavar="N", help="for how many days older ones stay as well (0)"),
     argument("--with-sessions", action="store_true", help="also the sessions; only with a key"),
     argument("--with-secrets", action="store_true", help="also the secret settings; only with a key"),
-    # It has a lock of its own: it may take long, and others must be able to restart what has stopped.
-    is_locked=False,
+    locks=(Part.DATA,),
 )
 def backup(site: Site, steps: Steps, given: Arguments) -> int:
     """Back up database, pictures, what is kept of Redis, and settings, while the site runs; remove old backups.
@@ -56,6 +56,7 @@ def backup(site: Site, steps: Steps, given: Arguments) -> int:
     ),
     argument("--without-deletions", action="store_true", help="go on without any list of deleted accounts"),
     argument("--replace", action="store_true", help="remove what the site has"),
+    locks=(Part.PROCESSES, Part.DATA),
 )
 def restore(site: Site, steps: Steps, given: Arguments) -> int:
     """Restore a backup into an empty site that does not run, and delete again who has deleted the account since.
@@ -77,7 +78,7 @@ def restore(site: Site, steps: Steps, given: Arguments) -> int:
     return _run(site, ["restore", *options, *_key_of(given), *chosen, "--", _absolute(given.archive)])
 
 
-@command("backup-key", argument("file", help="a new file for the secret key"), is_locked=False)
+@command("backup-key", argument("file", help="a new file for the secret key"), locks=())
 def backup_key(site: Site, steps: Steps, given: Arguments) -> int:
     """Make a key for encrypted backups, and tell its public part, which is enough to make them."""
     if steps.is_dry_run:
@@ -113,6 +114,8 @@ def _run(site: Site, arguments: Sequence[str]) -> int:
         env=site.environment(),
         stdin=subprocess.DEVNULL,
         check=False,
+        # It works on if this process is killed, and so do its locks.
+        pass_fds=HELD,
         **site.as_owner(),
     )
     sys.stdout.flush()

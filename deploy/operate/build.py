@@ -54,8 +54,31 @@ def find_built(site: Site, version: str) -> Release | None:
 
 
 def build(site: Site, steps: Steps, source: Source, environment: Path | None) -> Release:
-    """Build a release in its folder. `environment` is one that is there, in place of a new one."""
+    """Build a release in its folder. `environment` is one that is there, in place of a new one.
+
+    If it fails, nothing of it stays. It is not built elsewhere and renamed, since the programs of an environment have
+    its path in them: the mark tells that it is complete.
+    """
     release = Release(site.releases / source.version)
+    try:
+        _build(site, steps, source, environment, release)
+    except BaseException:
+        if not steps.is_dry_run:
+            steps.say(f"remove what was built of release {release.version}")
+            shutil.rmtree(release.folder, ignore_errors=True)
+        raise
+    return release
+
+
+def remove_half_built(site: Site, steps: Steps) -> None:
+    """Remove what a `release` that was killed has left: folders without the mark that no link leads to."""
+    linked = {link.resolve() for link in (site.current_link, site.previous_link)}
+    for folder in sorted(site.releases.glob("*")):
+        if folder.is_dir() and not (folder / MARK).exists() and folder.resolve() not in linked:
+            steps.do(f"remove {folder}, which was not built to its end", lambda folder=folder: shutil.rmtree(folder))  # type: ignore[misc]
+
+
+def _build(site: Site, steps: Steps, source: Source, environment: Path | None, release: Release) -> None:
     where = source.commit or source.folder
     steps.do(f"copy the code of {where} to {release.folder}", lambda: _copy(source, release))
     # The code of an operator may be readable for that person alone.
@@ -72,7 +95,6 @@ def build(site: Site, steps: Steps, source: Source, environment: Path | None) ->
     compiled = (python, "-m", "compileall", "-q", "config", "migrations", "swiper")
     steps.run("compile the code", compiled, cwd=release.folder)
     steps.do("note that the release is complete", (release.folder / MARK).touch)
-    return release
 
 
 def _make_environment(site: Site, steps: Steps, release: Release) -> None:

@@ -12,7 +12,7 @@ from deploy.operate.steps import Steps, lower_priority
 from deploy.operate.supervision import supervisor_of
 
 
-@command("check", is_locked=False)
+@command("check", locks=())
 def check(site: Site, steps: Steps, _given: Arguments) -> int:
     """Tell what is wrong with settings, folders, servers and schema, and where the machine's limits are too low.
 

@@ -43,7 +43,7 @@ PROVIDER = "# Who sends the codes, and its credentials:\n#SMS_PROVIDERS=aliyun\n
     argument("--name", default="_", help="the name of the site's host; the default is any"),
     argument("--certificate", type=Path, metavar="DIR", help="a folder with fullchain.pem and privkey.pem: TLS"),
     argument("--nginx-user", default="www-data", help="the account of nginx' workers (default: %(default)s)"),
-    is_locked=False,
+    locks=(),
 )
 def install(site: Site, steps: Steps, given: Arguments) -> None:
     """Make account, folders, .env with fresh secrets, database and role, nginx.conf and units. What is there stays."""

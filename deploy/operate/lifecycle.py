@@ -36,7 +36,7 @@ def stop(site: Site, steps: Steps, given: Arguments) -> None:
             steps.say(f"{service.name} does not run")
 
 
-@command("status", is_locked=False)
+@command("status", locks=())
 def status(site: Site, _steps: Steps, _given: Arguments) -> int:
     """Tell which release is installed and what runs; exit code 3 if something does not, or cannot serve."""
     print(f"site     {site.root}")

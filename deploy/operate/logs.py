@@ -18,7 +18,7 @@ DEFAULT_LINES = 50
     argument("names", nargs="*", metavar="NAME", help="web, web-1, worker, beat, metrics; none: all"),
     argument("-f", "--follow", action="store_true", help="go on with what comes"),
     argument("-n", "--lines", type=int, default=DEFAULT_LINES, help="lines of each (default: %(default)s)"),
-    is_locked=False,
+    locks=(),
 )
 def logs(site: Site, steps: Steps, given: Arguments) -> None:
     """Show the last lines that the processes have printed. The application's own files are in instance/logs."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from deploy.operate.errors import OperateError
-from deploy.operate.registry import COMMANDS, site_lock
+from deploy.operate.locks import site_locks
+from deploy.operate.registry import COMMANDS
 from deploy.operate.site import Site
 from deploy.operate.steps import Steps
 
@@ -33,8 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(UMASK)
     site, steps = Site(Path(given.site).expanduser().absolute()), Steps(given.dry_run)
     chosen = COMMANDS[given.command]
+    # What changes nothing waits for nobody.
+    locks = () if given.dry_run else chosen.locks
     try:
-        with _ended_like_by_ctrl_c(), _lock(site, is_needed=chosen.is_locked and not given.dry_run):
+        with _ended_like_by_ctrl_c(), site_locks(site, locks, chosen.name):
             return chosen.run(site, steps, given) or 0
     except (OperateError, OSError) as error:
         for line in str(error).splitlines():
@@ -42,10 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-
-
-def _lock(site: Site, *, is_needed: bool) -> contextlib.AbstractContextManager[None]:
-    return site_lock(site) if is_needed else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

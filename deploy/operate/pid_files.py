@@ -58,21 +58,23 @@ class PidFiles:
         """Start the service's process by the code of `release`."""
         raise_open_files()
         with self._open_log(service) as log:
-            process = subprocess.Popen(
-                service.command(self.site, release),
-                # The folder itself, not the link: a worker that is started anew must find its own release.
-                cwd=release.folder,
-                env=self.site.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                **self.site.as_owner(),
-            )
+            try:
+                process = subprocess.Popen(
+                    service.command(self.site, release),
+                    # The folder itself, not the link: a worker that is started anew must find its own release.
+                    cwd=release.folder,
+                    env=self.site.environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=lambda: self._note_this_process(service),
+                    **self.site.as_owner(),
+                )
+            except subprocess.SubprocessError:
+                # The reason is lost in the child.
+                raise OperateError(f"{service.name} was not started: {self._file(service)} cannot be written") from None
         STARTED[process.pid] = process
-        started = started_at(process.pid)
-        # It may have ended already; then nothing runs, and whoever waits for it shows its log.
-        write_file(self._file(service), f"{process.pid} {started}\n", 0o644)
 
     def send(self, service: Service, number: signal.Signals) -> bool:
         """Send a signal to the service's process. Return False if it does not run."""
@@ -129,6 +131,15 @@ class PidFiles:
     def log_of(self, service: Service) -> Path:
         """Where the service's process prints."""
         return self.site.log / f"{service.name}.log"
+
+    def _note_this_process(self, service: Service) -> None:
+        """Write the pid file; to be called in the child, before it becomes the service's program.
+
+        So there is no process without a file, also if the one that starts it is killed. Until the program runs, the
+        child holds the locks of the command, so no other command looks for the file too early.
+        """
+        pid = os.getpid()
+        write_file(self._file(service), f"{pid} {started_at(pid)}\n", 0o644)
 
     def _file(self, service: Service) -> Path:
         return self.site.run / f"{service.name}.pid"

@@ -1,14 +1,11 @@
 """The commands of `deploy/swiper`: each registers itself with its name, its help and its arguments."""
 
 import argparse
-import fcntl
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.operate.errors import OperateError
+from deploy.operate.locks import Part
 from deploy.operate.site import Site
 from deploy.operate.steps import Steps
 
@@ -31,7 +28,7 @@ class Command:
     name: str
     run: Run
     arguments: tuple[Argument, ...]
-    is_locked: bool
+    locks: tuple[Part, ...]
 
     @property
     def help(self) -> str:
@@ -47,26 +44,11 @@ def argument(*names: str, **options: Any) -> Argument:
     return Argument(names, options)
 
 
-def command(name: str, *arguments: Argument, is_locked: bool = True) -> Callable[[Run], Run]:
-    """Register a function as a command. Its docstring is the help. Of locked commands one runs at a time on a site."""
+def command(name: str, *arguments: Argument, locks: tuple[Part, ...] = (Part.PROCESSES,)) -> Callable[[Run], Run]:
+    """Register a function as a command. Its docstring is the help. Two commands with a lock in common never overlap."""
 
     def register(run: Run) -> Run:
-        COMMANDS[name] = Command(name, run, arguments, is_locked)
+        COMMANDS[name] = Command(name, run, arguments, locks)
         return run
 
     return register
-
-
-@contextmanager
-def site_lock(site: Site) -> Iterator[None]:
-    """Hold the lock of the commands that change a site. Raises OperateError if another one holds it."""
-    if not site.run.is_dir():
-        raise OperateError(f"{site.root} is no site: it has no folder run/ (see `install`)")
-    # The folder belongs to the site's account, whose links root must not follow.
-    handle = os.open(site.run / "operate.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-    with os.fdopen(handle, "r+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OperateError(f"another command changes {site.root} now; try again when it has ended") from None
-        yield

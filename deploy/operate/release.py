@@ -3,10 +3,11 @@
 import shutil
 from pathlib import Path
 
-from deploy.operate.build import MARK, build, find_built, find_source, install_groups
+from deploy.operate.build import MARK, build, find_built, find_source, install_groups, remove_half_built
 from deploy.operate.changes import restart_in_turn
 from deploy.operate.checks import check_release
 from deploy.operate.errors import OperateError
+from deploy.operate.locks import Part
 from deploy.operate.registry import Arguments, argument, command
 from deploy.operate.services import SERVICES, Service
 from deploy.operate.site import Release, Site
@@ -21,6 +22,8 @@ KEPT_RELEASES = 5
     argument("what", metavar="VERSION|PATH", help="a git tag or commit of this checkout, or a folder (with a /)"),
     argument("--name", help="what the release is called (default: the tag, or what git describes)"),
     argument("--environment", type=Path, metavar="DIR", help="an environment that is there, where no network is"),
+    # A migration and a backup would wait for each other's locks on tables.
+    locks=(Part.PROCESSES, Part.DATA),
 )
 def release(site: Site, steps: Steps, given: Arguments) -> None:
     """Build a version, upgrade the schema, and let one process after the other run it, or return to the old one.
@@ -28,6 +31,7 @@ def release(site: Site, steps: Steps, given: Arguments) -> None:
     A web instance must answer /readyz before the next one is touched.
     """
     source = find_source(given.what, given.name)
+    remove_half_built(site, steps)
     fresh = find_built(site, source.version)
     if fresh:
         steps.say(f"release {fresh.version} is built already")
@@ -102,7 +106,8 @@ def _runs(supervisor: Supervisor, service: Service, release: Release) -> bool:
 
 def _flask(site: Site, steps: Steps, text: str, release: Release, *words: str) -> None:
     command: tuple[str | Path, ...] = (release.bin / "flask", *words)
-    steps.run(text, command, cwd=release.folder, env=site.environment(), account=site.as_owner())
+    # It holds locks that requests wait for. With a lower priority, on a busy machine, it held them for seconds.
+    steps.run(text, command, cwd=release.folder, env=site.environment(), account=site.as_owner(), is_urgent=True)
 
 
 def _prune(site: Site, steps: Steps) -> None:
@@ -112,4 +117,10 @@ def _prune(site: Site, steps: Steps) -> None:
     newest_first = sorted(complete, key=lambda path: (path / MARK).stat().st_mtime, reverse=True)
     for folder in newest_first[KEPT_RELEASES:]:
         if folder.resolve() not in needed:
-            steps.do(f"remove release {folder.name}", lambda folder=folder: shutil.rmtree(folder))  # type: ignore[misc]
+            steps.do(f"remove release {folder.name}", lambda folder=folder: _remove(folder))  # type: ignore[misc]
+
+
+def _remove(folder: Path) -> None:
+    # First, so that what is left if this process is killed is no release.
+    (folder / MARK).unlink()
+    shutil.rmtree(folder)

@@ -46,13 +46,14 @@ class Steps:
         env: Mapping[str, str] | None = None,
         stdin: str | None = None,
         account: Mapping[str, Any] | None = None,
+        is_urgent: bool = False,
     ) -> None:
         """Print `text` and run `command` to its end; `stdin` is for what must not stand among its arguments.
 
-        `account` are options of `subprocess.Popen` (see `Site.as_owner`). Raises OperateError with the last lines of
-        its output if it fails.
+        `account` and `is_urgent`: see `run_quietly`. Raises OperateError with the last lines of its output if it fails.
         """
-        self.do(text, lambda: run_quietly(command, cwd=cwd, env=env, stdin=stdin, account=account))
+        options: dict[str, Any] = {"cwd": cwd, "env": env, "stdin": stdin, "account": account, "is_urgent": is_urgent}
+        self.do(text, lambda: run_quietly(command, **options))
 
     def write(self, text: str, path: Path, content: str, mode: int = 0o644) -> None:
         """Print `text` and replace the file at `path` at once, never seen half-written or with a wider mode."""
@@ -66,8 +67,13 @@ def run_quietly(
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
     account: Mapping[str, Any] | None = None,
+    is_urgent: bool = False,
 ) -> str:
-    """Return what `command` prints. Raises OperateError with the last lines of its output if it fails."""
+    """Return what `command` prints. Raises OperateError with the last lines of its output if it fails.
+
+    `account` are options of `subprocess.Popen` (see `Site.as_owner`). What is not urgent leaves the processors to the
+    instances that serve.
+    """
     given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
     try:
         done = subprocess.run(
@@ -79,7 +85,7 @@ def run_quietly(
             text=True,
             errors="replace",
             check=False,
-            preexec_fn=lower_priority,
+            preexec_fn=None if is_urgent else lower_priority,
             **given,
             **(account or {}),
         )

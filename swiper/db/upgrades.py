@@ -46,17 +46,20 @@ class UpgradeError(RuntimeError):
 
 @contextmanager
 def upgrade_lock(engine: Engine, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
-    """Hold the lock of those who change the schema, which ends with the process at the latest.
+    """Hold the lock of those who change the schema or need it to stay. It ends with the process at the latest.
 
     Raises UpgradeError if another process still has it after `wait_seconds`.
     """
     with _lock_of(engine) as try_lock:
         deadline = time.monotonic() + wait_seconds
         if not try_lock():
-            log.warning("another process changes the schema of this database; waiting for its end")
+            if wait_seconds:
+                log.warning("another process changes the schema of this database, or backs it up; waiting for its end")
             while not try_lock():
                 if time.monotonic() > deadline:
-                    raise UpgradeError(f"Another process still changes the schema, after {wait_seconds:.0f} s.")
+                    raise UpgradeError(
+                        f"Another process still changes the schema, or backs it up, after {wait_seconds:.0f} s."
+                    )
                 time.sleep(POLL_SECONDS)
         yield
 

@@ -15,6 +15,7 @@ from typing import Any
 import flask_migrate
 import pytest
 from flask import Flask
+from sqlalchemy import create_engine
 
 from config.settings import ROOT, Settings
 from deploy.backup.errors import BackupError
@@ -22,6 +23,7 @@ from deploy.backup.sqlite import SQLite
 from deploy.backup.work_folder import only_one
 from swiper.clock import now
 from swiper.db.revisions import known_revisions
+from swiper.db.upgrades import UpgradeError, upgrade_lock
 from swiper.profiles import deletion_list
 from swiper.profiles.suspensions import suspend
 from tests.backup.conftest import Run
@@ -389,6 +391,37 @@ def test_a_restore_and_a_backup_do_not_work_in_one_folder(
     monkeypatch.setattr(SQLite, "load", load_beside_a_backup)
     assert run(target, "restore", archive, "--work", backups, "--without-deletions") == 0
     assert len(tried) == 1
+
+
+def test_nobody_changes_the_schema_while_it_is_backed_up_or_restored(
+    people: People, run: Run, source: Env, target: Env, backups: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    people.add()
+    tried = []
+
+    def beside_a_migration(name: str) -> Callable[[SQLite, Path], None]:
+        original = getattr(SQLite, name)
+
+        def do(self: SQLite, path: Path) -> None:
+            with pytest.raises(UpgradeError), upgrade_lock(create_engine(self.url), wait_seconds=0):
+                pass
+            tried.append(name)
+            original(self, path)
+
+        return do
+
+    for name in ("dump", "load"):
+        monkeypatch.setattr(SQLite, name, beside_a_migration(name))
+    assert run(source, "create", "--to", backups) == 0
+    (archive,) = archives(backups)
+    with upgrade_lock(create_engine(source["DATABASE_URL"]), wait_seconds=0):
+        assert run(source, "create", "--to", tmp_path / "others") == 1
+    assert "the schema of this database is being changed" in capsys.readouterr().err
+    assert archives(tmp_path / "others") == []
+    assert archives(backups) == [archive]
+    assert run(target, "restore", archive, "--work", backups, "--without-deletions") == 0
+    assert tried == ["dump", "load"]
 
 
 def test_pictures_may_lie_on_another_disk(

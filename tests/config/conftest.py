@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from config.base import ConfigurationError
 from config.faults import VARIABLES as FIELDS
+from config.load import load_settings
 from config.settings import Settings
+
+Told = Callable[..., list[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -27,5 +31,23 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         return Settings(_env_file=None)
+
+    return read
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Told:
+    """The lines of a start with the given variables and the given text of `.env`."""
+
+    def read(env_file: str | bytes = "", **variables: str) -> list[str]:
+        file = tmp_path / ".env"
+        file.write_bytes(env_file if isinstance(env_file, bytes) else env_file.encode())
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        try:
+            load_settings(file)
+        except ConfigurationError as error:
+            return str(error).splitlines()
+        return []
 
     return read

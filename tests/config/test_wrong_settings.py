@@ -4,7 +4,6 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,10 @@ from config.folders import folder_faults
 from config.load import load_settings
 from config.providers import SMS_PROVIDERS
 from config.settings import ROOT, Settings
-from tests.config.conftest import FIELDS
+from tests.config.conftest import FIELDS, Told
 from tests.config.test_production import PRODUCTION
 from tests.processes import BIN, environment, free_port, gunicorn
 
-Told = Callable[..., list[str]]
 SECRET = "hunter2-is-no-secret"
 SERVERS = "redis://, rediss://, unix://"
 BROKERS = "redis://, rediss://, redis+socket://, sentinel://, amqp://, amqps://, pyamqp://, memory://"
@@ -107,6 +105,7 @@ WRONG: list[tuple[dict[str, str], str]] = [
     ({"REDIS_URL": f"redis://:{SECRET}@redis/zero"}, "REDIS_URL: must end in the number of a database, such as /0"),
     ({"REDIS_URL": "redis:///0"}, "REDIS_URL: must have a host"),
     ({"REDIS_URL": f"redis://:{SECRET}@[redis/0"}, f"REDIS_URL: must be a valid URL that begins with {SERVERS}"),
+    ({"SITE_NAME": "sms"}, "SITE_NAME: must be another word: keys of a site without a name begin with sms:"),
     ({"REDIS_URL": "unix://"}, "REDIS_URL: must have the path of a socket, such as unix:///run/redis.sock"),
     ({"CELERY_BROKER_URL": "kafka://k"}, f"CELERY_BROKER_URL: kafka:// is not one of {BROKERS}"),
     ({"CELERY_BROKER_URL": f"amqp://u:{SECRET}@r:x//"}, f"CELERY_BROKER_URL: {PORT}"),
@@ -183,24 +182,6 @@ FOREIGN = [
     *("POSTGRES_PASSWORD", "AWS_REGION", "S3_BUCKET_NAME", "TEST_REDIS_URL", "FLASK_DEBUG", "DEBUGINFOD_URLS", "SPORT"),
     *("GHOST", "SECRET_KEY_FILE", "DATABASE_URL_FILE", "COURIER_TOKEN", "UV_CACHE_DIR"),
 ]
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Told:
-    """The lines of a start with the given variables and the given text of `.env`."""
-
-    def read(env_file: str | bytes = "", **variables: str) -> list[str]:
-        file = tmp_path / ".env"
-        file.write_bytes(env_file if isinstance(env_file, bytes) else env_file.encode())
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        try:
-            load_settings(file)
-        except ConfigurationError as error:
-            return str(error).splitlines()
-        return []
-
-    return read
 
 
 @pytest.mark.parametrize(("variables", "line"), WRONG, ids=[line[:50] for _, line in WRONG])

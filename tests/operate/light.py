@@ -17,11 +17,13 @@ from deploy.operate.services import SERVICES
 from deploy.operate.site import Site
 
 PROGRAM = f"""#!{sys.executable}
-import http.server, pathlib, signal, socketserver, sys, threading, time
+import http.server, os, pathlib, signal, socketserver, sys, threading, time
 name, words, here = pathlib.Path(sys.argv[0]).name, sys.argv[1:], pathlib.Path.cwd()
 if name == "flask":
     with (here.parent.parent / "flask.log").open("a") as log:
         log.write(here.name + " " + " ".join(words) + "\\n")
+    with (here.parent.parent / "priority.log").open("a") as log:
+        log.write(" ".join(words) + f" {{os.nice(0)}}\\n")
     faults = (here / "faults").read_text() if (here / "faults").exists() and words == ["check"] else ""
     sys.stderr.write(faults)
     sys.exit(1 if faults else 0)

@@ -1,6 +1,7 @@
 """`deploy/swiper start`, `stop` and `status` by pid files: what runs, what is told, and whom a signal may reach."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from config.settings import ROOT
+from deploy.operate.errors import OperateError
 from deploy.operate.pid_files import PidFiles, started_at
 from deploy.operate.readiness import ask_readiness
-from deploy.operate.services import SERVICES
+from deploy.operate.services import SERVICES, Service
 from deploy.operate.site import Owner, Site
 from deploy.processes import wait_until
 from tests.operate.sites import SiteFolder
@@ -142,6 +145,71 @@ def test_a_process_that_ignores_the_end_is_killed_with_its_session(folder: SiteF
     wait_until(lambda: not is_running(int(child.read_text())), 10, "the child lives")
 
 
+# Ends as `kill -9` does, as soon as the child is there.
+KILLED_START = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from deploy.operate.locks import Part, site_locks
+from deploy.operate.pid_files import PidFiles
+from deploy.operate.services import Service
+from deploy.operate.site import Release, Site
+
+class Killed(subprocess.Popen):
+    def __init__(self, *words, **options):
+        super().__init__(*words, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def kill_before_the_note(pid):
+    if os.getpid() != starter:
+        os.kill(starter, signal.SIGKILL)
+        time.sleep(0.3)
+    return started_at(pid)
+
+import time
+from deploy.operate import pid_files
+starter, started_at = os.getpid(), pid_files.started_at
+if sys.argv[2] == "after":
+    subprocess.Popen = Killed
+else:
+    pid_files.started_at = kill_before_the_note
+site = Site(Path(sys.argv[1]))
+program = "import time; print(1, flush=True); time.sleep(60)"
+with site_locks(site, [Part.PROCESSES], "start"):
+    service = Service("lonely", "", lambda *_: (sys.executable, "-c", program), 1)
+    PidFiles(site).start(service, Release(site.releases / "1.0"))
+"""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_start_that_is_killed_leaves_no_process_without_its_file(folder: SiteFolder, moment: str) -> None:
+    """Before or after the child has written it; until it has, other commands wait."""
+    command = [sys.executable, "-c", KILLED_START, str(folder.site.root), moment]
+    done = subprocess.run(command, cwd=ROOT, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    lonely, supervisor = Service("lonely", "", lambda *_: (), 5), PidFiles(folder.site)
+    if moment == "before":
+        assert "start (pid " in folder.swiper("stop", "beat", code=1)
+    wait_until(lambda: supervisor.log_of(lonely).read_text(), 20, "it does not start")
+    pid = supervisor.pid_of(lonely)
+    assert pid
+    folder.swiper("stop", "beat")
+    supervisor.stop(lonely)
+    assert not is_running(pid)
+    supervisor.log_of(lonely).unlink()
+
+
+def test_a_process_whose_file_cannot_be_written_is_not_started(folder: SiteFolder) -> None:
+    (folder.site.run / "beat.pid").mkdir()
+    (folder.site.run / "beat.pid/full").touch()
+    try:
+        supervisor = PidFiles(folder.site)
+        with pytest.raises(OperateError, match=r"beat was not started: .*beat\.pid cannot be written"):
+            supervisor.start(next(each for each in SERVICES if each.name == "beat"), folder.site.current)
+    finally:
+        shutil.rmtree(folder.site.run / "beat.pid")
+    assert folder.processes() == []
+
+
 def test_one_command_changes_a_site_at_a_time(folder: SiteFolder) -> None:
     holder = "import fcntl, sys, time\nfile = open(sys.argv[1], 'w')\nfcntl.flock(file, fcntl.LOCK_EX)\n"
     holder += "print(1, flush=True)\ntime.sleep(60)"
@@ -150,7 +218,7 @@ def test_one_command_changes_a_site_at_a_time(folder: SiteFolder) -> None:
         try:
             assert other.stdout
             other.stdout.readline()
-            assert "another command changes" in folder.swiper("stop", code=1)
+            assert "another command runs on" in folder.swiper("stop", code=1)
             folder.swiper("status", code=3)
         finally:
             other.kill()

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.operate.registry import site_lock
+from deploy.operate.locks import Part, site_locks
+from deploy.operate.registry import COMMANDS
 from deploy.operate.services import SERVICES
 from tests.operate.light import LightSite
 
@@ -153,10 +154,37 @@ def test_a_dry_run_changes_nothing(light: LightSite) -> None:
     assert light.pids() == before
 
 
-def test_one_release_runs_at_a_time(light: LightSite) -> None:
-    with site_lock(light.site):
-        assert "another command changes" in light.release("2", code=1)
-    assert light.running() == {"1"}
+@pytest.mark.parametrize(
+    ("running", "parts", "refused", "allowed"),
+    [
+        ("release", (Part.PROCESSES, Part.DATA), ("release", "rollback", "restart", "backup", "restore"), ()),
+        ("backup", (Part.DATA,), ("release", "backup", "restore"), ("rollback", "restart", "stop", "start")),
+        ("restore", (Part.PROCESSES, Part.DATA), ("release", "rollback", "start", "backup", "restore"), ()),
+        ("stop", (Part.PROCESSES,), ("release", "start", "restore"), ("status",)),
+    ],
+)
+def test_a_command_that_another_one_would_disturb_is_refused_and_told_what_runs(
+    light: LightSite, running: str, parts: tuple[Part, ...], refused: tuple[str, ...], allowed: tuple[str, ...]
+) -> None:
+    assert COMMANDS[running].locks == parts
+    light.release("2")
+    more = {"release": ["3"], "restore": ["none.tar"]}
+    before = light.site.current
+    with site_locks(light.site, parts, running):
+        for name in refused:
+            told = light.swiper(name, *more.get(name, []), code=1)
+            assert f"swiper: {running} (pid {os.getpid()}, since 20" in told
+            assert "try again when it has ended" in told
+        assert light.site.current == before
+        for name in allowed:
+            light.swiper(name)
+    light.swiper("start")
+
+
+def test_what_a_killed_command_has_left_in_the_lock_stops_nobody(light: LightSite) -> None:
+    (light.site.run / "operate.lock").write_text("release (pid 1, since 2026-01-01 00:00:00) and more of it\n")
+    light.swiper("restart", "beat")
+    assert (light.site.run / "operate.lock").read_text() == ""
 
 
 class ClosedPipe(io.StringIO):
@@ -209,3 +237,24 @@ def test_a_release_can_be_read_by_the_site_whatever_the_shell_of_the_operator_sa
     made = light.site.releases / "2"
     assert made.stat().st_mode & 0o777 == (made / "config").stat().st_mode & 0o777 == 0o755
     assert (made / "config/load.py").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_build_that_fails_leaves_nothing(light: LightSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    (light.code("2") / "swiper/wrong.py").write_text("this is no Python\n")
+    assert "remove what was built of release 2" in light.release("2", code=1)
+    assert [path.name for path in light.site.releases.iterdir()] == ["1"]
+    assert light.running() == {"1"}
+
+
+def test_what_a_killed_release_has_built_goes_with_the_next_one(light: LightSite) -> None:
+    for name in ("half", "2"):
+        (light.site.releases / name / "swiper").mkdir(parents=True)
+    assert "which was not built to its end" in light.release("2")
+    assert {path.name for path in light.site.releases.iterdir()} == {"1", "2"}
+    assert light.running() == {"2"}
+
+
+def test_what_holds_locks_of_the_database_is_as_quick_as_the_requests_that_wait_for_them(light: LightSite) -> None:
+    own = os.nice(0)
+    told = (light.site.root / "priority.log").read_text().splitlines()
+    assert told == [f"db upgrade {own}", f"seed-vip {own}", f"check {min(19, own + 10)}"]
