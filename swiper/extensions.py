@@ -11,14 +11,13 @@ from flask_limiter.util import get_remote_address
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as BoundSession
-from redis.connection import ConnectionPool
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.orm import DeclarativeBase
 
 from swiper.fastpath import versions
 from swiper.fastpath.context import current_app_context, current_request_context
 from swiper.fastpath.redis_client import SharedRedis
-from swiper.redis_client import AppRedis
+from swiper.redis_client import AppPool, AppRedis
 
 REPLICA_KEY = "reads_may_lag"
 # Without these, MariaDB would compare text without case. The other databases compare bytes.
@@ -83,7 +82,7 @@ class RedisClient:
 
     def init_app(self, app: Any) -> None:
         """Build the client from `REDIS_URL` and `REDIS_OPTIONS`. It connects when the first command is sent."""
-        pool = ConnectionPool.from_url(app.config["REDIS_URL"], **app.config["REDIS_OPTIONS"])
+        pool = AppPool.from_url(app.config["REDIS_URL"], **app.config["REDIS_OPTIONS"])
         is_shared = versions.may_share(app.config["FAST_PATHS"] in ("on", "redis"), versions.REDIS)
         client = (SharedRedis if is_shared else AppRedis)(connection_pool=pool)
         client.key_prefix = app.config["KEY_PREFIX"]

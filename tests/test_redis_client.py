@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
-from redis.connection import ConnectionPool
+from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MaxConnectionsError, ResponseError, WatchError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -20,7 +20,7 @@ from config.settings import Settings
 from deploy.processes import wait_until
 from swiper.cache.values import is_in_redis
 from swiper.extensions import cache, redis
-from swiper.redis_client import AppRedis
+from swiper.redis_client import AppPool, AppRedis
 from tests.factories import at_once
 from tests.processes import patched_program
 from tests.proxy import FreezableProxy
@@ -41,7 +41,7 @@ def make_redis(app: Flask, redis_url: str) -> Iterator[MakeRedis]:
 
     def make(url: str = redis_url, **changes: Any) -> AppRedis:
         options = app.config["REDIS_OPTIONS"] | {"client_name": NAME} | changes
-        made.append(AppRedis(connection_pool=ConnectionPool.from_url(url, **options)))
+        made.append(AppRedis(connection_pool=AppPool.from_url(url, **options)))
         return made[-1]
 
     yield make
@@ -75,6 +75,38 @@ def test_a_connection_that_the_server_has_closed_is_made_anew_and_the_command_an
     kill(app, before)
     assert client.get("k") == b"v"
     assert client.client_id() != before
+
+
+def test_a_connection_is_polled_unless_it_was_given_back_a_moment_ago(
+    app: Flask, make_redis: MakeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_redis(max_connections=1).connection_pool
+    polled: list[float] = []
+    monkeypatch.setattr(AbstractConnection, "can_read", lambda _, timeout=0: bool(polled.append(timeout)))
+    pool.release(pool.get_connection())
+    before = len(polled)
+    connection = pool.get_connection()
+    assert len(polled) == before
+    # A subscriber asks again for what has arrived.
+    connection.can_read(timeout=1)
+    assert polled[before:] == [1]
+    pool.release(connection)
+    monkeypatch.setattr("swiper.redis_client.TRUSTED_SECONDS", 0)
+    pool.release(pool.get_connection())
+    assert polled[before:] == [1, 0]
+
+
+def test_a_subscriber_hears_of_each_message(make_redis: MakeRedis) -> None:
+    client = make_redis(max_connections=2)
+    listening = client.pubsub(ignore_subscribe_messages=True)
+    listening.subscribe("news")
+    wait_until(lambda: client.pubsub_numsub("news")[0][1] == 1, 10, "not subscribed")
+    for number in range(3):
+        client.publish("news", number)
+        found: list[Any] = []
+        wait_until(lambda found=found: found.append(listening.get_message()) or found[-1], 10, "no message")
+        assert found[-1]["data"] == str(number).encode()
+    listening.close()
 
 
 def test_a_pipeline_on_a_connection_that_the_server_has_closed_is_answered(app: Flask, make_redis: MakeRedis) -> None:

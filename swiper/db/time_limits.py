@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 # PyMySQL's error number for a connection that was lost during a query.
 LOST_CONNECTION = 2013
 READABLE = 1
+# gevent's copy would make watchers, which costs more than the kernel's answer.
+poll = get_original("select", "poll")
 
 
 class _SilenceError(BaseException):
@@ -90,7 +92,7 @@ def is_readable(connection: Any) -> bool:
     """Return True if data has arrived or the server has closed the connection. Asks the kernel, not the server."""
     try:
         handle = connection.fileno()
-        poller = get_original("select", "poll")()
+        poller = poll()
         poller.register(handle, READABLE)
         return bool(poller.poll(0))
     except (OSError, ValueError, AttributeError):

@@ -45,8 +45,6 @@ class ConnectionPool(Generic[C]):
         # A connection that is not in this set is closed after its next answer.
         self.current: set[C] = set()
         self.waiting: deque[PendingRequest] = deque()
-        # When each of them began to wait, on the monotonic clock.
-        self.since: dict[PendingRequest, float] = {}
         self.loop = get_hub().loop
         self.watchdog = Watchdog(self.loop, lambda: self.waiting, lambda request: request.fail(self.late()))
 
@@ -122,19 +120,19 @@ class ConnectionPool(Generic[C]):
 
     def _is_answered_in_turn(self, request: PendingRequest) -> bool:
         """Wait for a free connection and its answers. Return False if the caller must make a connection instead."""
+        request.queued_at = time.monotonic()
         self.waiting.append(request)
-        self.since[request] = time.monotonic()
         self.watchdog.start()
         try:
             return request.wait() is not False
         except BaseException:
             if request.connection is None:
                 self.waiting.remove(request)
-                count_pool_wait(time.monotonic() - self.since.pop(request), is_served=False)
+                count_pool_wait(time.monotonic() - request.queued_at, is_served=False)
             raise
 
     def _take_waiting(self) -> PendingRequest:
         """Take the request that has waited longest."""
         request = self.waiting.popleft()
-        count_pool_wait(time.monotonic() - self.since.pop(request), is_served=True)
+        count_pool_wait(time.monotonic() - request.queued_at, is_served=True)
         return request

@@ -31,7 +31,10 @@ W = TypeVar("W", bound=Watched)
 class PendingRequest(Watched):
     """The question of one greenlet, and the answers that have arrived so far."""
 
-    __slots__ = ("answers", "connection", "question", "waiter")
+    __slots__ = ("answers", "connection", "question", "queued_at", "waiter")
+
+    # When it began to wait for a connection, on the monotonic clock. It is unset when a connection was free.
+    queued_at: float
 
     def __init__(self, question: Any, checks_left: int = 0) -> None:
         self.question = question
