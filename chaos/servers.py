@@ -122,10 +122,12 @@ class Server(ABC):
 class RedisServer(Server):
     """Redis with an append-only file written every second, as the embedded one is run."""
 
+    program_name = "redis-server"
+
     def command(self) -> Sequence[object]:
         """See `Server`."""
         return (
-            *("redis-server", "--port", self.port, "--bind", "127.0.0.1", "--dir", self.folder),
+            *(self.program_name, "--port", self.port, "--bind", "127.0.0.1", "--dir", self.folder),
             *("--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction"),
         )
 
@@ -133,6 +135,13 @@ class RedisServer(Server):
     def url(self) -> str:
         """Its only database."""
         return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def version(self) -> str:
+        """The number of its release, and its name where that is another than Redis."""
+        with Redis(port=self.port) as client:
+            told = client.info("server")
+        return f"{told['valkey_version']} (Valkey)" if "valkey_version" in told else str(told["redis_version"])
 
     def answers(self) -> bool:
         """See `Server`."""

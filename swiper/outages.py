@@ -21,8 +21,9 @@ MOVED_STATES = frozenset({"25006", "57P01", "57P02", "57P03"})
 SHORT_CLASSES = ("53", "58")
 # MariaDB's and PyMySQL's: Galera is not ready, shutdown, read-only in three ways, and lost connections.
 MOVED_NUMBERS = frozenset({1047, 1053, 1290, 1792, 1836, 2006, 2013, 2055})
-# Too many connections in all, full disk, full table, no connection at all.
-SHORT_NUMBERS = frozenset({1021, 1040, 1114, 2002, 2003})
+# Too many connections in all, full disk, full table, no connection at all; a lock, or the changes of other nodes of
+# Galera, waited for too long.
+SHORT_NUMBERS = frozenset({1021, 1040, 1114, 1205, 2002, 2003})
 
 
 def is_server_moved(error: BaseException | None) -> bool:

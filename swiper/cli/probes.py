@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.base import Fault
 from config.settings import Settings
 from config.urls import for_celery
-from swiper.db.checks import DatabaseState, find_schema_fault, state_of
+from swiper.db.checks import DatabaseState, find_cluster_fault, find_schema_fault, state_of
 from swiper.extensions import db, redis
 from swiper.outages import is_redis_away
 from swiper.redis_client import AppRedis
@@ -108,9 +108,7 @@ def _ask_database(engine: Engine) -> Iterator[str]:
         state = yield from _ask_state(connection, "the database")
         if state.is_read_only:
             yield "the database takes no writes (it is a replica, or read-only)"
-        fault = find_schema_fault(connection)
-        if fault is not None:
-            yield fault
+        yield from filter(None, (find_schema_fault(connection), find_cluster_fault(connection)))
 
 
 def _ask_replica(engine: Engine) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from swiper.db.mariadb import SYNC_WAIT
 from swiper.db.revisions import STORED, known_revisions
 
 # By dialect: seconds since 1970 by the server's clock, and if the server takes no writes. SQLite is a file.
@@ -12,6 +13,7 @@ STATES = {
     "postgresql": text("SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision), pg_is_in_recovery()"),
     "mysql": text("SELECT unix_timestamp(sysdate(6)), @@global.read_only"),
 }
+CLUSTER = text("SHOW SESSION VARIABLES WHERE variable_name IN ('wsrep_on', 'wsrep_sync_wait')")
 # Alembic's table.
 VERSIONS = "alembic_version"
 
@@ -30,6 +32,19 @@ def state_of(connection: Connection) -> DatabaseState:
         return DatabaseState(None, is_read_only=False)
     clock, is_read_only = connection.execute(statement).one()
     return DatabaseState(float(clock), is_read_only=bool(is_read_only))
+
+
+def find_cluster_fault(connection: Connection) -> str | None:
+    """Return why a Galera cluster would show old rows, or None. Our connections ask its nodes not to: see SYNC_WAIT."""
+    if connection.dialect.name != "mysql":
+        return None
+    found: dict[str, str] = dict(connection.execute(CLUSTER))
+    if found.get("wsrep_on") != "ON" or found["wsrep_sync_wait"] == str(SYNC_WAIT):
+        return None
+    return (
+        f"wsrep_sync_wait is {found['wsrep_sync_wait']} instead of {SYNC_WAIT}, so a node of the Galera cluster may "
+        "show old rows; a proxy does not keep what a connection sets"
+    )
 
 
 def find_schema_fault(connection: Connection) -> str | None:

@@ -68,12 +68,13 @@ def single_connections(url: str, config: dict[str, Any]) -> int:
 def init_app(app: Flask) -> None:
     """Register the event handlers of every engine, including the engines of replicas."""
     with app.app_context():
-        for engine in db.engines.values():
+        for key, engine in db.engines.items():
             if engine.dialect.name == "sqlite":
                 prepare_sqlite(engine)
                 begin_by_purpose(engine)
             else:
-                prepare_server(engine, app.config["DATABASE_STATEMENT_SECONDS"])
+                seconds = app.config["DATABASE_STATEMENT_SECONDS"]
+                prepare_server(engine, seconds, may_lag=key is not None)
             handle_errors(engine, engine)
         app.extensions["database"] = _database_of(db.engine, app.config)
 

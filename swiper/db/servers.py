@@ -27,10 +27,14 @@ WAITS = {Wait.R: wait_read, Wait.W: wait_write, Wait.RW: wait_readwrite}
 READY = {Wait.R: Ready.R, Wait.W: Ready.W, Wait.RW: Ready.RW}
 
 
-def prepare_server(engine: Engine, seconds: float) -> None:
-    """Limit each statement to `seconds` in a gevent worker, and replace closed connections before they are used."""
+def prepare_server(engine: Engine, seconds: float, *, may_lag: bool = False) -> None:
+    """Limit each statement to `seconds` in a gevent worker, and replace closed connections before they are used.
+
+    `may_lag` is for a replica, whose reads need not see what was committed elsewhere.
+    """
     is_pymysql = engine.dialect.driver == "pymysql"
-    connect = partial(LimitedPyMySQL, limit_seconds=seconds) if is_pymysql else LimitedPsycopg.of(seconds).connect
+    limited = partial(LimitedPyMySQL, limit_seconds=seconds, may_lag=may_lag)
+    connect = limited if is_pymysql else LimitedPsycopg.of(seconds).connect
 
     @event.listens_for(engine, "do_connect")
     def connect_limited(_dialect: Any, _record: Any, args: Any, parameters: Any) -> Any:

@@ -116,7 +116,7 @@ MOVED = [
     errors.ConnectionFailure(),
     *(MariaDBError(number, "") for number in (1047, 1053, 1290, 1792, 1836, 2006, 2013, 2055)),
 ]
-SHORT = [errors.TooManyConnections(), errors.DiskFull(), MariaDBError(1040, ""), MariaDBError(1021, "")]
+SHORT = [errors.TooManyConnections(), errors.DiskFull(), *(MariaDBError(number, "") for number in (1021, 1040, 1205))]
 # A server that says nothing may be the right one: those who wait for it go on waiting.
 SHORT.append(MariaDBError(2013, NO_ANSWER))
 FAULTS = [errors.UndefinedTable(), errors.UniqueViolation(), MariaDBError(1146, ""), ValueError("25006")]
