@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from config.base import Environment, Fault
+from config.database_hosts import may_take_standby
 from config.extras import missing_packages
 from config.urls import with_driver
 
@@ -47,6 +48,9 @@ def _of_databases(settings: "Settings") -> Iterator[Fault]:
     kind = _kind_of(settings.database_url)
     if settings.database_url in IN_MEMORY and settings.environment is not Environment.TESTING:
         yield Fault("DATABASE_URL", "a database in memory is a database of its own in each process; name a file")
+    if kind == "postgresql" and may_take_standby(settings.database_url):
+        text = "names several hosts, so it must end in target_session_attrs=read-write: one of them may be a standby"
+        yield Fault("DATABASE_URL", text)
     if any(_kind_of(url) != kind for url in settings.database_replica_urls):
         yield Fault(
             "DATABASE_REPLICA_URLS", f"a replica must be of the same kind as DATABASE_URL ({kind})", ("DATABASE_URL",)

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator
 
 from config.base import CommaList
+from config.database_hosts import find_host_fault
 from config.urls import normal_origin, with_driver
 
 # As SQLAlchemy reads it, which takes most characters of a password as they are.
@@ -43,9 +44,19 @@ def check_database_url(url: str) -> str:
         raise ValueError("the password has a special character: write @ as %40, / as %2F, : as %3A")
     elif not found["name"]:
         raise ValueError("must end in the name of a database, such as /swiper")
+    else:
+        _check_several_hosts(with_driver(url), found)
     if found["port"] is not None:
         _check_port(found["port"])
     return url
+
+
+def _check_several_hosts(url: str, found: re.Match[str]) -> None:
+    if found["scheme"] == "postgresql+psycopg":
+        if fault := find_host_fault(url):
+            raise ValueError(fault)
+    elif "," in (found["host"] or ""):
+        raise ValueError("several hosts are for PostgreSQL alone")
 
 
 def check_redis_url(url: str) -> str:

@@ -1,10 +1,15 @@
 """URLs of databases, of Redis and of pages, each in the form that its reader needs."""
 
+from config.database_hosts import with_listed_hosts
+
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def with_driver(url: str) -> str:
-    """Return the URL of a database with a driver that yields under gevent: psycopg 3 or PyMySQL."""
+    """Return the URL of a database with a driver that yields under gevent: psycopg 3 or PyMySQL.
+
+    Several hosts of a PostgreSQL are written in one form; see `with_listed_hosts`.
+    """
     scheme, mark, rest = url.partition("://")
     drivers = {
         "postgres": "postgresql+psycopg",
@@ -15,6 +20,8 @@ def with_driver(url: str) -> str:
         "mariadb+pymysql": "mysql+pymysql",
     }
     url = drivers.get(scheme, scheme) + mark + rest
+    if url.startswith("postgresql"):
+        url = with_listed_hosts(url)
     if "+pymysql" in url and "charset=" not in url:
         url += ("&" if "?" in url else "?") + "charset=utf8mb4"
     return url

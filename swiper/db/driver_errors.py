@@ -7,8 +7,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
+from swiper.db.hosts import has_several_hosts
 from swiper.fastpath.postgres_statements import as_sqlalchemys, leave_out_row
-from swiper.outages import is_server_moved
+from swiper.outages import is_server_moved, is_silence
 
 # SQLite repeats these errors on a connection that was opened while the file or its disk was not writable.
 STUCK = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
@@ -42,7 +43,18 @@ def close_unusable(error: BaseException, main: Engine) -> bool:
     must_leave = is_server_moved(error) or _is_stuck(error)
     if must_leave:
         main.dispose()
+    elif is_silence(error):
+        leave_silent_server(main)
     return must_leave
+
+
+def leave_silent_server(main: Engine) -> None:
+    """Close idle connections if the URL of `main` names several hosts, since another one may take the work by now.
+
+    Each of them would cost a request its time limit. Others still wait for answers on the rest, which stay open.
+    """
+    if has_several_hosts(main.url.query):
+        main.dispose()
 
 
 def _is_stuck(error: BaseException | None) -> bool:

@@ -9,7 +9,7 @@ from gevent.monkey import is_module_patched
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
-from swiper.db.driver_errors import handle_errors
+from swiper.db.driver_errors import handle_errors, leave_silent_server
 from swiper.db.mariadb import TOGETHER
 from swiper.db.servers import LimitedPool, prepare_server
 from swiper.db.sqlite import begin_by_purpose, prepare_sqlite
@@ -24,6 +24,8 @@ from swiper.fastpath.postgres_statements import StatementRunner
 # SQLite's engines each keep as many as SQLAlchemy lets them open: opening one costs as much as several statements.
 # Each has its own copy of the file's pages, and that of the one used last is in the processor's cache.
 SQLITE_POOL = {"pool_size": 15, "max_overflow": 0, "pool_use_lifo": True}
+# Within half a minute the kernel gives up a machine that has vanished, which a thread would wait for without an end.
+DEAD_PEER = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
 IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 
 
@@ -39,8 +41,10 @@ def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
     if not is_module_patched("socket"):
         # In a gevent worker `time_limits.py` has the limit. The drivers would count the worker's own delays.
         connect_args["connect_timeout"] = config["DATABASE_CONNECT_TIMEOUT_SECONDS"]
-    if url.startswith("postgresql") and config["DATABASE_BEHIND_PGBOUNCER"]:
-        connect_args["prepare_threshold"] = None
+    if url.startswith("postgresql"):
+        connect_args |= {name: value for name, value in DEAD_PEER.items() if f"{name}=" not in url}
+        if config["DATABASE_BEHIND_PGBOUNCER"]:
+            connect_args["prepare_threshold"] = None
     left = config["DATABASE_POOL_SIZE"] + config["DATABASE_MAX_OVERFLOW"] - single_connections(url, config)
     size = max(1, min(config["DATABASE_POOL_SIZE"], left))
     if url.startswith("mysql"):
@@ -93,7 +97,7 @@ def _database_of(engine: Engine, config: dict[str, Any]) -> Database:
 
 def _kept_engine(engine: Engine, config: dict[str, Any]) -> Engine:
     """Return an engine with its own connections for single statements, each of which is a transaction by itself."""
-    options = engine_options(engine.url.drivername, config)
+    options = engine_options(str(engine.url), config)
     if engine.dialect.name == "mysql":
         options["connect_args"] |= TOGETHER
     if engine.dialect.name != "sqlite":
@@ -113,7 +117,7 @@ def _runner(engine: Engine, kept: Engine, config: dict[str, Any]) -> StatementRu
     """Return the runner of single statements for a PostgreSQL server."""
     seconds, size = config["DATABASE_STATEMENT_SECONDS"], single_connections("postgresql", config)
     is_alone = not config["DATABASE_BEHIND_PGBOUNCER"]
-    stock = StockPostgres(kept, seconds=seconds, keeps_settings=is_alone)
+    stock = StockPostgres(kept, engine, seconds=seconds, keeps_settings=is_alone)
     runner: StatementRunner = stock
     if versions.may_share(config["FAST_PATHS"] in ("on", "postgres"), versions.POSTGRES):
         runner = SharedPostgres(
@@ -124,7 +128,12 @@ def _runner(engine: Engine, kept: Engine, config: dict[str, Any]) -> StatementRu
             wait_seconds=config["DATABASE_POOL_TIMEOUT_SECONDS"],
             seconds=seconds,
             is_preparing=is_alone,
-            no_answer=partial(no_answer, seconds, psycopg.OperationalError),
+            no_answer=partial(_tell_silence, engine, seconds),
         )
     event.listen(engine, "engine_disposed", runner.close_idle)
     return runner
+
+
+def _tell_silence(engine: Engine, seconds: float) -> Exception:
+    leave_silent_server(engine)
+    return no_answer(seconds, psycopg.OperationalError)

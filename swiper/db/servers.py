@@ -15,6 +15,8 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
+from swiper.db.hosts import connect_in_turn, has_several_hosts
+from swiper.db.liveness import exhaust_while_alive
 from swiper.db.mariadb import LimitedPyMySQL, end_transactions
 from swiper.db.sql import IN_LIST, NAME, SERVER_READERS, Kind, Values, names_in, plain_value, reads_of
 from swiper.db.time_limits import TimeLimit, is_readable
@@ -25,6 +27,8 @@ from swiper.tallies import count_pool_wait
 # By what a generator of psycopg waits for: how to wait, and what is ready then.
 WAITS = {Wait.R: wait_read, Wait.W: wait_write, Wait.RW: wait_readwrite}
 READY = {Wait.R: Ready.R, Wait.W: Ready.W, Wait.RW: Ready.RW}
+# Several hosts share this part of the time limit of a new connection. The rest is for its first statements.
+CONNECTING_PART = 0.9
 
 
 def prepare_server(engine: Engine, seconds: float, *, may_lag: bool = False) -> None:
@@ -107,9 +111,13 @@ class LimitedPool(CountedPool):
 
 
 class LimitedPsycopg(psycopg.Connection[Any]):
-    """psycopg's connection with a time limit; `of` makes the class for a limit."""
+    """psycopg's connection with a time limit; `of` makes the class for a limit.
+
+    In threads, which have no limit, a connection to one of several hosts is given up if its server is dead.
+    """
 
     limit_seconds: ClassVar[float]
+    is_one_of_several = False
 
     @classmethod
     def of(cls, seconds: float) -> type[Self]:
@@ -118,9 +126,14 @@ class LimitedPsycopg(psycopg.Connection[Any]):
 
     @classmethod
     def connect(cls, conninfo: str = "", **parameters: Any) -> Self:
-        """Connect. Raises OperationalError when the server does not answer in time."""
+        """Connect. Raises OperationalError when the server does not answer in time, or none of several does."""
+        connect = partial(super().connect, conninfo)
         with TimeLimit(cls.limit_seconds, psycopg.OperationalError):
-            return super().connect(conninfo, **parameters)
+            if not has_several_hosts(parameters):
+                return connect(**parameters)
+            made = connect_in_turn(connect, parameters, CONNECTING_PART * cls.limit_seconds)
+        made.is_one_of_several = True
+        return made
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **parameters: Any) -> Any:
         """Wait for what a statement, COMMIT or ROLLBACK brings; psycopg's cursors and transactions call this.
@@ -129,13 +142,23 @@ class LimitedPsycopg(psycopg.Connection[Any]):
         of `select.poll`, which costs more than the statement.
         """
         if not is_module_patched("select"):
-            return super().wait(gen, *args, **parameters)
+            return self._wait_in_thread(gen, *args, **parameters)
         try:
             with TimeLimit(self.limit_seconds, psycopg.OperationalError, self):
                 return _exhaust(gen, self.fileno())
         except psycopg.OperationalError as error:
             if is_silence(error):
                 # The server may still answer the old statement.
+                self.close()
+            raise
+
+    def _wait_in_thread(self, gen: Generator[Any, Any, Any], *args: Any, **parameters: Any) -> Any:
+        if not self.is_one_of_several:
+            return super().wait(gen, *args, **parameters)
+        try:
+            return exhaust_while_alive(gen, self)
+        except psycopg.OperationalError as error:
+            if is_silence(error):
                 self.close()
             raise
 

@@ -10,6 +10,7 @@ import psycopg
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from swiper.db.driver_errors import close_unusable
 from swiper.db.time_limits import TimeLimit
 from swiper.fastpath.postgres_statements import (
     STALE_PLAN,
@@ -23,7 +24,6 @@ from swiper.fastpath.postgres_statements import (
     rows_of,
     written,
 )
-from swiper.outages import is_server_moved
 
 # Runs statements on a connection of SQLAlchemy's pool.
 Run = Callable[[Any, Sequence[WrittenStep]], list[list[Row]]]
@@ -34,12 +34,14 @@ CURSOR = "cursor"
 class StockPostgres:
     """A `StatementRunner` on the connections of an engine's pool."""
 
-    def __init__(self, engine: Engine, *, seconds: float, keeps_settings: bool) -> None:
+    def __init__(self, engine: Engine, main: Engine, *, seconds: float, keeps_settings: bool) -> None:
         """`engine` makes connections in autocommit, which have a time limit of `seconds` each.
 
-        `keeps_settings` is False behind PgBouncer.
+        `main` is the engine of the transactions; disposing of it calls `close_idle`. `keeps_settings` is False behind
+        PgBouncer.
         """
-        self.engine, self.seconds, self.keeps_settings = engine, seconds, keeps_settings
+        self.engine, self.main = engine, main
+        self.seconds, self.keeps_settings = seconds, keeps_settings
         if keeps_settings:
             event.listen(engine, "connect", _read_committed)
 
@@ -93,7 +95,7 @@ class StockPostgres:
             lost = is_lost(error, driver.pgconn)
             # A transaction may still be open on this connection.
             pooled.invalidate()
-            if is_server_moved(error) or error.sqlstate == STALE_PLAN:
+            if not close_unusable(error, self.main) and error.sqlstate == STALE_PLAN:
                 # The other connections of the pool have the same fault.
                 self.engine.dispose()
             raise as_sqlalchemys(error, self.engine, sql, is_lost=lost) from error

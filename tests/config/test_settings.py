@@ -126,6 +126,24 @@ def test_cache_type_knows_both_spellings(load: Callable[..., Settings], name: st
         ("mariadb://u@h/d?ssl=1", "mysql+pymysql://u@h/d?ssl=1&charset=utf8mb4"),
         ("mysql+pymysql://u@h/d?charset=utf8mb4", "mysql+pymysql://u@h/d?charset=utf8mb4"),
         ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+        ("postgresql://u:p/@[::1]:5433/d", "postgresql+psycopg://u:p/@[::1]:5433/d"),
+        ("postgresql://u@/d?host=/run/db", "postgresql+psycopg://u@/d?host=/run/db"),
+        ("postgresql://u@:5433/d?host=/run/db", "postgresql+psycopg://u@:5433/d?host=/run/db"),
+        *(
+            (
+                f"postgresql://u:p%40@{hosts}/d?{query}target_session_attrs=read-write",
+                f"postgresql+psycopg://u:p%40@/d?{same}",
+            )
+            for hosts, query, same in (
+                ("a:1,b:2", "", "host=a,b&port=1,2&target_session_attrs=read-write"),
+                ("a,b:2", "", "host=a,b&port=,2&target_session_attrs=read-write"),
+                ("a,b", "", "host=a,b&target_session_attrs=read-write"),
+                ("[::1]:1,[::2]:2", "", "host=::1,::2&port=1,2&target_session_attrs=read-write"),
+                ("", "host=a:1&host=b:2&", "host=a,b&port=1,2&target_session_attrs=read-write"),
+                ("", "host=a,b&port=1,2&", "host=a,b&port=1,2&target_session_attrs=read-write"),
+                ("", "host=a:1&", "host=a&port=1&target_session_attrs=read-write"),
+            )
+        ),
     ],
 )
 def test_database_url_names_a_driver_that_yields(url: str, expected: str) -> None:

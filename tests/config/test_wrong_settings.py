@@ -25,6 +25,8 @@ BROKERS = "redis://, rediss://, redis+socket://, sentinel://, amqp://, amqps://,
 BACKENDS = "redis://, rediss://, redis+socket://, sentinel://, rpc://, cache+memcached://, file://"
 PORT = "the port must be a number from 1 to 65535"
 ORIGIN = "must be an origin such as https://app.example.com, without a path"
+WRITABLE = "target_session_attrs=read-write"
+HOSTLESS = "one of the hosts is empty, or there are more ports than hosts"
 CASHIER = {"PAYMENT_PROVIDER": "cashier", "PAYMENT_CHECKOUT_URL": "https://pay.example"}
 POSTGRES = "postgresql://swiper@db/swiper"
 
@@ -90,6 +92,20 @@ WRONG: list[tuple[dict[str, str], str]] = [
         {"DATABASE_URL": f"postgresql://swiper:{SECRET}@x@db/swiper"},
         "DATABASE_URL: the password has a special character: write @ as %40, / as %2F, : as %3A",
     ),
+    (
+        {"DATABASE_URL": f"postgresql://swiper:{SECRET}@a:1,b:2/swiper"},
+        "DATABASE_URL: names several hosts, so it must end in target_session_attrs=read-write: one of them may be a"
+        " standby",
+    ),
+    ({"DATABASE_URL": f"postgresql://swiper:{SECRET}@a:1,b:99999/swiper?{WRITABLE}"}, f"DATABASE_URL: {PORT}"),
+    ({"DATABASE_URL": f"postgresql://swiper:{SECRET}@a:1,:2/swiper?{WRITABLE}"}, f"DATABASE_URL: {HOSTLESS}"),
+    ({"DATABASE_URL": f"postgresql:///swiper?host=a&port=1,2&{WRITABLE}"}, f"DATABASE_URL: {HOSTLESS}"),
+    (
+        {"DATABASE_URL": "postgresql://a,b/swiper?target_session_attrs=master"},
+        "DATABASE_URL: target_session_attrs must be one of any, read-write, read-only, primary, standby,"
+        " prefer-standby",
+    ),
+    ({"DATABASE_URL": "mysql://a,b/swiper"}, "DATABASE_URL: several hosts are for PostgreSQL alone"),
     (
         {"DATABASE_URL": "sqlite://swiper.db"},
         "DATABASE_URL: a file of SQLite has three slashes before a relative path, four before an absolute one",
