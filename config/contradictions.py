@@ -19,6 +19,8 @@ IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 def find_contradictions(settings: "Settings") -> list[Fault]:
     """Return all of them. The defaults that depend on other settings are not filled in yet."""
     found = [*_of_processes(settings), *_of_databases(settings), *_of_providers(settings), *missing_packages(settings)]
+    if settings.several_machines:
+        found += _of_several_machines(settings)
     if settings.environment is Environment.PRODUCTION:
         found += _of_production(settings)
     return found
@@ -79,6 +81,36 @@ def _of_providers(settings: "Settings") -> Iterator[Fault]:
     sign, template = "ALIYUN_SMS_INTERNATIONAL_SIGN_NAME", "ALIYUN_SMS_INTERNATIONAL_TEMPLATE_CODE"
     if bool(settings.aliyun_sms_international_sign_name) != bool(settings.aliyun_sms_international_template_code):
         yield Fault(sign, f"and {template} go together: set both, or none", (template,))
+
+
+def _of_several_machines(settings: "Settings") -> Iterator[Fault]:
+    """Return a fault for each setting that keeps on one machine what the others need."""
+    needs = "and SEVERAL_MACHINES is set"
+    faults = {
+        Fault("STORAGE", f"local keeps pictures on one machine, {needs}: choose s3 or qiniu"): (
+            settings.storage == "local"
+        ),
+        Fault("CACHE_TYPE", f"{settings.cache_type} is for one machine, {needs}: choose redis or memcached"): (
+            settings.cache_type in ("file", "simple")
+        ),
+        Fault("CELERY_BROKER_URL", f"memory:// is for one process, {needs}"): (
+            settings.celery_broker_url.startswith("memory:")
+        ),
+        Fault("CELERY_RESULT_BACKEND", f"file:// is for one machine, {needs}"): (
+            settings.celery_result_backend.startswith("file:")
+        ),
+        Fault("DATABASE_URL", f"is a file of one machine, {needs}"): settings.database_url.startswith("sqlite"),
+    }
+    # In production they are told as missing in any case.
+    if settings.environment is not Environment.PRODUCTION:
+        faults |= {
+            Fault(
+                "SECRET_KEY", f"is not set, {needs}: each machine would make one of its own"
+            ): not settings.secret_key,
+            Fault("DATABASE_URL", f"is not set, {needs}"): not settings.database_url,
+            Fault("REDIS_URL", f"is not set, {needs}"): not settings.redis_url,
+        }
+    yield from (fault._replace(others=("SEVERAL_MACHINES",)) for fault, is_wrong in faults.items() if is_wrong)
 
 
 def _of_production(settings: "Settings") -> Iterator[Fault]:

@@ -32,6 +32,7 @@ class ProcessSettings(BaseSettings):
     )
     instance: Path = Field(ROOT / "instance", validation_alias=AliasChoices("SWIPER_INSTANCE", "instance"))
     debug: bool = False
+    several_machines: bool = False
     deletion_list_dir: Path | None = None
     secret_key: str = ""
     secret_key_fallbacks: CommaList = []

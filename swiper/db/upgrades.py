@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
@@ -31,17 +32,27 @@ LONGEST_PAUSE_SECONDS = 30.0
 LOCK_NOT_AVAILABLE = "55P03"
 
 # The lock ends with its transaction, so it also holds behind pgbouncer. Nobody waits in a statement: building an index
-# concurrently waits for the statements of all others, so the two would wait for each other.
-POSTGRES_LOCK = text(
-    "SELECT pg_try_advisory_xact_lock(6004511087411226994),"
-    " set_config('idle_in_transaction_session_timeout', '0', true)"
-)
+# concurrently waits for the statements of all others, so the two would wait for each other. The number is no parameter
+# for the same reason: a statement with one keeps its snapshot until the next one.
+POSTGRES_LOCK = "SELECT pg_try_advisory_xact_lock({}), set_config('idle_in_transaction_session_timeout', '0', true)"
 # MariaDB's locks have one name on the whole server. The connection is idle while migrations run on another one.
-MARIADB_LOCK = text("SET SESSION wait_timeout = 604800"), text("SELECT GET_LOCK(CONCAT('upgrade ', DATABASE()), 0)")
+MARIADB_LOCK = text("SET SESSION wait_timeout = 604800"), text("SELECT GET_LOCK(CONCAT(:name, ' ', DATABASE()), 0)")
 
 
 class UpgradeError(RuntimeError):
     """An upgrade that gives up; Flask-Migrate tells it in one line."""
+
+
+class _Lock(NamedTuple):
+    """A lock of the database: its name, its number on PostgreSQL, and what its holder does."""
+
+    name: str
+    number: int
+    work: str
+
+
+SCHEMA = _Lock("upgrade", 6004511087411226994, "changes the schema of this database, or backs it up")
+PREPARATION = _Lock("prepare", 6004511087411226995, "prepares this database")
 
 
 @contextmanager
@@ -50,43 +61,57 @@ def upgrade_lock(engine: Engine, wait_seconds: float = WAIT_SECONDS) -> Iterator
 
     Raises UpgradeError if another process still has it after `wait_seconds`.
     """
-    with _lock_of(engine) as try_lock:
+    with _held(engine, SCHEMA, wait_seconds):
+        yield
+
+
+@contextmanager
+def preparation_lock(engine: Engine) -> Iterator[None]:
+    """Hold the lock of those who upgrade and fill a database; upgrades alone have one of their own.
+
+    Raises UpgradeError if another process still has it after WAIT_SECONDS.
+    """
+    with _held(engine, PREPARATION, WAIT_SECONDS):
+        yield
+
+
+@contextmanager
+def _held(engine: Engine, lock: _Lock, wait_seconds: float) -> Iterator[None]:
+    with _trying(engine, lock) as try_lock:
         deadline = time.monotonic() + wait_seconds
         if not try_lock():
             if wait_seconds:
-                log.warning("another process changes the schema of this database, or backs it up; waiting for its end")
+                log.warning("another process %s; waiting for its end", lock.work)
             while not try_lock():
                 if time.monotonic() > deadline:
-                    raise UpgradeError(
-                        f"Another process still changes the schema, or backs it up, after {wait_seconds:.0f} s."
-                    )
+                    raise UpgradeError(f"Another process still {lock.work}, after {wait_seconds:.0f} s.")
                 time.sleep(POLL_SECONDS)
         yield
 
 
 @contextmanager
-def _lock_of(engine: Engine) -> Iterator[Callable[[], bool]]:
+def _trying(engine: Engine, lock: _Lock) -> Iterator[Callable[[], bool]]:
     """Give what tries to take the lock and returns True if it has it."""
     if _is_in_memory(engine):
         # No other process sees it.
         yield lambda: True
         return
     if engine.dialect.name == "sqlite":
-        with _file_lock(f"{engine.url.database}-upgrade") as try_lock:
+        with _file_lock(f"{engine.url.database}-{lock.name}") as try_lock:
             yield try_lock
         return
     with engine.connect() as connection:
         # It leaves the pool, which may allow one connection, and is closed in the end.
         connection.detach()
-        yield lambda: _ask_server(connection)
+        yield lambda: _ask_server(connection, lock)
 
 
-def _ask_server(connection: Connection) -> bool:
+def _ask_server(connection: Connection, lock: _Lock) -> bool:
     if connection.dialect.name == "mysql":
-        setting, lock = MARIADB_LOCK
+        setting, statement = MARIADB_LOCK
         connection.execute(setting)
-        return bool(connection.scalar(lock) == 1)
-    if connection.scalar(POSTGRES_LOCK):
+        return bool(connection.scalar(statement, {"name": lock.name}) == 1)
+    if connection.scalar(text(POSTGRES_LOCK.format(lock.number))):
         return True
     connection.rollback()
     return False

@@ -2,6 +2,7 @@
 
 import random
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 from flask import current_app
@@ -13,9 +14,8 @@ from swiper.profiles.queries import uploads as queries
 from swiper.profiles.queries.people import lock_user
 from swiper.profiles.uploads import show_changed
 from swiper.storage import StorageError, object_store
-from swiper.storage.files import remove_local
+from swiper.storage.files import JPEG, remove_local
 
-JPEG = "image/jpeg"
 # An upload, push or removal that is not done after this time has lost its process or task.
 LOST_AFTER_SECONDS = 60
 # The prefix of a note that only the local file must be removed, because the picture is shown from the store.
@@ -29,7 +29,7 @@ def push_upload(uid: int, upload_id: int) -> None:
     upload = queries.get_upload(uid, upload_id)
     if upload is None or upload.is_pushed:
         return
-    object_store().put(upload.key, current_app.config["MEDIA_DIR"] / upload.key, JPEG)
+    object_store().put(upload.key, _read_local(upload.key), JPEG)
     if show_pushed(uid, upload_id, upload.key, object_store().url(upload.key)):
         _remove_local(upload.key)
         _drop_removal(LOCAL_COPY + upload.key)
@@ -63,6 +63,18 @@ def remove_file(noted: str) -> None:
     if key == noted:
         object_store().delete(key)
     _drop_removal(noted)
+
+
+def _read_local(key: str) -> bytes:
+    path: Path = current_app.config["MEDIA_DIR"] / key
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise StorageError(
+            "the file is not on this machine: let all machines share the folder of pictures, or set SEVERAL_MACHINES"
+        ) from None
+    except OSError as error:
+        raise StorageError(f"local read: {type(error).__name__}") from error
 
 
 def _remove_local(key: str) -> None:

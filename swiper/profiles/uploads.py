@@ -1,4 +1,7 @@
-"""Pictures: cleaned and stored locally at once, pushed to the object store by a task, removed when replaced."""
+"""Pictures: cleaned and stored locally at once, pushed to the object store by a task, removed when replaced.
+
+With SEVERAL_MACHINES the web process hands them to the store instead, and nothing is stored locally.
+"""
 
 import logging
 import threading
@@ -20,8 +23,8 @@ from swiper.profiles.models import Upload, UploadKind, User
 from swiper.profiles.queries import uploads as queries
 from swiper.profiles.queries.people import lock_user
 from swiper.profiles.upload_slots import upload_slot
-from swiper.storage import local_url, object_store
-from swiper.storage.files import new_key, remove_local, save_file
+from swiper.storage import StorageError, is_handed_over_at_once, local_url, object_store
+from swiper.storage.files import JPEG, new_key, remove_local, save_file
 from swiper.storage.images import clean_image
 
 log = logging.getLogger(__name__)
@@ -31,13 +34,13 @@ _decoding = threading.Semaphore()
 
 
 def add_upload(uid: int, kind: UploadKind, data: bytes) -> Upload:
-    """Clean and store a picture, and show it from its local address until it is pushed.
+    """Clean and store a picture, and show it from its local address until it is pushed, or at once from the store.
 
     Before the file is written, a note is committed that it must be removed. The transaction that inserts the upload
     deletes the note, so the sweep removes the file of a process that was killed in between.
 
     Raises ParamError for a file that is no picture and for a full album, RateLimitedError while too many other uploads
-    of the user are being processed, UnavailableError if the disk or the database fails. Nothing is left behind then.
+    of the user are being processed, UnavailableError if disk, store or database fails. Nothing is left behind then.
     """
     config = current_app.config
     limits = {"max_pixels": config["UPLOAD_MAX_PIXELS"], "max_bytes": config["UPLOAD_MEMORY_BYTES"]}
@@ -46,6 +49,8 @@ def add_upload(uid: int, kind: UploadKind, data: bytes) -> Upload:
     key, noted_at = new_key(), now()
     _note_file(key, noted_at)
     try:
+        if is_handed_over_at_once():
+            _hand_over(key, picture)
         return _store(uid, kind, key, noted_at, picture)
     except BaseException:
         _give_up(uid, key)
@@ -65,6 +70,15 @@ def _note_file(key: str, noted_at: datetime) -> None:
     queries.insert_removals([key], noted_at)
 
 
+def _hand_over(key: str, picture: bytes) -> None:
+    """Give a picture to the object store, while no connection to the database is held."""
+    try:
+        object_store().put(key, picture, JPEG)
+    except StorageError as error:
+        log.warning("an upload is refused: %s", error)
+        raise UnavailableError() from error
+
+
 @transactional
 def _store(uid: int, kind: UploadKind, key: str, noted_at: datetime, picture: bytes) -> Upload:
     user = lock_user(uid)
@@ -75,23 +89,26 @@ def _store(uid: int, kind: UploadKind, key: str, noted_at: datetime, picture: by
         # An earlier attempt was committed, but the connection was lost before the database confirmed it.
         show_changed(user)
         return stored
+    is_local = not is_handed_over_at_once()
+    url = local_url(key) if is_local else object_store().url(key)
     if kind is UploadKind.AVATAR:
         _delete_uploads(uid, kind)
-        user.avatar = local_url(key)
+        user.avatar = url
     elif queries.count_photos(uid) >= ALBUM_SIZE:
         raise ParamError("The album is full.", errors={kind.value: ["The album is full."]})
     # The deleted note stays locked until the commit. Only the transaction with this lock writes or removes the file.
     if not queries.delete_removal(key, noted_at):
         # The sweep has claimed the note.
         raise UnavailableError()
-    save_file(current_app.config["MEDIA_DIR"], picture, key)
+    if is_local:
+        save_file(current_app.config["MEDIA_DIR"], picture, key)
     upload = Upload(
         uid=uid,
         id=new_id(),
         kind=kind,
         key=key,
-        url=local_url(key),
-        is_pushed=not object_store().is_remote,
+        url=url,
+        is_pushed=not (is_local and object_store().is_remote),
         created_at=now(),
     )
     queries.insert_upload(upload)
@@ -117,8 +134,12 @@ def _give_up(uid: int, key: str) -> None:
 def _drop_file(uid: int, key: str) -> None:
     # This waits for a commit that still runs after its connection was lost, because that transaction locks the note.
     queries.delete_removal(key)
-    if not queries.find_upload(uid, key):
-        remove_local(current_app.config["MEDIA_DIR"], key)
+    if queries.find_upload(uid, key):
+        return
+    remove_local(current_app.config["MEDIA_DIR"], key)
+    if is_handed_over_at_once():
+        # The store may have it, or get it after all. The sweep removes it there.
+        queries.insert_removals([key], now())
 
 
 @transactional

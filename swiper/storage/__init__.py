@@ -1,13 +1,14 @@
 """The object store that `STORAGE` names: the local disk, Qiniu, or a store with the S3 protocol."""
 
 from flask import Flask, Request, current_app
+from gevent.monkey import is_module_patched
 from werkzeug.utils import import_string
 
 from config.settings import ConfigurationError
 from swiper.errors import UnavailableError
 from swiper.storage.base import ObjectStore, StorageError
 
-__all__ = ["ObjectStore", "StorageError", "init_app", "local_url", "object_store"]
+__all__ = ["ObjectStore", "StorageError", "init_app", "is_handed_over_at_once", "local_url", "object_store"]
 
 # Only the chosen one is imported, as with the SMS providers.
 STORES = {
@@ -43,7 +44,16 @@ def init_app(app: Flask) -> None:
     if name not in STORES:
         raise ConfigurationError(f"STORAGE knows {sorted(STORES)}, not {name!r}")
     app.config["MEDIA_DIR"].mkdir(parents=True, exist_ok=True)
-    app.extensions["storage"] = import_string(STORES[name])(app.config)
+    store: ObjectStore = import_string(STORES[name])(app.config)
+    app.extensions["storage"] = store
+    if app.config["SEVERAL_MACHINES"] and is_module_patched("socket"):
+        # A web worker, which hands over pictures by itself.
+        store.get_ready()
+
+
+def is_handed_over_at_once() -> bool:
+    """Return True if an upload goes to the store before it is answered, since no other machine could read its file."""
+    return bool(current_app.config["SEVERAL_MACHINES"]) and object_store().is_remote
 
 
 def object_store() -> ObjectStore:

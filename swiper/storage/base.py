@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 
@@ -22,9 +21,12 @@ class ObjectStore(ABC):
         self.config = config
         self.timeout_seconds: float = config["STORAGE_TIMEOUT_SECONDS"]
 
+    def get_ready(self) -> None:  # noqa: B027, since most have nothing to do
+        """Do once, at the start of a process that serves requests, what would keep them waiting at the first `put`."""
+
     @abstractmethod
-    def put(self, key: str, path: Path, content_type: str) -> None:
-        """Store the file at `path` under `key`. Safe to repeat. Raises StorageError."""
+    def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Store `data` under `key`. Safe to repeat. Raises StorageError."""
 
     @abstractmethod
     def delete(self, key: str) -> None:

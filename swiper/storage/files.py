@@ -6,6 +6,8 @@ from pathlib import Path
 
 from swiper.errors import UnavailableError
 
+JPEG = "image/jpeg"
+
 
 def new_key() -> str:
     """A random key `xx/<32 hex digits>.jpg`, which nobody can guess."""

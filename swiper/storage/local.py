@@ -1,7 +1,5 @@
 """The default store: the media folder, which nginx or the web blueprint serves."""
 
-from pathlib import Path
-
 from swiper.storage.base import ObjectStore
 
 
@@ -11,7 +9,7 @@ class LocalStore(ObjectStore):
     name = "local"
     is_remote = False
 
-    def put(self, key: str, path: Path, content_type: str) -> None:
+    def put(self, key: str, data: bytes, content_type: str) -> None:
         """Do nothing."""
 
     def delete(self, key: str) -> None:

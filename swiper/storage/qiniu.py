@@ -1,7 +1,7 @@
 """Qiniu Kodo, through its official SDK."""
 
 from functools import cached_property
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from qiniu import Auth, BucketManager
 from qiniu.config import get_default, set_default
@@ -22,7 +22,7 @@ class QiniuStore(ObjectStore):
 
     name = "qiniu"
 
-    def put(self, key: str, path: Path, content_type: str) -> None:
+    def put(self, key: str, data: bytes, content_type: str) -> None:
         """See `ObjectStore.put`; this is one form upload."""
         self._set_timeouts()
         bucket = self.config["QINIU_BUCKET"]
@@ -30,7 +30,9 @@ class QiniuStore(ObjectStore):
         token = self.auth.upload_token(bucket, key)
         uploader = FormUploader(bucket, auth=self.auth, regions=self.regions, preferred_scheme=self.scheme)
         try:
-            _, info = uploader.upload(key, file_path=str(path), mime_type=content_type, up_token=token)
+            _, info = uploader.upload(
+                key, data=data, file_name=PurePosixPath(key).name, mime_type=content_type, up_token=token
+            )
         except Exception as error:
             # The SDK and its libraries raise many kinds of errors without a common base, some of them bare Exceptions.
             raise StorageError(f"qiniu upload: {type(error).__name__}") from error

@@ -1,7 +1,6 @@
 """Amazon S3 and stores with its protocol, through boto3."""
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from boto3.session import Session
@@ -34,17 +33,20 @@ class S3Store(ObjectStore):
             config=self._client_config(),
         )
 
-    def put(self, key: str, path: Path, content_type: str) -> None:
+    def get_ready(self) -> None:
+        """See `ObjectStore.get_ready`."""
+        _ = self.client
+
+    def put(self, key: str, data: bytes, content_type: str) -> None:
         """See `ObjectStore.put`."""
         try:
-            with path.open("rb") as file:
-                self.client.put_object(
-                    Bucket=self.config["S3_BUCKET"],
-                    Key=key,
-                    Body=file,
-                    ContentType=content_type,
-                    CacheControl=CACHE_CONTROL,
-                )
+            self.client.put_object(
+                Bucket=self.config["S3_BUCKET"],
+                Key=key,
+                Body=data,
+                ContentType=content_type,
+                CacheControl=CACHE_CONTROL,
+            )
         except (BotoCoreError, ClientError, OSError, ValueError) as error:
             raise StorageError(f"s3 put: {reason(error)}") from error
 

@@ -29,6 +29,19 @@ WRITABLE = "target_session_attrs=read-write"
 HOSTLESS = "one of the hosts is empty, or there are more ports than hosts"
 CASHIER = {"PAYMENT_PROVIDER": "cashier", "PAYMENT_CHECKOUT_URL": "https://pay.example"}
 POSTGRES = "postgresql://swiper@db/swiper"
+S3 = {
+    "STORAGE": "s3",
+    "S3_BUCKET": "b",
+    "S3_ACCESS_KEY_ID": "i",
+    "S3_SECRET_ACCESS_KEY": "k",
+    "S3_BASE_URL": "https://b",
+}
+MACHINES = S3 | {
+    "SEVERAL_MACHINES": "true",
+    "SECRET_KEY": "s" * 48,
+    "DATABASE_URL": POSTGRES,
+    "REDIS_URL": "redis://redis:6379/0",
+}
 
 # The variables, and the one line.
 WRONG: list[tuple[dict[str, str], str]] = [
@@ -180,6 +193,33 @@ WRONG: list[tuple[dict[str, str], str]] = [
         {"DATABASE_BEHIND_PGBOUNCER": "true", "DATABASE_URL": "mysql://db/swiper"},
         "DATABASE_BEHIND_PGBOUNCER: is for PostgreSQL alone, and DATABASE_URL is mysql",
     ),
+    # Several machines.
+    (
+        MACHINES | {"STORAGE": "local"},
+        "STORAGE: local keeps pictures on one machine, and SEVERAL_MACHINES is set: choose s3 or qiniu",
+    ),
+    (
+        MACHINES | {"CACHE_TYPE": "file"},
+        "CACHE_TYPE: file is for one machine, and SEVERAL_MACHINES is set: choose redis or memcached",
+    ),
+    (
+        MACHINES | {"SECRET_KEY": ""},
+        "SECRET_KEY: is not set, and SEVERAL_MACHINES is set: each machine would make one of its own",
+    ),
+    (MACHINES | {"DATABASE_URL": ""}, "DATABASE_URL: is not set, and SEVERAL_MACHINES is set"),
+    (
+        MACHINES | {"DATABASE_URL": "sqlite:///swiper.db"},
+        "DATABASE_URL: is a file of one machine, and SEVERAL_MACHINES is set",
+    ),
+    (MACHINES | {"REDIS_URL": ""}, "REDIS_URL: is not set, and SEVERAL_MACHINES is set"),
+    (
+        MACHINES | {"CELERY_BROKER_URL": "memory://"},
+        "CELERY_BROKER_URL: memory:// is for one process, and SEVERAL_MACHINES is set",
+    ),
+    (
+        MACHINES | {"CELERY_RESULT_BACKEND": "file:///srv/results"},
+        "CELERY_RESULT_BACKEND: file:// is for one machine, and SEVERAL_MACHINES is set",
+    ),
     # Folders.
     ({"SWIPER_INSTANCE": "{file}"}, "SWIPER_INSTANCE: {file} is a file, not a folder"),
     ({"LOG_DIR": "{file}"}, "LOG_DIR: {file} is a file, not a folder"),
@@ -235,13 +275,6 @@ def test_no_setting_shows_a_text_that_may_be_a_secret(told: Told, monkeypatch: p
     assert wrong > 10
 
 
-S3 = {
-    "STORAGE": "s3",
-    "S3_BUCKET": "b",
-    "S3_ACCESS_KEY_ID": "i",
-    "S3_SECRET_ACCESS_KEY": "k",
-    "S3_BASE_URL": "https://b",
-}
 QINIU = {"STORAGE": "qiniu", **{f"QINIU_{name}": "x" for name in ("ACCESS_KEY", "SECRET_KEY", "BUCKET")}}
 QINIU["QINIU_BASE_URL"] = "https://q.example"
 ALIYUN = {
@@ -332,6 +365,10 @@ def test_a_wrong_setting_hides_no_rule_of_production_and_makes_up_none(told: Tol
         "PORT",
         "TRUSTED_PROXIES",
     ]
+
+
+def test_several_machines_with_servers_of_their_own_start(told: Told) -> None:
+    assert told(**MACHINES) == []
 
 
 def test_nothing_is_told_where_everything_is_right(told: Told) -> None:

@@ -1,5 +1,6 @@
 """Upgrades of the schema: one at a time, and none that keeps others waiting behind it for a lock."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,13 +9,17 @@ from pathlib import Path
 import flask_migrate
 import pytest
 from flask import Flask
-from sqlalchemy import inspect, text
+from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from config.settings import ROOT, Settings
+from deploy.prepare import FIRST_ROBOTS
 from swiper.db.checks import lacks_tables
 from swiper.db.upgrades import TRIES, UpgradeError, repeat_while_locked, upgrade_connection, upgrade_lock
 from swiper.extensions import db
+from swiper.profiles.models import User
+from swiper.vip.levels import TOP_LEVEL
+from swiper.vip.models import VipLevel
 from tests.processes import BIN, Program, environment_of
 
 FOLDER = str(ROOT / "migrations")
@@ -44,6 +49,25 @@ def test_two_upgrades_at_once_are_one(upgrade: Callable[[], Program]) -> None:
     assert not lacks_tables(db.engine)
     # One of them has found nothing left to do.
     assert sorted(program.output.count("-> 0001") for program in both) == [0, 1]
+
+
+def test_two_machines_may_prepare_a_database_at_once(empty_app: Flask, settings: Settings, tmp_path: Path) -> None:
+    """One of them fills it, the other one waits and finds nothing left to do."""
+    with empty_app.app_context():
+        url = db.engine.url.render_as_string(hide_password=False)
+        machines = []
+        for name in ("first", "second"):
+            changes = {"database_url": url, "instance": tmp_path / name, "robots_per_city": 0}
+            env = environment_of(settings.model_copy(update=changes)) | {"PYTHONPATH": str(ROOT)}
+            machines.append(Program((sys.executable, "-m", "deploy.prepare"), env, tmp_path / f"{name}.log"))
+        try:
+            assert [machine.wait() for machine in machines] == [0, 0], [machine.output for machine in machines]
+        finally:
+            for machine in machines:
+                machine.stop()
+        assert sum(machine.output.count("robots move in") for machine in machines) == 1
+        assert db.session.scalar(select(func.count()).select_from(User)) == FIRST_ROBOTS
+        assert db.session.scalar(select(func.count()).select_from(VipLevel)) == TOP_LEVEL + 1
 
 
 def test_an_upgrade_says_that_it_waits_for_another(upgrade: Callable[[], Program]) -> None:

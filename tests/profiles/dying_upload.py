@@ -5,7 +5,6 @@ status of the fork that got as far as that.
 """
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -27,8 +26,8 @@ class FolderStore(ObjectStore):
     name = "folder"
     folder: Path
 
-    def put(self, key: str, path: Path, content_type: str) -> None:
-        shutil.copy(path, self.folder / Path(key).name)
+    def put(self, key: str, data: bytes, content_type: str) -> None:
+        (self.folder / Path(key).name).write_bytes(data)
 
     def delete(self, key: str) -> None:
         (self.folder / Path(key).name).unlink(missing_ok=True)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,8 +36,8 @@ class PublicStore(ObjectStore):
 
     name = "public"
 
-    def put(self, key: str, path: Path, content_type: str) -> None:
-        assert path.exists()
+    def put(self, key: str, data: bytes, content_type: str) -> None:
+        assert data
 
     def delete(self, key: str) -> None:
         pass

@@ -79,8 +79,8 @@ def test_an_avatar_replaced_while_it_is_pushed_does_not_come_back(
     second: list[Any] = []
     put = store.put
 
-    def put_slowly(key: str, path: Path, content_type: str) -> None:
-        put(key, path, content_type)
+    def put_slowly(key: str, data: bytes, content_type: str) -> None:
+        put(key, data, content_type)
         if not second:
             second.append(send_avatar(person).json["data"])
 

@@ -26,11 +26,11 @@ class FakeStore(ObjectStore):
         self.files: dict[str, bytes] = {}
         self.is_down = False
 
-    def put(self, key: str, path: Path, content_type: str) -> None:
+    def put(self, key: str, data: bytes, content_type: str) -> None:
         if self.is_down:
             raise StorageError("down")
         assert content_type == "image/jpeg"
-        self.files[key] = path.read_bytes()
+        self.files[key] = data
 
     def delete(self, key: str) -> None:
         if self.is_down:
