@@ -22,6 +22,7 @@ from swiper.extensions import cache, db, limiter, redis
 from swiper.vip.levels import seed_levels
 from tests import services
 from tests.factories import People, trust_the_cache
+from tests.recorded_commands import Crossing, slots_recorded
 from tests.recorded_statements import Broken, recording
 
 # There is nothing in them to run on another database.
@@ -136,6 +137,15 @@ def broken_statements() -> Iterator[list[Broken]]:
         yield found
     wrong = set(map(str, found))
     assert not wrong, "docs/distribution.md has the rule that is broken:\n" + "\n".join(sorted(wrong))
+
+
+@pytest.fixture(autouse=True)
+def crossing_commands() -> Iterator[list[Crossing]]:
+    """Commands of the application that Redis Cluster would refuse; any of them fails the test."""
+    found: list[Crossing] = []
+    with slots_recorded(found):
+        yield found
+    assert not found, "Redis Cluster refuses this:\n" + "\n".join(sorted(set(map(str, found))))
 
 
 @pytest.fixture

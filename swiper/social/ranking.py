@@ -86,7 +86,7 @@ def add_all(points: Mapping[int, int]) -> None:
 
 def drop_from_ranking(uid: int) -> None:
     """Remove a person from the ranking."""
-    with redis.client.pipeline() as pipe:
+    with redis.client.pipeline(transaction=True) as pipe:
         pipe.hdel(redis.key(WATCHED_KEY), str(uid))
         pipe.zrem(redis.key(KEY), uid)
         pipe.execute()
