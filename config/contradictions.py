@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from config.base import Environment, Fault
 from config.database_hosts import may_take_standby
 from config.extras import missing_packages
+from config.redis_urls import RedisKind, kind_of
 from config.urls import with_driver
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 
 def find_contradictions(settings: "Settings") -> list[Fault]:
     """Return all of them. The defaults that depend on other settings are not filled in yet."""
-    found = [*_of_processes(settings), *_of_databases(settings), *_of_providers(settings), *missing_packages(settings)]
+    found = [*_of_processes(settings), *_of_databases(settings), *_of_queues(settings), *_of_providers(settings)]
+    found += missing_packages(settings)
     if settings.several_machines:
         found += _of_several_machines(settings)
     if settings.environment is Environment.PRODUCTION:
@@ -64,6 +66,23 @@ def _of_databases(settings: "Settings") -> Iterator[Fault]:
     if settings.database_behind_pgbouncer and kind != "postgresql":
         yield Fault(
             "DATABASE_BEHIND_PGBOUNCER", f"is for PostgreSQL alone, and DATABASE_URL is {kind}", ("DATABASE_URL",)
+        )
+
+
+def _of_queues(settings: "Settings") -> Iterator[Fault]:
+    broker = settings.celery_broker_url
+    if not broker and kind_of(settings.redis_url) is RedisKind.CLUSTER:
+        yield Fault(
+            "CELERY_BROKER_URL",
+            "is not set, and Celery cannot use the Redis Cluster of REDIS_URL: "
+            "name RabbitMQ (amqp://…), Sentinels or one Redis",
+            ("REDIS_URL",),
+        )
+    if settings.celery_queue_type == "quorum" and not broker.startswith(("amqp://", "amqps://", "pyamqp://")):
+        yield Fault(
+            "CELERY_QUEUE_TYPE",
+            "quorum is for RabbitMQ alone, and CELERY_BROKER_URL does not begin with amqp:// or amqps://",
+            ("CELERY_BROKER_URL",),
         )
 
 

@@ -108,6 +108,7 @@ class RedisSettings(BaseSettings):
     redis_timeout_seconds: float = Field(0.3, gt=0, le=60)
     celery_broker_url: BrokerUrl = ""
     celery_result_backend: BackendUrl = ""
+    celery_queue_type: Literal["classic", "quorum"] = "classic"
 
     cache_type: str = "redis"
     cache_dir: Path | None = None

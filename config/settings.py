@@ -15,6 +15,7 @@ from pydantic_settings import SettingsConfigDict
 from config.base import ROOT, ConfigurationError, Environment, Fault, FaultySettingsError
 from config.contradictions import find_contradictions
 from config.providers import ProviderSettings
+from config.redis_urls import RedisKind, kind_of
 from config.rules import LoginSettings, ServiceSettings
 from config.secret_key import kept_secret
 from config.servers import DatabaseSettings, ProcessSettings, RedisSettings
@@ -61,7 +62,9 @@ class Settings(ProcessSettings, DatabaseSettings, RedisSettings, LoginSettings, 
         self.database_replica_urls = [with_driver(url) for url in self.database_replica_urls]
         self.redis_url = self.redis_url or f"unix://{self.redis_socket}"
         self.celery_broker_url = self.celery_broker_url or for_celery(self.redis_url)
-        self.celery_result_backend = self.celery_result_backend or for_celery(self.redis_url)
+        if not self.celery_result_backend:
+            is_cluster = kind_of(self.redis_url) is RedisKind.CLUSTER
+            self.celery_result_backend = "disabled://" if is_cluster else for_celery(self.redis_url)
         self.cache_dir = self.cache_dir or self.instance / "cache"
         self.deletion_list_dir = self.deletion_list_dir or self.instance / "deletions"
         self.log_dir = self.log_dir or self.instance / "logs"

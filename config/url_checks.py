@@ -12,6 +12,7 @@ from pydantic import AfterValidator
 
 from config.base import CommaList
 from config.database_hosts import find_host_fault
+from config.redis_urls import SCHEMES, RedisKind, kind_of, read_redis_url
 from config.urls import normal_origin, with_driver
 
 # As SQLAlchemy reads it, which takes most characters of a password as they are.
@@ -22,10 +23,9 @@ DATABASE = re.compile(
 )
 SCHEME = re.compile(r"[a-zA-Z][\w+.-]*(?=://)")
 SERVERS = ("postgresql+psycopg", "mysql+pymysql")
-REDIS = ("redis", "rediss", "unix")
 # Those of Celery whose packages are installed; memcached has a group of its own in `config/extras.py`.
-BROKERS = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps", "pyamqp", "memory")
-BACKENDS = ("redis", "rediss", "redis+socket", "sentinel", "rpc", "cache+memcached", "file")
+BROKERS = ("redis", "rediss", "redis+socket", "sentinel", "sentinels", "amqp", "amqps", "pyamqp", "memory")
+BACKENDS = ("redis", "rediss", "redis+socket", "sentinel", "sentinels", "rpc", "cache+memcached", "file", "disabled")
 HOST = re.compile(r"[\w.-]+|\[?[0-9a-fA-F:.]*:[0-9a-fA-F:.]*\]?")
 ORIGIN = re.compile(r"https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?")
 
@@ -60,24 +60,19 @@ def _check_several_hosts(url: str, found: re.Match[str]) -> None:
 
 
 def check_redis_url(url: str) -> str:
-    """Accept the URL of a Redis by network or by unix socket."""
-    parts = _split(url, REDIS)
-    if parts.scheme == "unix":
-        if not parts.path:
-            raise ValueError("must have the path of a socket, such as unix:///run/redis.sock")
-        return url
-    _check_server(parts)
-    # redis-py would take the database 0 for any other path.
-    if not re.fullmatch(r"/?[0-9]*", parts.path):
-        raise ValueError("must end in the number of a database, such as /0")
+    """Accept the URL of a Redis by network or by unix socket, of Sentinels, or of a cluster."""
+    parts = _split(url, SCHEMES)
+    if parts.scheme != "unix":
+        read_redis_url(url)
+    elif not parts.path:
+        raise ValueError("must have the path of a socket, such as unix:///run/redis.sock")
     return url
 
 
 def check_broker_url(url: str) -> str:
     """Accept the URL of a broker that Celery can use here."""
-    # Further servers follow after a semicolon.
-    parts = _split(url.partition(";")[0], BROKERS)
-    if parts.scheme in ("redis", "rediss", "amqp", "amqps", "pyamqp", "sentinel"):
+    parts = _check_celery_url(url, BROKERS)
+    if parts.scheme in ("amqp", "amqps", "pyamqp"):
         _check_server(parts)
     return url
 
@@ -89,10 +84,20 @@ def check_backend_url(url: str) -> str:
         if not DATABASE.fullmatch(url):
             raise ValueError("must be a URL such as db+postgresql+psycopg://user:password@host/name")
         return url
-    parts = _split(url.partition(";")[0], BACKENDS)
-    if parts.scheme in ("redis", "rediss", "sentinel"):
-        _check_server(parts)
+    _check_celery_url(url, BACKENDS)
     return url
+
+
+def _check_celery_url(url: str, schemes: tuple[str, ...]) -> SplitResult:
+    # Further servers follow after a semicolon.
+    parts = _split(url.partition(";")[0], schemes)
+    if kind_of(url) is RedisKind.CLUSTER:
+        raise ValueError("Celery cannot use a Redis Cluster: name RabbitMQ (amqp://…), Sentinels or one Redis")
+    if parts.scheme in ("sentinel", "sentinels"):
+        read_redis_url(url)
+    elif parts.scheme in ("redis", "rediss"):
+        _check_server(parts)
+    return parts
 
 
 def check_page(url: str) -> str:

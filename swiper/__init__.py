@@ -20,7 +20,7 @@ from config import key_families
 from config.load import load_settings, tell
 from config.logging import logging_config
 from config.settings import ROOT, ConfigurationError, Settings
-from swiper import cli, extensions, hooks, sms, storage
+from swiper import cli, extensions, hooks, limit_storage, sms, storage
 from swiper.admin import metrics_buffer, metrics_receivers
 from swiper.admin.routes import blueprint as admin_blueprint
 from swiper.auth import sessions
@@ -170,10 +170,12 @@ def _extension_config(settings: Settings) -> dict[str, Any]:
         "CACHE_DIR": str(settings.cache_dir),
         "CACHE_MEMCACHED_SERVERS": settings.cache_memcached_servers,
         "CACHE_NO_NULL_WARNING": True,
-        "RATELIMIT_STORAGE_URI": _for_limiter(settings.redis_url),
-        # A hit whose answer was lost would be counted again; the caller is told 1011 instead.
-        "RATELIMIT_STORAGE_OPTIONS": redis_options
-        | {"retry": Retry(NoBackoff(), 0), "key_prefix": f"{settings.key_prefix}LIMITS"},
+        "RATELIMIT_STORAGE_URI": f"{limit_storage.SCHEME}://",
+        "RATELIMIT_STORAGE_OPTIONS": {
+            # A hit whose answer was lost would be counted again; the caller is told 1011 instead.
+            "client": extensions.make_client(settings.redis_url, redis_options | {"retry": Retry(NoBackoff(), 0)}),
+            "key_prefix": f"{settings.key_prefix}LIMITS",
+        },
         "RATELIMIT_KEY_PREFIX": "limit",
         "RATELIMIT_ENABLED": True,
         "OPENAPI_VERSION": "3.1.0",
@@ -194,7 +196,3 @@ def _redis_options(settings: Settings) -> dict[str, Any]:
         "max_connections": settings.redis_max_connections,
         "retry": Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     }
-
-
-def _for_limiter(redis_url: str) -> str:
-    return f"redis+{redis_url}" if redis_url.startswith("unix://") else redis_url

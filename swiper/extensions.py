@@ -1,5 +1,6 @@
 """The Flask extensions, which all parts share. Of our modules, this imports only the Redis clients."""
 
+import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,15 @@ from flask_sqlalchemy.session import Session as BoundSession
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.orm import DeclarativeBase
 
+from config.redis_urls import RedisKind, kind_of
 from swiper.fastpath import versions
 from swiper.fastpath.context import current_app_context, current_request_context
-from swiper.fastpath.redis_client import SharedRedis
-from swiper.redis_client import AppPool, AppRedis
+from swiper.fastpath.redis_client import SentinelSharedRedis, SharedRedis
+from swiper.redis_client import AppRedis
+from swiper.redis_cluster import ClusterRedis
+from swiper.redis_servers import make_pool
+
+log = logging.getLogger(__name__)
 
 REPLICA_KEY = "reads_may_lag"
 # Without these, MariaDB would compare text without case. The other databases compare bytes.
@@ -77,14 +83,24 @@ class RoutedSession(BoundSession):
         return super().get_bind(mapper=mapper, clause=clause, bind=bind, **kwargs)
 
 
+def make_client(url: str, options: dict[str, Any], *, is_shared: bool = False) -> AppRedis:
+    """Return a client of the Redis that `url` names; with `is_shared` greenlets share a connection, if they can."""
+    kind = kind_of(url)
+    if kind is RedisKind.CLUSTER:
+        if is_shared:
+            log.info("REDIS_URL is a cluster: redis-py's own client serves instead of a shared connection")
+        return ClusterRedis(url, options)
+    shared = SentinelSharedRedis if kind is RedisKind.SENTINEL else SharedRedis
+    return (shared if is_shared else AppRedis)(connection_pool=make_pool(url, options))
+
+
 class RedisClient:
     """The application's Redis client, which `init_app` makes."""
 
     def init_app(self, app: Any) -> None:
         """Build the client from `REDIS_URL` and `REDIS_OPTIONS`. It connects when the first command is sent."""
-        pool = AppPool.from_url(app.config["REDIS_URL"], **app.config["REDIS_OPTIONS"])
         is_shared = versions.may_share(app.config["FAST_PATHS"] in ("on", "redis"), versions.REDIS)
-        client = (SharedRedis if is_shared else AppRedis)(connection_pool=pool)
+        client = make_client(app.config["REDIS_URL"], app.config["REDIS_OPTIONS"], is_shared=is_shared)
         client.key_prefix = app.config["KEY_PREFIX"]
         app.extensions["redis"] = client
 

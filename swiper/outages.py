@@ -3,11 +3,12 @@
 import re
 
 from kombu.exceptions import OperationalError as BrokerError
-from redis.exceptions import ClusterDownError, OutOfMemoryError, ReadOnlyError, ResponseError, TryAgainError
+from redis.exceptions import ClusterError, OutOfMemoryError, ReadOnlyError, ResponseError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-REFUSALS = (ReadOnlyError, OutOfMemoryError, ClusterDownError, TryAgainError)
+# A ClusterError is CLUSTERDOWN, MASTERDOWN, or a slot that moves all the time.
+REFUSALS = (ReadOnlyError, OutOfMemoryError, ClusterError, TryAgainError)
 # redis-py has no class for some of them. Redis 6 writes `ERR Error running script …: -` before a script's own error.
 REFUSAL = re.compile(
     r"(?:^|: -?)(?:READONLY|OOM|MISCONF|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNKILLABLE|UNBLOCKED) "

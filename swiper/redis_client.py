@@ -104,6 +104,10 @@ class AppRedis(Redis):
         """Run a script that counts or consumes something, and return its answer; see `once`. Raises RedisError."""
         return self.execute_command(*self.once(script, keys, *args))  # type: ignore[no-untyped-call]
 
+    def spread_keys(self, name: str) -> list[str]:
+        """Return a key for `name` on each server that takes writes: if all can be written, Redis takes writes."""
+        return [self.key(name)]
+
     def execute_together(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Send several commands in one round trip, and return their answers; for one that failed, its ResponseError."""
         with self.pipeline(transaction=False) as pipe:

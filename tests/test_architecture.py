@@ -12,7 +12,8 @@ PACKAGE = ROOT / "swiper"
 # Each group may import only what stands above it; parts of one line do not import each other.
 ORDER = [
     ["ids", "characters", "clock", "errors", "logs", "outages", "redis_client", "signals", "tallies"],
-    ["fastpath"],
+    ["fastpath", "limit_storage", "redis_servers"],
+    ["redis_cluster"],
     ["extensions"],
     ["db", "encryption"],
     ["cache", "site_marker"],

@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
 
 from deploy.backup.errors import BackupError
+from swiper.extensions import make_client
 
 BUDGETS = re.compile(rb"\{p:[^}]*\}:(?:hour|day|own)|\{u:\d+\}:export|sms:[\w:.{}-]+")
 # What a site has once somebody has used it. All else is there as soon as it is installed.
@@ -28,7 +31,8 @@ OF_PEOPLE = b"{[up]:*"
 MARK = re.compile(rb"([a-z0-9][a-z0-9-]{0,31}:)site")
 SESSIONS = re.compile(rb"\{u:\d+\}:(?:session:.+|sessions)")
 BATCH = 500
-TIMEOUT_SECONDS = 30.0
+# A snapshot may wait longer than a request.
+OPTIONS = {"socket_timeout": 30.0, "socket_connect_timeout": 30.0, "retry": Retry(NoBackoff(), 1)}
 
 
 class SiteRedis:
@@ -47,9 +51,7 @@ class SiteRedis:
     def connected(self) -> Iterator[Redis]:
         """Yield a client that waits longer than that of the application. Raises BackupError if Redis fails inside."""
         try:
-            with Redis.from_url(
-                self.url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
-            ) as client:
+            with make_client(self.url, OPTIONS) as client:
                 yield client
         except RedisError as error:
             raise away(error) from error
@@ -86,14 +88,12 @@ class SiteRedis:
         """Remove the ranking and the cached values, which were made of what the database had before."""
         with self.connected() as client:
             for pattern in (self.prefix + b"{ranking}*", f"{cache_prefix}*".encode()):
-                for keys in _batches(client.scan_iter(match=pattern, count=BATCH)):
-                    client.unlink(*keys)
+                _remove(client, client.scan_iter(match=pattern, count=BATCH))
 
     def clear(self) -> None:
         """Remove all keys of the site."""
         with self.connected() as client:
-            for keys in _batches(self._own_keys(client)):
-                client.unlink(*keys)
+            _remove(client, self._own_keys(client))
 
     def _own_keys(self, client: Redis) -> Iterator[bytes]:
         found = client.scan_iter(match=self.prefix + b"*", count=BATCH)
@@ -140,6 +140,15 @@ class SiteRedis:
 def _batches(keys: Iterator[bytes]) -> Iterator[list[bytes]]:
     while batch := list(islice(keys, BATCH)):
         yield batch
+
+
+def _remove(client: Redis, found: Iterator[bytes]) -> None:
+    for keys in _batches(found):
+        with client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                # One by one, since they may be in different slots of a cluster.
+                pipe.unlink(key)
+            pipe.execute()
 
 
 def _named_sites(client: Redis) -> tuple[bytes, ...]:

@@ -95,7 +95,8 @@ def _refuse_running(site: BackedSite) -> None:
 
 def _values(client: Redis, keys: list[str]) -> list[int]:
     """Return when each heartbeat was written, in seconds since 1970, or 0 for one that has ended."""
-    return [int(value or 0) for value in cast(list[bytes | None], client.mget(keys))]
+    # One by one, since they may be in different slots of a cluster.
+    return [int(cast(bytes | None, client.get(key)) or 0) for key in keys]
 
 
 def _refuse_data(site: BackedSite) -> None:

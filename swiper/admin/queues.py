@@ -4,7 +4,6 @@ import time
 from typing import Any, cast
 
 from flask import current_app
-from kombu.entity import Queue
 
 from swiper.admin.metrics_buffer import KEPT_SECONDS, Metric, counts_key
 from swiper.clock import today
@@ -34,11 +33,13 @@ def queue_lengths() -> dict[str, int]:
         return {queue.name: _length(connection, queue) for queue in celery.conf.task_queues}
 
 
-def _length(connection: Any, queue: Queue) -> int:
+def _length(connection: Any, queue: Any) -> int:
     # As a worker declares it. kombu 5.7 finds no queue by a passive declaration where the site has a name: it asks for
     # the key without its prefix.
     with connection.channel() as channel:
-        found = channel.queue_declare(queue=queue.name, durable=queue.durable, auto_delete=queue.auto_delete)
+        found = channel.queue_declare(
+            queue=queue.name, durable=queue.durable, auto_delete=queue.auto_delete, arguments=queue.queue_arguments
+        )
         return int(found.message_count)
 
 

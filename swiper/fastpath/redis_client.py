@@ -8,6 +8,7 @@ from typing import Any
 
 from redis.connection import SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
 
 from swiper.fastpath.connection_holder import ConnectionHolder
 from swiper.fastpath.redis_connection import RedisConnection
@@ -81,3 +82,15 @@ class SharedRedis(AppRedis):
             connection.disconnect()
             pool.release(connection)
             raise
+
+
+class SentinelSharedRedis(SharedRedis):
+    """The same for a master that Sentinels know. Its pool asks them for the address before each connection."""
+
+    def _share(self, *commands: tuple[Any, ...]) -> list[Any]:
+        answers = super()._share(*commands)
+        if any(isinstance(answer, ReadOnlyError) for answer in answers):
+            # The connection's server was the master. It has changed nothing, so all commands are asked again.
+            self.holder.close()
+            answers = super()._share(*commands)
+        return answers

@@ -8,19 +8,20 @@ from typing import Any
 from celery import Celery, Task, current_app, signals
 from celery.exceptions import Ignore, SecurityWarning
 from flask import Flask
-from kombu.entity import Queue
 from redis.exceptions import RedisError
 
 from config.schedule import BEAT_SCHEDULE
 from swiper.http.responses import in_short, is_outage
 from swiper.logs import request_id_var
 from swiper.tasks.heartbeat import Part, write_heartbeat
+from swiper.tasks.servers import broker_settings, queue_settings, result_settings
 
 log = logging.getLogger(__name__)
 
 HEADER = "swiper_request_id"
 HEARTBEAT = "tasks.heartbeat"
 SENT_AT = "swiper_sent_at"
+CONFIRM_SECONDS = 2.0
 QUEUE = "celery"
 # Codes have their own queue, so a code never waits for a thousand other tasks. Every worker serves both queues in turn.
 CODES_QUEUE = "celery-codes"
@@ -43,6 +44,10 @@ def init_app(app: Flask) -> Celery:
                 log.warning("%s is left for later: %s", self.name, in_short(error))
                 raise Ignore() from error
 
+        def apply_async(self, *args: Any, **options: Any) -> Any:
+            # A broker that confirms messages may be frozen.
+            return super().apply_async(*args, **{"confirm_timeout": CONFIRM_SECONDS} | options)
+
     celery = Celery(app.name, task_cls=AppTask)
     celery.conf.update(celery_settings(app.config))
     celery.set_default()
@@ -54,19 +59,10 @@ def init_app(app: Flask) -> Celery:
 
 def celery_settings(config: Any) -> dict[str, Any]:
     """Return Celery's settings for the application's settings `config`."""
-    time_limits = {"socket_timeout": 2.0, "socket_connect_timeout": 1.0, "retry_on_timeout": False}
-    # By default kombu tries once more after 2 s, and the request waits meanwhile.
-    once = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-    is_redis = config["CELERY_BROKER_URL"].startswith(("redis", "sentinel"))
-    # kombu and Celery put it before each key and channel. RabbitMQ has virtual hosts for that.
-    keys = {"global_keyprefix": config["KEY_PREFIX"]} if config["KEY_PREFIX"] else {}
-    transport = {**once, **(time_limits | keys if is_redis else {}), "visibility_timeout": 120}
     return {
-        "broker_url": config["CELERY_BROKER_URL"],
-        "result_backend": config["CELERY_RESULT_BACKEND"],
-        # If a worker is killed, its task is delivered again after this many seconds.
-        "broker_transport_options": transport,
-        "result_backend_transport_options": keys,
+        **broker_settings(config),
+        **result_settings(config),
+        **queue_settings((QUEUE, CODES_QUEUE), config["CELERY_QUEUE_TYPE"]),
         "broker_connection_retry_on_startup": True,
         # No limit. By default a worker ends itself after 45 minutes without a broker.
         "broker_connection_max_retries": None,
@@ -84,8 +80,6 @@ def celery_settings(config: Any) -> dict[str, Any]:
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "task_time_limit": 600,
-        "task_default_queue": QUEUE,
-        "task_queues": [Queue(name, routing_key=name) for name in (QUEUE, CODES_QUEUE)],
         "task_routes": {
             name: {"queue": CODES_QUEUE} for name in ("auth.send_code", "auth.send_codes", "auth.sweep_codes")
         },

@@ -1,6 +1,7 @@
 """Queues work of requests that have committed already, and runs the sweeps that find lost work."""
 
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -43,8 +44,10 @@ GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEY
 def enqueue(task: Task, *args: Any, delay_seconds: float = 0) -> None:
     """Queue `task`, to run after the delay. This never raises: if the broker fails, a sweep finds the work."""
     try:
+        # RabbitMQ holds tasks back for whole seconds.
+        countdown = math.ceil(delay_seconds) or None
         # These texts show the arguments to people. Celery's own conversion is slow for many ids.
-        task.apply_async(args=args, countdown=delay_seconds or None, argsrepr=repr(args)[:REPR_LENGTH], kwargsrepr="{}")
+        task.apply_async(args=args, countdown=countdown, argsrepr=repr(args)[:REPR_LENGTH], kwargsrepr="{}")
     except Exception as error:
         # The caller has committed, and the work is recorded in the database. No error here may reach the caller.
         if is_broker_outage(error):

@@ -83,17 +83,18 @@ def _require_schema() -> None:
 
 
 def _check_redis() -> Parts:
-    probe = ("SET", redis.key(PROBE_KEY), "1", "EX", "60")
     try:
-        written, *fresh = redis.client.execute_together(probe, *are_fresh())
+        probes = [("SET", key, "1", "EX", "60") for key in redis.client.spread_keys(PROBE_KEY)]
+        answers = redis.client.execute_together(*probes, *are_fresh())
     except (RedisError, OSError) as error:
         _log("redis", error)
         return {"redis": False, "worker": None, "beat": None}
-    if isinstance(written, Exception):
-        _log("redis", written)
-    beat, worker = (None if isinstance(answer, Exception) else bool(answer) for answer in fresh)
+    refused = [answer for answer in answers[: len(probes)] if isinstance(answer, Exception)]
+    for each in refused:
+        _log("redis", each)
+    beat, worker = (None if isinstance(answer, Exception) else bool(answer) for answer in answers[len(probes) :])
     # A worker gives its heartbeat when beat has asked for it.
-    return {"redis": not isinstance(written, Exception), "worker": worker or (False if beat else None), "beat": beat}
+    return {"redis": not refused, "worker": worker or (False if beat else None), "beat": beat}
 
 
 def _succeeds(name: str, ask: Callable[[], None]) -> bool:

@@ -20,9 +20,12 @@ from tests.config.test_production import PRODUCTION
 from tests.processes import BIN, environment, free_port, gunicorn
 
 SECRET = "hunter2-is-no-secret"
-SERVERS = "redis://, rediss://, unix://"
-BROKERS = "redis://, rediss://, redis+socket://, sentinel://, amqp://, amqps://, pyamqp://, memory://"
-BACKENDS = "redis://, rediss://, redis+socket://, sentinel://, rpc://, cache+memcached://, file://"
+SERVERS = "redis://, rediss://, sentinel://, sentinels://, unix://"
+CELERY_REDIS = "redis://, rediss://, redis+socket://, sentinel://, sentinels://"
+BROKERS = f"{CELERY_REDIS}, amqp://, amqps://, pyamqp://, memory://"
+BACKENDS = f"{CELERY_REDIS}, rpc://, cache+memcached://, file://, disabled://"
+NO_CLUSTER = "Celery cannot use a Redis Cluster: name RabbitMQ (amqp://…), Sentinels or one Redis"
+MASTER = "must name the master as the Sentinels do, such as ?master=mymaster"
 PORT = "the port must be a number from 1 to 65535"
 ORIGIN = "must be an origin such as https://app.example.com, without a path"
 WRITABLE = "target_session_attrs=read-write"
@@ -136,6 +139,42 @@ WRONG: list[tuple[dict[str, str], str]] = [
     ({"REDIS_URL": f"redis://:{SECRET}@[redis/0"}, f"REDIS_URL: must be a valid URL that begins with {SERVERS}"),
     ({"SITE_NAME": "sms"}, "SITE_NAME: must be another word: keys of a site without a name begin with sms:"),
     ({"REDIS_URL": "unix://"}, "REDIS_URL: must have the path of a socket, such as unix:///run/redis.sock"),
+    (
+        {"REDIS_URL": f"redis://:{SECRET}@x@redis/0"},
+        "REDIS_URL: must be a URL such as redis://host:6379/0; write @ in a password as %40, / as %2F, : as %3A",
+    ),
+    (
+        {"REDIS_URL": f"redis://:{SECRET}@a:6379,b:6379/0"},
+        "REDIS_URL: several hosts are a cluster (redis://a,b?cluster=true) or Sentinels (sentinel://a,b?master=…)",
+    ),
+    ({"REDIS_URL": f"sentinel://:{SECRET}@a:26379,b:0/0?master=m"}, f"REDIS_URL: {PORT}"),
+    ({"REDIS_URL": f"sentinel://:{SECRET}@a:26379,,b/0?master=m"}, "REDIS_URL: must have a host"),
+    ({"REDIS_URL": f"sentinel://:{SECRET}@a,b/0"}, f"REDIS_URL: {MASTER}"),
+    ({"REDIS_URL": "sentinels://a,b/?master="}, f"REDIS_URL: {MASTER}"),
+    (
+        {"REDIS_URL": f"sentinel://:{SECRET}@a:26379/0;sentinel://b:26379/0"},
+        "REDIS_URL: hosts stand in one URL, such as sentinel://a:26379,b:26379/0?master=mymaster",
+    ),
+    ({"REDIS_URL": "redis://a/0?master=m"}, "REDIS_URL: a master is named after sentinel:// or sentinels:// alone"),
+    ({"REDIS_URL": "redis://a,b/1?cluster=true"}, "REDIS_URL: a cluster has the database 0 alone"),
+    (
+        {"REDIS_URL": "redis://a,b/0?cluster=maybe"},
+        "REDIS_URL: cluster must be true, and stands after redis:// or rediss:// alone",
+    ),
+    (
+        {"REDIS_URL": "redis://a:7000,b:7000/0?cluster=true"},
+        "CELERY_BROKER_URL: is not set, and Celery cannot use the Redis Cluster of REDIS_URL: "
+        "name RabbitMQ (amqp://…), Sentinels or one Redis",
+    ),
+    ({"CELERY_BROKER_URL": f"redis://:{SECRET}@a,b/0?cluster=true"}, f"CELERY_BROKER_URL: {NO_CLUSTER}"),
+    ({"CELERY_RESULT_BACKEND": "redis://a,b/0?cluster=true"}, f"CELERY_RESULT_BACKEND: {NO_CLUSTER}"),
+    ({"CELERY_BROKER_URL": f"sentinel://:{SECRET}@a,b/0"}, f"CELERY_BROKER_URL: {MASTER}"),
+    (
+        {"CELERY_QUEUE_TYPE": "quorum", "CELERY_BROKER_URL": "redis://a/0"},
+        "CELERY_QUEUE_TYPE: quorum is for RabbitMQ alone, "
+        "and CELERY_BROKER_URL does not begin with amqp:// or amqps://",
+    ),
+    ({"CELERY_QUEUE_TYPE": "stream"}, "CELERY_QUEUE_TYPE: must be one of classic, quorum, not 'stream'"),
     ({"CELERY_BROKER_URL": "kafka://k"}, f"CELERY_BROKER_URL: kafka:// is not one of {BROKERS}"),
     ({"CELERY_BROKER_URL": f"amqp://u:{SECRET}@r:x//"}, f"CELERY_BROKER_URL: {PORT}"),
     ({"CELERY_RESULT_BACKEND": "mongodb://m"}, f"CELERY_RESULT_BACKEND: mongodb:// is not one of {BACKENDS}"),

@@ -1,0 +1,169 @@
+"""Several Redis servers that belong together: a master with replicas and Sentinels, or a cluster."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from chaos.servers import RedisServer, run
+from deploy.processes import wait_until
+
+MASTER = "swiper"
+# A server that has not answered for so long is taken for dead.
+DOWN_MS = 1_000
+PATIENCE_SECONDS = 60
+
+
+class Replica(RedisServer):
+    """A Redis that follows the one at `master_port`."""
+
+    def __init__(self, folder: Path, master_port: int) -> None:
+        super().__init__(folder)
+        self.master_port = master_port
+
+    def command(self) -> Sequence[object]:
+        """See `Server`."""
+        return (*super().command(), "--replicaof", "127.0.0.1", self.master_port, "--repl-diskless-sync-delay", 0)
+
+
+class Sentinel(RedisServer):
+    """One of those who watch the master at `master_port`, and replace it when two of them find it dead."""
+
+    def __init__(self, folder: Path, master_port: int) -> None:
+        super().__init__(folder)
+        # A Sentinel writes into this file what it learns.
+        self.file = folder / "sentinel.conf"
+        self.file.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
+            f"sentinel monitor {MASTER} 127.0.0.1 {master_port} 2\n"
+            f"sentinel down-after-milliseconds {MASTER} {DOWN_MS}\n"
+            f"sentinel failover-timeout {MASTER} 5000\n"
+        )
+
+    def command(self) -> Sequence[object]:
+        """See `Server`."""
+        return ("redis-server", self.file, "--sentinel")
+
+
+class ClusterNode(RedisServer):
+    """A node of a cluster."""
+
+    def command(self) -> Sequence[object]:
+        """See `Server`."""
+        return (
+            *super().command(),
+            *("--cluster-enabled", "yes", "--cluster-node-timeout", DOWN_MS, "--repl-diskless-sync-delay", 0),
+        )
+
+
+class RedisGroup:
+    """Servers that start together; a context manager that ends each by its id. `url` is what REDIS_URL is set to."""
+
+    url: str
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o755)
+        self.folder = folder
+        self.servers: list[RedisServer] = []
+        self.stack = ExitStack()
+
+    def begin(self, server: RedisServer) -> None:
+        """Start one more server."""
+        self.servers.append(self.stack.enter_context(server))
+
+    def form(self) -> None:
+        """Start the servers, and wait until they belong together."""
+        raise NotImplementedError
+
+    def master(self) -> RedisServer:
+        """Return a server that takes writes now."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        try:
+            self.form()
+        except BaseException:
+            self.stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stack.close()
+
+
+class SentinelGroup(RedisGroup):
+    """A master, two replicas and three Sentinels."""
+
+    def form(self) -> None:
+        """See `RedisGroup`."""
+        master = RedisServer(self.folder / "redis-1")
+        self.begin(master)
+        for number in (2, 3):
+            self.begin(Replica(self.folder / f"redis-{number}", master.port))
+        sentinels = [Sentinel(self.folder / f"sentinel-{number}", master.port) for number in (1, 2, 3)]
+        for sentinel in sentinels:
+            self.begin(sentinel)
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+        self.url = f"sentinel://{hosts}/0?master={MASTER}"
+        self.sentinels = sentinels
+        wait_until(lambda: all(map(_knows_all, sentinels)), PATIENCE_SECONDS, "the Sentinels do not know each other")
+        wait_until(lambda: _is_followed(master, 2), PATIENCE_SECONDS, "the replicas do not follow")
+
+    def master(self) -> RedisServer:
+        """Return the server that the Sentinels call the master. A former one calls itself so for a while."""
+        with Redis(port=self.sentinels[0].port, socket_timeout=1) as client:
+            port = client.sentinel_master(MASTER)["port"]
+        return next(server for server in self.servers if server.port == port)
+
+
+class ClusterGroup(RedisGroup):
+    """Three masters, and a replica of each."""
+
+    def form(self) -> None:
+        """See `RedisGroup`."""
+        for number in range(6):
+            self.begin(ClusterNode(self.folder / f"node-{number}"))
+        hosts = [f"127.0.0.1:{server.port}" for server in self.servers]
+        run("redis-cli", "--cluster", "create", *hosts, "--cluster-replicas", 1, "--cluster-yes")
+        self.url = f"redis://{','.join(hosts)}/0?cluster=true"
+        wait_until(lambda: all(map(_is_formed, self.servers)), PATIENCE_SECONDS, "the nodes form no cluster")
+
+    def master(self) -> RedisServer:
+        """Return one of the masters."""
+        return next(server for server in self.servers if role_of(server) == "master")
+
+
+def role_of(server: RedisServer) -> str:
+    """Return master, slave, or nothing for a server that does not answer."""
+    with Redis(port=server.port, socket_timeout=1) as client:
+        try:
+            return str(client.role()[0].decode())
+        except RedisError:
+            return ""
+
+
+def _knows_all(sentinel: RedisServer) -> bool:
+    with Redis(port=sentinel.port, socket_timeout=1) as client:
+        state = client.sentinel_master(MASTER)
+    return bool((state["num-other-sentinels"], state["num-slaves"]) == (2, 2))
+
+
+def _is_followed(master: RedisServer, count: int) -> bool:
+    with Redis(port=master.port, socket_timeout=1) as client:
+        found = client.info("replication")
+    return [found.get(f"slave{number}", {}).get("state") for number in range(count)] == ["online"] * count
+
+
+def _is_formed(node: RedisServer) -> bool:
+    with Redis(port=node.port, socket_timeout=1) as client:
+        state = client.execute_command("CLUSTER INFO")
+        found = client.info("replication")
+    follows = found["role"] == "slave" and found["master_link_status"] == "up"
+    leads = found["role"] == "master" and found["connected_slaves"] == 1
+    return bool(state["cluster_state"] == "ok" and (follows or leads))
