@@ -106,7 +106,7 @@ def _runs(supervisor: Supervisor, service: Service, release: Release) -> bool:
 
 def _flask(site: Site, steps: Steps, text: str, release: Release, *words: str) -> None:
     command: tuple[str | Path, ...] = (release.bin / "flask", *words)
-    # It holds locks that requests wait for. With a lower priority, on a busy machine, it held them for seconds.
+    # It holds locks that requests wait for, so it does not stand behind them for a processor.
     steps.run(text, command, cwd=release.folder, env=site.environment(), account=site.as_owner(), is_urgent=True)
 
 
