@@ -38,7 +38,7 @@ def find_cluster_fault(connection: Connection) -> str | None:
     """Return why a Galera cluster would show old rows, or None. Our connections ask its nodes not to: see SYNC_WAIT."""
     if connection.dialect.name != "mysql":
         return None
-    found: dict[str, str] = dict(connection.execute(CLUSTER))
+    found = {str(row[0]): str(row[1]) for row in connection.execute(CLUSTER)}
     if found.get("wsrep_on") != "ON" or found["wsrep_sync_wait"] == str(SYNC_WAIT):
         return None
     return (

@@ -34,7 +34,9 @@ class _Transaction:
     the transaction only when somebody uses it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, doubts: list[DBAPIError]) -> None:
+        # Of all runs of the service: commits that were sent, and of which nobody knows whether they succeeded.
+        self.doubts = doubts
         self.consequences: list[Callable[[], object]] = []
         self.connection: Connection | None = None
 
@@ -48,10 +50,16 @@ class _Transaction:
 
     def commit(self) -> None:
         """Write the objects of the session, and commit."""
-        if db.has_session():
-            db.session.commit()
-        if self.connection is not None and self.connection.in_transaction():
-            self.connection.commit()
+        try:
+            if db.has_session():
+                db.session.commit()
+            if self.connection is not None and self.connection.in_transaction():
+                self.connection.commit()
+        except DBAPIError as error:
+            # After a conflict, which Galera finds at the commit, nothing is stored.
+            if not is_conflict(error.orig):
+                self.doubts.append(error)
+            raise
 
     def roll_back(self) -> None:
         """Undo everything, also in the objects of the session."""
@@ -80,7 +88,8 @@ def transactional(service: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         if is_in_transaction():
             return service(*args, **kwargs)
-        return again_on_conflict(service.__name__, lambda: _attempt(service, args, kwargs))
+        doubts: list[DBAPIError] = []
+        return again_on_conflict(service.__name__, lambda: _attempt(service, args, kwargs, doubts))
 
     return run
 
@@ -105,10 +114,12 @@ def again_on_conflict(name: str, attempt: Callable[[], tuple[R, list[Callable[[]
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _attempt(service: Callable[..., R], args: Any, kwargs: Any) -> tuple[R, list[Callable[[], object]]]:
+def _attempt(
+    service: Callable[..., R], args: Any, kwargs: Any, doubts: list[DBAPIError]
+) -> tuple[R, list[Callable[[], object]]]:
     # An earlier read may hold an old snapshot. SQLite cannot turn such a transaction into a writing one.
     db.give_back_connection()
-    transaction = _Transaction()
+    transaction = _Transaction(doubts)
     token, opening = _running.set(transaction), open_transaction.set(transaction.open)
     try:
         result = service(*args, **kwargs)
@@ -140,6 +151,12 @@ def _run_consequences(consequences: list[Callable[[], object]]) -> None:
 def is_in_transaction() -> bool:
     """Return True inside a transactional service."""
     return _running.get() is not None
+
+
+def is_in_doubt() -> bool:
+    """Return True in a transactional service if an earlier run of it may have committed, without a confirmation."""
+    transaction = _running.get()
+    return transaction is not None and bool(transaction.doubts)
 
 
 def session_connection() -> Connection:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from swiper.clock import day_of, now
 from swiper.db.statements import commit_together, execute, on_single_node, read
-from swiper.db.transactions import after_commit, again_on_conflict, is_in_transaction, transactional
+from swiper.db.transactions import after_commit, again_on_conflict, is_in_doubt, is_in_transaction, transactional
 from swiper.errors import AlreadySwipedError, NotFoundError, NothingToRewindError, ParamError
 from swiper.signals import matched, rewound, swiped
 from swiper.social.models import PairState, SwipeKind, pair_of
@@ -172,7 +172,7 @@ def rewind(uid: int, vip_status: VipStatus, target_id: int | None = None) -> int
         if target_id is not None and target_id != last:
             raise ParamError("This is not your last swipe.", errors={"sid": ["This is not your last swipe."]})
         try:
-            _take_back(uid, last, vip_status, [])
+            _take_back(uid, last, vip_status)
         except _TakenBackMeanwhileError:
             # The swipe before it is the last one now. The quota of rewinds bounds this loop.
             continue
@@ -189,14 +189,14 @@ def _last_target(uid: int) -> int:
 
 
 @transactional
-def _take_back(uid: int, target_id: int, vip_status: VipStatus, done: list[int]) -> None:
-    """Take back the swipe on `target_id`. `done` is empty until a run of this service has reached its commit."""
+def _take_back(uid: int, target_id: int, vip_status: VipStatus) -> None:
+    """Take back the swipe on `target_id`."""
     pair = lock_pair(uid, target_id)
     key = {"uid": uid, "sid": target_id}
     rows = execute(queries.SWIPE, key)
-    if not rows and not done:
+    if not rows and not is_in_doubt():
         raise _TakenBackMeanwhileError()
-    # If the swipe is gone after an earlier run, that run's commit may have succeeded without a confirmation.
+    # If the swipe is gone and there is a doubt, an earlier run may have taken it back.
     if not rows or pair.is_ended:
         raise NothingToRewindError()
     ((kind, swiped_at),) = rows
@@ -209,6 +209,5 @@ def _take_back(uid: int, target_id: int, vip_status: VipStatus, done: list[int])
     if pair.mask & pair.other_like:
         execute(queries.MARK_ANSWERED, key | {"is_answered": 0})
     set_mask(pair, pair.mask & ~(pair.own_swipe | pair.own_like))
-    done.append(target_id)
     after_commit(lambda: add_points(target_id, kind, sign=-1))
     after_commit(functools.partial(rewound.send, None, uid=uid, target_id=target_id))

@@ -24,6 +24,12 @@ def test_a_connection_waits_for_what_other_nodes_have_committed_unless_it_may_la
         assert connection.scalar(text("SELECT @@session.wsrep_sync_wait")) == found
 
 
+@pytest.mark.services
+def test_a_server_without_a_cluster_has_no_fault() -> None:
+    with create_engine(services.database_url("mariadb"), poolclass=NullPool).connect() as connection:
+        assert find_cluster_fault(connection) is None
+
+
 def connect(monkeypatch: pytest.MonkeyPatch, version: str, number: int) -> list[str]:
     """What a connection to such a server asks of it, which is refused with an error of this number."""
     asked: list[str] = []

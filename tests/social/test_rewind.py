@@ -1,5 +1,6 @@
 """Taking the last swipe back, with everything that followed from it."""
 
+from contextvars import Context
 from datetime import UTC, datetime
 from typing import Any
 
@@ -138,6 +139,30 @@ def test_a_rewind_whose_commit_was_not_confirmed_takes_back_no_second_swipe(
     assert quota(man, "rewind") == 1
     with app.app_context():
         assert list(db.session.scalars(select(Swipe.sid))) == [woman.id]
+
+
+def test_a_rewind_whose_commit_met_another_one_takes_back_the_swipe_before(
+    man: Person, woman: Person, people: People, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two nodes of a Galera cluster find out at the commit that both take back the same swipe."""
+    man.dislike(woman)
+    last = people.woman()
+    man.dislike(last)
+    with app.app_context():
+        dialect = db.engine.dialect
+    commit = dialect.do_commit
+
+    def refuse_and_let_another_one_be_faster(connection: Any) -> None:
+        monkeypatch.setattr(dialect, "do_commit", commit)
+        dialect.do_rollback(connection)
+        # Not within the transaction of this one.
+        assert Context().run(rewind, man) == (200, 0, {"sid": str(last.id)})
+        raise OperationalError("COMMIT", {}, Exception(1213, "Deadlock found"))
+
+    monkeypatch.setattr(dialect, "do_commit", refuse_and_let_another_one_be_faster)
+    assert rewind(man) == (200, 0, {"sid": str(woman.id)})
+    assert quota(man, "rewind") == 2
+    assert_consistent(app)
 
 
 def test_a_named_rewind_is_not_for_the_swipe_before_when_another_one_was_faster(
