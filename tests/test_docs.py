@@ -17,7 +17,7 @@ WITHOUT_EXAMPLES = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
 FOLDERS = "swiper|config|tests|deploy|bench|chaos|migrations|nginx|docs"
 # Names of Citus, PostgreSQL, SQLAlchemy, and of Prometheus and its exporters, that nothing here uses.
 FOREIGN = {"citus_add_node", "statement_timeout", "pool_pre_ping", "scrape_configs", "job_name", "static_configs"}
-FOREIGN |= {"rule_files", "OTEL_EXPORTER_OTLP_HEADERS", "pg_stat_activity"}
+FOREIGN |= {"rule_files", "OTEL_EXPORTER_OTLP_HEADERS", "pg_stat_activity", "synchronous_standby_names"}
 FOREIGN |= {f"{name}_exporter" for name in ("redis", "postgres", "mysqld", "node", "blackbox")}
 # `eval_once`, `CODE_TTL_SECONDS`, `SmsProvider`.
 NAME = re.compile(r"\b(?:[A-Za-z]\w*_\w*|[A-Z][a-z]+[A-Z]\w+)\b")
