@@ -11,7 +11,7 @@ from flask import Flask
 from config.settings import ROOT
 
 HEADS = [ROOT / "bench/head.md", ROOT / "chaos/head.md", ROOT / "chaos/engines/head.md"]
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *HEADS]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "deploy/ha/README.md", *HEADS]
 # The worked examples name files and settings that are to be made; tests/test_contributing.py reads them.
 WITHOUT_EXAMPLES = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
 FOLDERS = "swiper|config|tests|deploy|bench|chaos|migrations|nginx|docs"

@@ -1,5 +1,6 @@
 """The frame of `make engines`: the list of engines, what becomes of one that fails or is not here, and the page."""
 
+import re
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from chaos.engines.registry import Engine, NotHereError, all_engines
 from chaos.engines.trial import Trial
 from chaos.lab import Lab
 from chaos.report import Finding
+from config.settings import ROOT
 
 GOOD = Finding("couples, X", "10 couples", "all", "all", True)
 FAILOVER = Failover("primary killed", 2.44, 5.0, 900, 20, (), 1_302, 0, 0)
@@ -39,6 +41,12 @@ def test_every_engine_is_on_the_list_once_and_names_what_debian_brings() -> None
     for engine in engines:
         assert engine.try_out.__doc__, engine.name
         assert all(engine.needs.values()), engine.name
+
+
+def test_ci_installs_what_each_engine_needs() -> None:
+    script = (ROOT / ".ci/run").read_text()
+    wanted = {package for engine in all_engines() for package in engine.needs.values()}
+    assert {package for package in wanted if not re.search(rf"[:(]{package}\b", script)} == set()
 
 
 def test_what_an_engine_needs_is_looked_for_by_program_and_by_file() -> None:

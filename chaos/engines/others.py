@@ -55,13 +55,13 @@ def redis_8(trial: Trial) -> None:
 @engine("MySQL 9")
 def mysql(_: Trial) -> None:
     """Tried by hand, see the page's head."""
-    raise NotHereError("no package of Debian 12 or of PyPI brings it; it was tried by hand with 9.7")
+    raise NotHereError("no package of Debian 12 or of PyPI brings it; an earlier release was tried by hand with 9.7")
 
 
 @engine("Citus")
 def citus(_: Trial) -> None:
     """The test of the distribution rule stands in for it."""
     raise NotHereError(
-        "no package of Debian 12 or of PyPI brings it; PostgreSQL with DATABASE_LAYOUT=distributed runs the same "
-        "statements, and the suite refuses those that Citus would refuse"
+        "no package of Debian 12 or of PyPI brings it; PostgreSQL with DATABASE_LAYOUT=distributed and tables in parts "
+        "runs the same statements, and the suite refuses those that Citus would refuse"
     )

@@ -1,22 +1,21 @@
 """One database server and one Redis, as most sites have them."""
 
 import sqlite3
-from typing import Any
 
 from chaos.engines.registry import engine
 from chaos.engines.trial import Trial
 from chaos.lab import MARIADB, POSTGRES
 
 
-def try_server(trial: Trial, database: str, **changes: Any) -> None:
+def _try_server(trial: Trial, database: str) -> None:
     """Journey and races on one of the lab's servers."""
     server = trial.lab.server(database)
     trial.version = server.version
-    _try_url(trial, server.create_database(f"engine_{trial.name}"), **changes)
+    _try_url(trial, server.create_database(f"engine_{trial.name}"))
 
 
-def _try_url(trial: Trial, url: str, **changes: Any) -> None:
-    with trial.new_site(url, **changes) as site:
+def _try_url(trial: Trial, url: str) -> None:
+    with trial.new_site(url) as site:
         trial.travel(site)
         trial.race(site)
 
@@ -31,16 +30,10 @@ def sqlite(trial: Trial) -> None:
 @engine("PostgreSQL")
 def postgres(trial: Trial) -> None:
     """With the statements of a single node."""
-    try_server(trial, POSTGRES)
-
-
-@engine("PostgreSQL, DATABASE_LAYOUT=distributed")
-def postgres_distributed(trial: Trial) -> None:
-    """With the portable statements, which Citus takes."""
-    try_server(trial, POSTGRES, database_layout="distributed")
+    _try_server(trial, POSTGRES)
 
 
 @engine("MariaDB")
 def mariadb(trial: Trial) -> None:
     """As Debian ships it."""
-    try_server(trial, MARIADB)
+    _try_server(trial, MARIADB)
