@@ -17,11 +17,13 @@ from swiper.signals import matched, rewound, swiped
 from swiper.social.models import PairState, SwipeKind, pair_of
 from swiper.social.pairs import add_friend, lock_pair, set_mask
 from swiper.social.queries import swipes as queries
-from swiper.social.queries.people import ACTIVE
+from swiper.social.queries.people import COUNT_ACTIVE
 from swiper.social.ranking import add_points
 from swiper.vip.levels import VipStatus, give_back_quota, limit_of, spend_quota
 from swiper.vip.models import QuotaKind
 
+# What COUNT_ACTIVE returns for two people with active accounts.
+BOTH = [(2,)]
 QUOTA_OF = {SwipeKind.LIKE: QuotaKind.LIKE, SwipeKind.SUPERLIKE: QuotaKind.SUPERLIKE}
 
 
@@ -118,7 +120,7 @@ def _store_swipe(uid: int, target_id: int, kind: SwipeKind, limit: int | None) -
         execute(queries.ADD_SWIPE, values)
     except IntegrityError as error:
         raise _AlreadyStoredError() from error
-    if {active for (active,) in execute(ACTIVE, {"uids": (uid, target_id)})} != {uid, target_id}:
+    if execute(COUNT_ACTIVE, {"uids": (uid, target_id)}) != BOTH:
         # The caller's own account may have been deleted since the request began.
         raise NotFoundError()
     if kind in QUOTA_OF:

@@ -152,9 +152,10 @@ def spend_quota(uid: int, kind: QuotaKind, limit: int | None) -> None:
     """
     # Read once: midnight may come between two readings of the clock.
     moment = now()
-    ((used, day),) = execute(queries.COUNT_ONE, {"uid": uid, "kind": kind, "day": day_of(moment)})
+    ((used,),) = execute(queries.COUNT_ONE, {"uid": uid, "kind": kind, "day": day_of(moment)})
     if limit is not None and used > limit:
         # Another machine, whose clock is ahead, may have counted a later day.
+        ((day,),) = execute(queries.DAY, {"uid": uid, "kind": kind})
         reset_at = resets_at(day)
         raise RateLimitedError((reset_at - moment).total_seconds(), "Today's quota is used up.", reset_at=reset_at)
 

@@ -18,9 +18,10 @@ COUNT_AGAIN = """ON CONFLICT (uid, kind) DO UPDATE
     SET used = CASE WHEN quotas.day >= excluded.day THEN quotas.used + 1 ELSE 1 END,
       day = CASE WHEN quotas.day >= excluded.day THEN quotas.day ELSE excluded.day END"""
 COUNT_ONE = Statement(
-    f"INSERT INTO quotas (uid, kind, day, used) VALUES (:uid, :kind, :day, 1) {COUNT_AGAIN} RETURNING used, day",  # noqa: S608
-    *(int, date),
+    f"INSERT INTO quotas (uid, kind, day, used) VALUES (:uid, :kind, :day, 1) {COUNT_AGAIN} RETURNING used",  # noqa: S608
+    int,
 )
+DAY = Statement("SELECT day FROM quotas WHERE uid = :uid AND kind = :kind", date)
 
 
 def subtract_one(uid: int, kind: QuotaKind, day: date, *, or_later: bool) -> None:
