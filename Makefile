@@ -19,7 +19,7 @@ INSTALLED_EXTRAS := $(wildcard $(VENV)/.extra-*)
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-services test-ways browser screenshots chaos engines drill bench lint audit wheels format lock
+.PHONY: help run install test test-services test-ways browser screenshots chaos engines drill upgrade-drill bench lint audit wheels format lock
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -88,6 +88,9 @@ chaos: $(TEST_READY) ## races, faults and attacks on servers of its own (QUICK=1
 
 drill: $(TEST_READY) ## a backup under load is restored and compared, on each database (QUICK=1: the short form)
 	$(BIN)/python -m chaos $(if $(QUICK),--short) backups_bring_a_site_back
+
+upgrade-drill: $(TEST_READY) ## a million rows are upgraded on each database, and no lock is held for 1 s (QUICK=1: 20,000)
+	$(BIN)/python -m chaos.upgrade_drill $(if $(QUICK),20000)
 
 bench: $(BENCH_READY) ## what it costs against yardsticks, on servers of its own (QUICK=1: the short form, ONLY="names")
 	$(BIN)/python -m bench $(if $(QUICK),--short) $(ONLY)

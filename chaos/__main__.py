@@ -23,6 +23,7 @@ from chaos.experiments import (
     sessions,
     sms_failover,
     swipes,
+    upgrades,
 )
 from chaos.lab import Lab
 from chaos.report import Finding, as_markdown, as_text
@@ -49,6 +50,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     sessions.old_sessions_are_dead,
     disks.disks_fail_and_return,
     backups.backups_bring_a_site_back,
+    upgrades.upgrades_keep_nobody_waiting,
 )
 PAGE = ROOT / "docs/reliability.md"
 # Of the short and of the long form. A run that is ended writes no page, so this is for one that hangs: the long form

@@ -29,6 +29,7 @@ BEAT_SCHEDULE = {
     "restore a ranking that Redis has lost": every(30.0, "social.restore_ranking"),
     "admit the people whose suspension is over": every(60.0, "profiles.lift_suspensions"),
     "store the metrics of the operator's desk": every(60.0, "admin.store_metrics"),
+    "fill the rows that a release has made room for": every(30.0, "backfills.run"),
     "show that beat and a worker run": every(HEARTBEAT_SECONDS, "tasks.heartbeat"),
     "show that a worker takes codes": every(HEARTBEAT_SECONDS, "tasks.heartbeat", queue="celery-codes"),
     "drop orders that were released long ago": {"task": "vip.purge_orders", "schedule": crontab(minute=47)},

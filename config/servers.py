@@ -50,6 +50,7 @@ class ProcessSettings(BaseSettings):
     log_dir: Path | None = None
     log_format: Literal["line", "json"] = "line"
     log_max_mb: int = Field(100, ge=0, le=1_000_000)
+    sql_comments: bool = False
     figures_flush_seconds: float = Field(5.0, ge=0, le=3600)
     metrics_bind: str = "127.0.0.1:9180"
     tracing_url: PageUrl = ""

@@ -20,7 +20,7 @@ from config import key_families
 from config.load import load_settings, tell
 from config.logging import logging_config
 from config.settings import ROOT, ConfigurationError, Settings
-from swiper import cli, extensions, hooks, limit_storage, sms, storage
+from swiper import backfills, cli, extensions, hooks, limit_storage, sms, storage
 from swiper.admin import metrics_buffer, metrics_receivers
 from swiper.admin.routes import blueprint as admin_blueprint
 from swiper.auth import sessions
@@ -30,6 +30,7 @@ from swiper.http import openapi, responses
 from swiper.http.hooks import guard_bodies
 from swiper.http.schemas import EnvelopeOut
 from swiper.ids import MAX_ID
+from swiper.profiles.folded_names import FOLD_NICKNAMES
 from swiper.profiles.routes import blueprint as profiles_blueprint
 from swiper.site_marker import claim_site_at_start
 from swiper.social.routes import blueprint as social_blueprint
@@ -48,6 +49,8 @@ CACHE_CLASSES = {
     "redis": "swiper.cache.backends.SharedRedisCache",
     "memcached": "swiper.cache.memcached.TimeLimitedMemcachedCache",
 }
+
+BACKFILLS = (FOLD_NICKNAMES,)
 
 
 class IdConverter(BaseConverter):
@@ -140,6 +143,7 @@ def _init_parts(app: APIFlask) -> None:
     ):
         app.register_blueprint(blueprint)
     guard_bodies(app)
+    backfills.init_app(app, BACKFILLS)
     # Now, not when a worker begins: beat, commands and tests are to know the same tasks.
     app.extensions["celery"].autodiscover_tasks(_packages(), related_name="tasks", force=True)
 

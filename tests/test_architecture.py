@@ -19,6 +19,7 @@ ORDER = [
     ["cache", "site_marker"],
     ["http"],
     ["tasks"],
+    ["backfills"],
     ["bans", "sms", "storage"],
     ["vip"],
     ["profiles"],

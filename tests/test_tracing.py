@@ -139,7 +139,7 @@ def test_a_traced_statement_carries_the_request_id_in_a_comment(exported: InMemo
     with traced_engine(exported, 100, sent).connect() as connection:
         assert connection.scalar(text("SELECT :number"), {"number": 7}) == 7
     request_id_var.reset(token)
-    assert [each for each in sent if "SELECT" in each] == ["SELECT 7 /* request_id=0123abcd */"]
+    assert [each for each in sent if "SELECT" in each] == ["SELECT 7 /*request_id='0123abcd'*/"]
     (span,) = exported.get_finished_spans()
     assert span.attributes == {SQL: "SELECT ?", "db.system.name": "sqlite", REQUEST_ID: "0123abcd"}
 

@@ -19,7 +19,7 @@ SWIPED = "CASE WHEN EXISTS (SELECT 1 FROM swipes WHERE swipes.uid = {own} AND sw
 
 
 def upgrade() -> None:
-    widen_check("pairs", "ck_pairs_mask_range", "mask >= 0 AND mask <= 31")
+    widen_check("pairs", "ck_pairs_mask_range", "mask >= 0 AND mask <= 31", "mask", sa.SmallInteger())
     first = SWIPED.format(own="pairs.uid1", other="pairs.uid2", bit=8)
     second = SWIPED.format(own="pairs.uid2", other="pairs.uid1", bit=16)
     mask = sa.literal_column(f"(mask & 7) + {first} + {second}")
@@ -42,6 +42,11 @@ def downgrade() -> None:
         batch_op.drop_index(op.f("ix_likes_in_sid_is_answered_is_super_liked_at"))
         batch_op.drop_column("is_answered")
     op.execute("UPDATE pairs SET mask = mask % 8")
+    if op.get_context().dialect.name == "mysql":
+        # There the check is one of the column, or of the table where an earlier release has made it.
+        op.execute("ALTER TABLE pairs MODIFY mask SMALLINT NOT NULL, DROP CONSTRAINT IF EXISTS ck_pairs_mask_range")
+        op.execute("ALTER TABLE pairs ADD CONSTRAINT ck_pairs_mask_range CHECK (mask >= 0 AND mask <= 7)")
+        return
     with op.batch_alter_table("pairs") as batch_op:
         batch_op.drop_constraint(op.f("ck_pairs_mask_range"), type_="check")
         batch_op.create_check_constraint(op.f("ck_pairs_mask_range"), "mask >= 0 AND mask <= 7")

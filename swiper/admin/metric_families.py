@@ -23,6 +23,7 @@ from swiper.admin.process_families import counter, families_of_processes, named,
 from swiper.admin.queries.metrics import metrics_since
 from swiper.admin.queues import queue_lengths
 from swiper.admin.route_latency import bucket_counts, counts_by_route
+from swiper.backfills.services import list_progress
 from swiper.clock import today
 from swiper.extensions import redis, this_app
 from swiper.social.models import SwipeKind
@@ -52,11 +53,18 @@ def families_of_redis() -> Iterator[Family]:
 
 
 def families_of_database() -> Iterator[Family]:
-    """What beat stores once a minute. Raises SQLAlchemy's errors."""
+    """What beat stores once a minute, and how far backfills are. Raises SQLAlchemy's errors."""
     stored = {row.name: row.value for row in metrics_since(today())}
     family = CounterMetricFamily("swiper_sign_ups", "First logins, without robots.")
     family.add_metric([], stored.get(Metric.SIGN_UPS, 0))
     yield family
+    left = GaugeMetricFamily(
+        "swiper_backfill_rows_left", "About so many rows a backfill has not looked at.", labels=["backfill"]
+    )
+    for progress in list_progress():
+        if progress.rows_left is not None:
+            left.add_metric([progress.name], progress.rows_left)
+    yield left
 
 
 def families_of_broker() -> Iterator[Family]:

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Flask
 
 from swiper import commands
-from swiper.cli import bans, check, keys, people, setup
+from swiper.cli import backfills, bans, check, keys, people, setup
 from swiper.extensions import db, redis
 from swiper.profiles.models import Preferences, User
 from swiper.social.models import Friend, LikeIn, Pair, Swipe
@@ -29,6 +29,7 @@ COMMANDS = (
     setup.rebuild_ranking_command,
     check.check_command,
     keys.rotate_keys,
+    backfills.backfill_command,
 )
 SHELL_MODELS = (User, Preferences, Swipe, LikeIn, Pair, Friend, VipLevel, Membership, Order, FlashSale)
 

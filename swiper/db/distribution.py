@@ -74,6 +74,7 @@ REFERENCE_TABLES = (
     "operators",
     "operator_actions",
     "daily_figures",
+    "backfills",
 )
 PLACES: Mapping[str, Place] = {
     table: Place(group, column) for group, tables in COLUMNS.items() for table, column in tables.items()

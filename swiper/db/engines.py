@@ -9,6 +9,7 @@ from gevent.monkey import is_module_patched
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
+from swiper.db.comments import comment_statements
 from swiper.db.driver_errors import handle_errors, leave_silent_server
 from swiper.db.mariadb import TOGETHER
 from swiper.db.servers import LimitedPool, prepare_server
@@ -80,6 +81,8 @@ def init_app(app: Flask) -> None:
                 seconds = app.config["DATABASE_STATEMENT_SECONDS"]
                 prepare_server(engine, seconds, may_lag=key is not None)
             handle_errors(engine, engine)
+            if app.config["SQL_COMMENTS"]:
+                comment_statements(engine)
         app.extensions["database"] = _database_of(db.engine, app.config)
 
 
@@ -110,6 +113,8 @@ def _kept_engine(engine: Engine, config: dict[str, Any]) -> Engine:
     else:
         prepare_server(kept, config["DATABASE_STATEMENT_SECONDS"])
     handle_errors(kept, engine)
+    if config["SQL_COMMENTS"]:
+        comment_statements(kept)
     return kept
 
 

@@ -140,10 +140,10 @@ class OnPymysql:
         self.text = NAME.sub(r"%(\1)s", OFFERED.sub(r"VALUES(\1)", upsert))
         self.reads = reads_of(columns, SERVER_READERS)
 
-    def run(self, connection: Any, values: Values) -> list[Any]:
+    def run(self, connection: Any, values: Values, comment: str = "") -> list[Any]:
         """See `DriverStatement`."""
         cursor = connection.cursor()
-        cursor.execute(self.written(connection, values))
+        cursor.execute(self.written(connection, values) + comment)
         return list(cursor.fetchall())
 
     def written(self, connection: Any, values: Values) -> str:
@@ -152,10 +152,14 @@ class OnPymysql:
         return self.text % {name: _literal(values[name], escape) for name in self.names}
 
     @staticmethod
-    def together(connection: Any, steps: Sequence[tuple[DriverStatement, Values]]) -> list[list[Any]]:
+    def together(
+        connection: Any, steps: Sequence[tuple[DriverStatement, Values]], comment: str = ""
+    ) -> list[list[Any]]:
         """See `DriverStatement`. `connection` must have been made with `TOGETHER`."""
         cursor = connection.cursor()
-        cursor.execute(";".join([cast(OnPymysql, form).written(connection, values) for form, values in steps]))
+        cursor.execute(
+            ";".join([cast(OnPymysql, form).written(connection, values) + comment for form, values in steps])
+        )
         found = [list(cursor.fetchall())]
         while cursor.nextset():
             found.append(list(cursor.fetchall()))

@@ -13,10 +13,19 @@ import sqlalchemy as sa
 from alembic import op
 
 from swiper.db.sqlite_schema import edit_table
+from swiper.db.upgrades import UpgradeError
 
 BATCH_ROWS = 2000
 # Others take SQLite's only write lock meanwhile; they ask for it every 3 ms at the latest.
 PAUSE_SECONDS = 0.01
+# PostgreSQL takes a batch for more rows than it has, and would read whole tables for it, or compile the statement.
+AS_FEW_ROWS = sa.text(
+    "SELECT "
+    + ", ".join(
+        f"set_config('{name}', 'off', true)"
+        for name in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+    )
+)
 IS_INVALID = sa.text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
 
 
@@ -87,8 +96,11 @@ def set_not_null(table: str, column: str, kind: sa.types.TypeEngine[Any]) -> Non
     commit()
 
 
-def widen_check(table: str, name: str, condition: str) -> None:
-    """Let a check constraint admit more than before. What it has admitted so far must fulfil `condition`."""
+def widen_check(table: str, name: str, condition: str, column: str, kind: sa.types.TypeEngine[Any]) -> None:
+    """Let a check constraint of a NOT NULL column of the type `kind` admit more than before.
+
+    What it has admitted so far must fulfil `condition`. On MariaDB the check becomes one of the column, without a name.
+    """
     commit()
     if _dialect() == "postgresql":
         op.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
@@ -96,11 +108,31 @@ def widen_check(table: str, name: str, condition: str) -> None:
         commit()
         op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
     elif _dialect() == "mysql":
-        # Before 11.2, MariaDB copies the table for it, and whoever writes waits (MDEV-16356).
-        op.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}, ADD CONSTRAINT {name} CHECK ({condition})")
+        # Before 11.2, MariaDB would copy the table for a new constraint of it, while writers wait (MDEV-16356).
+        op.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}, ALGORITHM=INSTANT")
+        definition = f"{column} {kind.compile(dialect=op.get_context().dialect)} NOT NULL"
+        op.execute(f"ALTER TABLE {table} MODIFY {definition} CHECK ({condition}), ALGORITHM=INSTANT")
     else:
         edit_table(table, rf'(CONSTRAINT "?{name}"? CHECK )\([^()]*\)', rf"\1({condition})")
     commit()
+
+
+def require_backfill(name: str, table: str) -> None:
+    """Refuse to go on before a backfill has finished, unless `table`, whose rows it fills, is empty.
+
+    A migration that takes away what rows had before the backfill begins with this. Raises UpgradeError, which says what
+    to do. A script of SQL cannot look, and goes on.
+    """
+    if op.get_context().as_sql:
+        return
+    finished = sa.text("SELECT 1 FROM backfills WHERE name = :name AND finished_at IS NOT NULL")
+    has_rows = sa.text(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608
+    has_rows = has_rows.execution_options(everywhere="A migration is about rows of anybody.")
+    if op.get_bind().scalar(finished, {"name": name}) is None and op.get_bind().scalar(has_rows) is not None:
+        raise UpgradeError(
+            f"The backfill {name} must have finished before this migration. What is done stays done; run "
+            f"`flask backfill {name}`, then `flask db upgrade` again."
+        )
 
 
 def in_batches(statement: sa.Update | sa.Delete, *key: sa.ColumnClause[Any]) -> None:
@@ -117,19 +149,20 @@ def in_batches(statement: sa.Update | sa.Delete, *key: sa.ColumnClause[Any]) -> 
     last: Sequence[Any] = ()
     while True:
         commit()
-        rest = _range(key, ">", last)
-        ends = sa.select(*key).select_from(statement.table).where(rest).order_by(*key)
-        end = op.get_bind().execute(ends.offset(BATCH_ROWS - 1).limit(1)).one_or_none() or ()
-        op.execute(statement.where(rest, _range(key, "<=", end)))
-        if not end:
+        keys = sa.select(*key).select_from(statement.table).where(_after(key, last)).order_by(*key).limit(BATCH_ROWS)
+        rows = op.get_bind().execute(keys).all()
+        if not rows:
             break
-        last = end
+        if _dialect() == "postgresql":
+            op.execute(AS_FEW_ROWS)
+        op.execute(statement.where(*_between(key, rows[0], rows[-1])))
+        last = rows[-1]
         commit()
         time.sleep(PAUSE_SECONDS)
     commit()
 
 
-def _range(key: Sequence[sa.ColumnClause[Any]], sign: str, values: Sequence[Any]) -> sa.ColumnElement[bool]:
+def _after(key: Sequence[sa.ColumnClause[Any]], values: Sequence[Any], sign: str = ">") -> sa.ColumnElement[bool]:
     """Compare a row's key with values, in a form that this database finds by an index; no values admit all rows."""
     if not values:
         return sa.true()
@@ -140,6 +173,20 @@ def _range(key: Sequence[sa.ColumnClause[Any]], sign: str, values: Sequence[Any]
     for column, value in reversed(list(zip(key[:-1], values[:-1], strict=True))):
         condition = sa.or_(column.bool_op(sign[0])(value), sa.and_(column == value, condition))
     return condition
+
+
+def _between(
+    key: Sequence[sa.ColumnClause[Any]], first: Sequence[Any], last: Sequence[Any]
+) -> list[sa.ColumnElement[bool]]:
+    """The rows from the key `first` to the key `last`, with bounds of single columns, which show how few they are."""
+    same = 0
+    while same < len(key) - 1 and first[same] == last[same]:
+        same += 1
+    conditions: list[sa.ColumnElement[bool]] = [key[place] == first[place] for place in range(same)]
+    conditions.append(key[same].between(first[same], last[same]))
+    if same < len(key) - 1:
+        conditions += [_after(key[same:], first[same:], ">="), _after(key[same:], last[same:], "<=")]
+    return conditions
 
 
 def commit() -> None:

@@ -187,12 +187,12 @@ class OnPsycopg:
         self.returns_rows = bool(columns)
         self.reads = reads_of(columns, SERVER_READERS)
 
-    def run(self, connection: Any, values: Values) -> list[Any]:
+    def run(self, connection: Any, values: Values, comment: str = "") -> list[Any]:
         """See `DriverStatement`."""
         bound = {name: plain_value(values[name]) for name in self.names}
         for name in self.lists:
             # psycopg writes no other sequence as an array.
             bound[name] = list(bound[name])
         cursor = connection.cursor()
-        cursor.execute(self.text, bound)
+        cursor.execute(self.text + comment, bound)
         return list(cursor.fetchall()) if self.returns_rows else []

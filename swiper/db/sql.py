@@ -57,11 +57,14 @@ class DriverStatement(Protocol):
     reads: list[Read | None] | None
 
     @property
-    def together(self) -> Callable[[Any, Sequence[tuple["DriverStatement", Values]]], list[list[Any]]] | None:
+    def together(self) -> Callable[[Any, Sequence[tuple["DriverStatement", Values]], str], list[list[Any]]] | None:
         """Return what runs several single reads in one round trip; None where the driver cannot do so."""
 
-    def run(self, connection: Any, values: Values) -> list[Any]:
-        """Run it on the driver's connection, and return the driver's rows. Raises the driver's errors."""
+    def run(self, connection: Any, values: Values, comment: str = "") -> list[Any]:
+        """Run it on the driver's connection, and return the driver's rows. Raises the driver's errors.
+
+        `comment` is written behind it, and empty where there is none.
+        """
 
 
 def reads_of(kinds: Sequence[Kind], readers: Mapping[Kind, Read | None]) -> list[Read | None] | None:

@@ -115,7 +115,7 @@ class OnSqlite:
         self.reads = reads_of(columns, READERS)
         self.text = functools.lru_cache(maxsize=100)(self._text)
 
-    def run(self, connection: Any, values: Values) -> list[Any]:
+    def run(self, connection: Any, values: Values, comment: str = "") -> list[Any]:
         """See `DriverStatement`."""
         bound = [_written(values[name]) for name in self.scalars]
         counts = []
@@ -127,7 +127,7 @@ class OnSqlite:
             bound += [json.dumps(items)] if is_long else items
         cursor = connection.cursor()
         try:
-            retry_while_busy(cursor.execute, self.text(*counts), bound)
+            retry_while_busy(cursor.execute, self.text(*counts) + comment, bound)
             return list(cursor.fetchall())
         except BaseException:
             # The exception refers to this cursor, and SQLite keeps a connection open while a cursor is open.

@@ -3,11 +3,9 @@
 A statement is written once, in SQL that all databases here understand, with parameters `:name`. What differs between
 them is done here: how parameters, lists of values (`IN :names`) and upserts (`ON CONFLICT`, PostgreSQL's and SQLite's)
 are written, and in which form values travel. There are two ways to do the same work:
-
 - *portable*: one statement after the other, for every database and for tables that are spread over machines;
 - *single-node PostgreSQL*: what is sent together is one transaction and one round trip (`swiper/fastpath/postgres.py`,
   `swiper/db/stock_postgres.py`), so a feature may put all of its work into one large statement.
-
 A function that works in portable steps may name another one with `on_single_node` that does the same in the second way.
 """
 
@@ -19,6 +17,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from gevent import getcurrent
 from sqlalchemy.engine import Engine
 
+from swiper.db.comments import IS_COMMENTED, request_comment
 from swiper.db.driver_errors import translate
 from swiper.db.mariadb import OnPymysql
 from swiper.db.servers import OnPsycopg
@@ -62,12 +61,13 @@ class _Channel(NamedTuple):
             for statement, _ in steps:
                 about_to_run.send(statement, connection=self.connection)
         dialect = self.engine.dialect
+        comment = request_comment() if IS_COMMENTED in self.engine.get_execution_options() else ""
         try:
             forms = [(each.forms.get(dialect.name) or _form(each, dialect.name), values) for each, values in steps]
             if len(forms) > 1 and (together := forms[0][0].together) is not None:
-                found = together(self.driver, forms)
+                found = together(self.driver, forms, comment)
             else:
-                found = [form.run(self.driver, values) for form, values in forms]
+                found = [form.run(self.driver, values, comment) for form, values in forms]
         except BaseException as error:
             if isinstance(error, dialect.loaded_dbapi.Error):
                 raise translate(error, "; ".join([statement.sql for statement, _ in steps]), *self) from error
@@ -90,11 +90,7 @@ def _converted(rows: list[Any], reads: Sequence[Read | None] | None) -> list[Row
 
 def _form(statement: Statement, dialect: str) -> DriverStatement:
     sql = statement.array_sql if dialect == "postgresql" else statement.sql
-    statement.forms[dialect] = form = FORMS[dialect](sql, statement.columns)
-    return form
-
-
-# --- Running ---
+    return statement.forms.setdefault(dialect, FORMS[dialect](sql, statement.columns))
 
 
 class Database:
@@ -106,11 +102,20 @@ class Database:
         """`main` is for transactions, `reading` for single reads, in autocommit; `runner` replaces it on PostgreSQL."""
         self.main, self.reading, self.runner = main, reading, runner
         self.is_single_node = is_single_node
+        self.is_commented = IS_COMMENTED in main.get_execution_options()
+
+    def numbered(self, step: Step) -> postgres_statements.Step:
+        """Return a step as runners take it."""
+        statement, values = step
+        form = statement.numbered
+        if self.is_commented:
+            form = form.with_comment(request_comment())
+        return form, [values[name] for name in statement.names]
 
     def read(self, steps: Sequence[Step]) -> list[list[Row]]:
         """Run statements outside of a transaction; each sees what is committed."""
         if self.runner is not None:
-            return self.runner.read(*map(_numbered, steps))
+            return self.runner.read(*map(self.numbered, steps))
         lease = _lease.get()
         if lease is not None and lease.owner is getcurrent():
             return lease.read(steps)
@@ -170,11 +175,6 @@ class _Lease:
 _lease: ContextVar[_Lease | None] = ContextVar("lease", default=None)
 
 
-def _numbered(step: Step) -> postgres_statements.Step:
-    statement, values = step
-    return statement.numbered, [values[name] for name in statement.names]
-
-
 def _database() -> Database:
     database: Database = this_app().extensions["database"]
     return database
@@ -206,7 +206,7 @@ def write(name: str, *steps: Step) -> list[list[Row]]:
     database = _database()
     if database.is_single_node and database.runner is not None and not is_in_transaction():
         runner = database.runner
-        return again_on_conflict(name, lambda: (runner.ask(*map(_numbered, steps)), []))
+        return again_on_conflict(name, lambda: (runner.ask(*map(database.numbered, steps)), []))
 
     def write_all() -> list[list[Row]]:
         return [execute(*step) for step in steps]
@@ -217,16 +217,16 @@ def write(name: str, *steps: Step) -> list[list[Row]]:
 
 def together(*steps: Step) -> list[list[Row]]:
     """Run statements in one round trip and transaction; for functions named with `on_single_node` alone."""
-    runner = _database().runner
-    assert runner is not None
-    return runner.ask(*map(_numbered, steps))
+    database = _database()
+    assert database.runner is not None
+    return database.runner.ask(*map(database.numbered, steps))
 
 
 def commit_together(step: Step) -> list[Row]:
     """Run and commit one statement in one round trip; for functions named with `on_single_node` alone."""
-    runner = _database().runner
-    assert runner is not None
-    return runner.commit(_numbered(step))
+    database = _database()
+    assert database.runner is not None
+    return database.runner.commit(database.numbered(step))
 
 
 def on_single_node(at_once: Callable[P, R]) -> Callable[[Callable[P, R]], Callable[P, R]]:

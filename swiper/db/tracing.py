@@ -8,6 +8,7 @@ from flask import Flask
 from opentelemetry.trace import Span, SpanKind, Tracer
 from sqlalchemy import Engine, event
 
+from swiper.db.comments import with_comment, without_comment
 from swiper.db.watches import watch_statements
 from swiper.extensions import db
 from swiper.fastpath.postgres_statements import StatementRunner
@@ -57,7 +58,7 @@ class TracedRunner:
 def _statement_span(tracer: Tracer, texts: Sequence[str], system: str) -> Iterator[None]:
     """A span of statements that run together."""
     with tracer.start_as_current_span(_name_of(texts[0]), kind=SpanKind.CLIENT) as span:
-        _describe(span, "; ".join(texts), system)
+        _describe(span, "; ".join(map(without_comment, texts)), system)
         yield
 
 
@@ -66,14 +67,14 @@ def trace_engine(engine: Engine, tracer: Tracer) -> None:
     system = engine.dialect.name
 
     @event.listens_for(engine, "before_cursor_execute", retval=True)
-    def begin(_c: Any, _cursor: Any, statement: str, parameters: Any, context: Any, _many: bool) -> tuple[str, Any]:
+    def begin(_c: Any, _cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> tuple[str, Any]:
         span = tracer.start_span(_name_of(statement), kind=SpanKind.CLIENT)
         if context is not None:
             setattr(context, SPAN, span)
         if not span.is_recording():
             return statement, parameters
         _describe(span, statement, system)
-        return f"{statement} /* request_id={request_id_var.get()} */", parameters
+        return statement if many else with_comment(statement), parameters
 
     @event.listens_for(engine, "after_cursor_execute")
     def end(_c: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool) -> None:
@@ -100,4 +101,5 @@ def _name_of(sql: str) -> str:
 
 def _describe(span: Span, sql: str, system: str) -> None:
     if span.is_recording():
-        span.set_attributes({SQL: " ".join(sql.split())[:MOST_SQL], SYSTEM: system, REQUEST_ID: request_id_var.get()})
+        sql = " ".join(without_comment(sql).split())[:MOST_SQL]
+        span.set_attributes({SQL: sql, SYSTEM: system, REQUEST_ID: request_id_var.get()})

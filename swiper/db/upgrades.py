@@ -35,8 +35,12 @@ LOCK_NOT_AVAILABLE = "55P03"
 # concurrently waits for the statements of all others, so the two would wait for each other. The number is no parameter
 # for the same reason: a statement with one keeps its snapshot until the next one.
 POSTGRES_LOCK = "SELECT pg_try_advisory_xact_lock({}), set_config('idle_in_transaction_session_timeout', '0', true)"
-# MariaDB's locks have one name on the whole server. The connection is idle while migrations run on another one.
-MARIADB_LOCK = text("SET SESSION wait_timeout = 604800"), text("SELECT GET_LOCK(CONCAT(:name, ' ', DATABASE()), 0)")
+# MariaDB's locks have one name on the whole server, of at most 64 characters; a database's alone may have as many. The
+# connection is idle while migrations run on another one.
+MARIADB_LOCK = (
+    text("SET SESSION wait_timeout = 604800"),
+    text("SELECT GET_LOCK(SHA2(CONCAT(:name, ' ', DATABASE()), 256), 0)"),
+)
 
 
 class UpgradeError(RuntimeError):

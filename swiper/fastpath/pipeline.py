@@ -1,7 +1,7 @@
 """Sends several statements to PostgreSQL in one round trip, with libpq's pipeline mode.
 
-Each statement is prepared once on a connection. The cursors of SQLAlchemy and psycopg would cost a worker ten times as
-much CPU as such a statement costs the server.
+Each statement without a comment is prepared once on a connection. The cursors of SQLAlchemy and psycopg would cost a
+worker ten times as much CPU as such a statement costs the server.
 """
 
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ class Pipeline:
         libpq, prepared = self.libpq, self.prepared
         asked = []
         for statement, texts in steps:
-            if not self.is_preparing:
+            if not (self.is_preparing and statement.name):
                 libpq.send_query_params(statement.encoded, texts)
             else:
                 if statement.name not in prepared:

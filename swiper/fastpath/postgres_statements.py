@@ -4,6 +4,7 @@ Values are sent as text. The fast path (`postgres`) and the stock pool (`swiper/
 statements, values and rows.
 """
 
+import copy
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
@@ -43,8 +44,16 @@ class Statement:
     def __init__(self, sql: str, *columns: Callable[[str], Any] | type[bytes]) -> None:
         self.sql = " ".join(sql.split())
         self.columns = tuple(map(_from_bytes, columns))
+        # The name under which it is prepared; an empty one is never prepared.
         self.name = f"swiper{next(_numbers)}".encode()
         self.encoded = self.sql.encode()
+
+    def with_comment(self, comment: str) -> "Statement":
+        """Return the same statement with a comment behind it. It is not prepared: its text comes only once."""
+        commented = copy.copy(self)
+        commented.sql = self.sql + comment
+        commented.encoded, commented.name = commented.sql.encode(), b""
+        return commented
 
 
 BEGIN = Statement("BEGIN ISOLATION LEVEL READ COMMITTED")

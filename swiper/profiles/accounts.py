@@ -12,7 +12,7 @@ from swiper.profiles import deletion_list
 from swiper.profiles.cards import refresh_discovery_row
 from swiper.profiles.deleted_numbers import remember, restore
 from swiper.profiles.models import Status
-from swiper.profiles.nicknames import first_nickname, fold_nickname
+from swiper.profiles.nicknames import first_nickname, fold_nickname, former_fold
 from swiper.profiles.queries import deletion, people, profile_changes, suspensions, uploads
 from swiper.profiles.queries.operators import is_operator
 from swiper.signals import account_deleted, status_changed
@@ -107,7 +107,7 @@ def remove_owned(uid: int) -> None:
     # These two rows are deleted in one transaction with the user's own, so without that one there is neither.
     if user is not None:
         people.delete_discovery_rows(uid, user.location)
-        profile_changes.delete_nickname(uid, fold_nickname(user.nickname))
+        profile_changes.delete_nickname(uid, fold_nickname(user.nickname), former_fold(user.nickname))
     deletion.delete_owned_rows(uid)
     invalidate_after_commit(uid, ACCOUNT, SESSIONS)
     status_changed.send(None, uid=uid)

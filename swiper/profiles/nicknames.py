@@ -44,6 +44,9 @@ SMALL_CAPITAL = re.compile("LATIN LETTER SMALL CAPITAL ([A-Z])")
 # First code point and count: letters in squares and circles without a compatibility form, and letters of flags.
 PICTURED = [(0x1F150, 26), (0x1F170, 26), (0x1F1E6, 26)]
 
+# Fillers and selectors that the form before revision 0005 left out.
+FORMERLY_IGNORED = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u200c\u200d\u2800\u3164\uffa0\ufe00-\ufe0f]")
+
 
 def fold_nickname(nickname: str) -> str:
     """The form that is equal for nicknames that people see as the same; empty for an invisible one.
@@ -53,6 +56,11 @@ def fold_nickname(nickname: str) -> str:
     folded = unicodedata.normalize("NFD", _visible(nickname)).casefold()
     folded = unicodedata.normalize("NFKC", folded).casefold()
     return re.sub(" +", " ", SPACES.sub(" ", unicodedata.normalize("NFKC", _visible(folded)))).strip()
+
+
+def former_fold(nickname: str) -> str:
+    """The form in which nicknames were compared before; rows that `folded_names.py` has not reached are keyed by it."""
+    return FORMERLY_IGNORED.sub("", unicodedata.normalize("NFKC", nickname).casefold()).strip()
 
 
 def _visible(text: str) -> str:

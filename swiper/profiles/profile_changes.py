@@ -10,7 +10,7 @@ from swiper.errors import LoginError, NotFoundError, PermissionDeniedError, Prof
 from swiper.profiles.cards import refresh_discovery_row
 from swiper.profiles.change_limits import count_changes
 from swiper.profiles.models import Preferences, Sex, User
-from swiper.profiles.nicknames import check_nickname, fold_nickname
+from swiper.profiles.nicknames import check_nickname, fold_nickname, former_fold
 from swiper.profiles.profiles import AGE_OUT_OF_RANGE, is_adult
 from swiper.profiles.queries.people import PREFERENCE_FIELDS, get_preferences, lock_user
 from swiper.profiles.queries.profile_changes import claim_nickname, delete_nickname
@@ -55,7 +55,7 @@ def _change_nickname(user: User, nickname: str) -> None:
     check_nickname(user.id, nickname)
     if not claim_nickname(user.id, folded):
         raise ProfileError(errors={"nickname": ["This nickname is taken."]})
-    delete_nickname(user.id, former)
+    delete_nickname(user.id, *{former, former_fold(user.nickname)} - {folded})
 
 
 def _check_order(preferences: Preferences) -> None:

@@ -220,30 +220,3 @@ def card_of(number: int) -> dict[str, Any]:
     photos = [] if only_match or number == 2 else [{"id": str(2**60 + place), "url": f"/p{place}"} for place in (0, 2)]
     card = {"id": str(2**61 + number), "nickname": f"n{number}", "sex": "female", "location": "上海"}
     return card | {"bio": bio, "avatar": "/a", "photos": photos}
-
-
-# As the release before compared names: the owner, and what this release makes of it.
-FOLDED = [
-    ("王小二\U000e0100", 3, "王小二"),
-    ("tom  lee", 4, "tom lee"),
-    # Somebody has this name already.
-    ("alice\ufff0", 5, "alice\ufff0"),
-    ("alice", 9, "alice"),
-    # Of these two, the older account gets it.
-    ("mary  ann", 8, "mary  ann"),
-    ("mary   ann", 7, "mary ann"),
-    ("swiper-1", 6, "swiper-1"),
-]
-
-
-def test_0005_compares_names_without_what_nobody_sees(empty_app: Flask) -> None:
-    with empty_app.app_context():
-        flask_migrate.upgrade(FOLDER, revision="0004")
-        with db.engine.begin() as connection:
-            nicknames = Table("nicknames", MetaData(), autoload_with=connection)
-            for folded, uid, _ in FOLDED:
-                connection.execute(nicknames.insert().values(folded=folded, uid=uid))
-        for _ in range(2):
-            flask_migrate.upgrade(FOLDER, revision="0005")
-            assert {row["uid"]: row["folded"] for row in rows_of("nicknames")} == {uid: to for _, uid, to in FOLDED}
-            flask_migrate.downgrade(FOLDER, revision="0004")

@@ -74,7 +74,7 @@ def test_a_connection_whose_greenlet_is_ended_is_used_by_nobody_else(app: Flask)
     """The answer to its statement may still arrive there."""
 
     class Ended:
-        def run(self, _connection: Any, _values: Any) -> list[Any]:
+        def run(self, _connection: Any, _values: Any, _comment: str = "") -> list[Any]:
             raise gevent.GreenletExit()
 
     endless = Statement("SELECT 1 FROM nicknames WHERE folded = :folded")
@@ -114,7 +114,7 @@ def test_a_lost_connection_is_told_and_left(
     """Each driver tells by errors of its own that its connection is of no more use."""
 
     class Lost:
-        def run(self, connection: Any, values: Any) -> list[Any]:
+        def run(self, connection: Any, values: Any, comment: str = "") -> list[Any]:
             connection.close()
             return FORMS[name](OWNER.sql, OWNER.columns).run(connection, values)
 

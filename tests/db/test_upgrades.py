@@ -1,5 +1,6 @@
 """Upgrades of the schema: one at a time, and none that keeps others waiting behind it for a lock."""
 
+import os
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from swiper.extensions import db
 from swiper.profiles.models import User
 from swiper.vip.levels import TOP_LEVEL
 from swiper.vip.models import VipLevel
+from tests import services
 from tests.processes import BIN, Program, environment_of
 
 FOLDER = str(ROOT / "migrations")
@@ -104,6 +106,24 @@ def test_a_database_is_upgraded_whose_pool_has_one_connection(make_app: Callable
     with app.app_context():
         flask_migrate.upgrade(FOLDER)
         assert not lacks_tables(db.engine)
+
+
+def test_a_database_may_have_as_long_a_name_as_its_server_allows(
+    make_app: Callable[..., Flask], tmp_path: Path
+) -> None:
+    name, kind = f"swiper_{os.getpid()}_".ljust(63, "n"), os.environ.get("TEST_DATABASE")
+    url = f"sqlite:///{tmp_path / name}"
+    if kind:
+        server = services.database_url(kind)
+        url = services.recreate_database(server, name).render_as_string(hide_password=False)
+    app = make_app(database_url=url)
+    with app.app_context():
+        flask_migrate.upgrade(FOLDER)
+        with upgrade_lock(db.engine), pytest.raises(UpgradeError), upgrade_lock(db.engine, wait_seconds=0):
+            pass
+        db.engine.dispose()
+    if kind:
+        services.drop_database(server, name)
 
 
 def test_a_lock_of_a_long_transaction_stops_neither_the_upgrade_nor_those_behind_it(empty_app: Flask) -> None:

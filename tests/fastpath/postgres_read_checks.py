@@ -13,6 +13,7 @@ from swiper.http.responses import is_outage
 from tests.fastpath.postgres_state import SCRATCH, SLEEP, sleepers, terminate
 from tests.fastpath.together import BROKEN, ECHO, MANY, counting, shared_by, together
 
+OWN_TEXT = Statement("SELECT current_query() WHERE $1::int = 0", str)
 PREPARED = Statement("SELECT count(*) FROM pg_prepared_statements", int)
 
 
@@ -31,6 +32,18 @@ def postgres_prepares_once_and_never_behind_pgbouncer(postgres: SharedPostgres) 
         ((count,),) = postgres.ask((PREPARED, ()))[0]
         assert bool(count) == postgres.is_preparing
         assert count <= len({ECHO, PREPARED})
+
+
+def postgres_prepares_no_statement_with_a_comment_and_each_keeps_its_own(postgres: SharedPostgres) -> None:
+    ((before,),) = postgres.ask((PREPARED, ()))[0]
+    comments = [f" /*request_id='{n}'*/" for n in range(MANY)]
+    commented = [OWN_TEXT.with_comment(comment) for comment in comments]
+    for send in (postgres.read, postgres.ask):
+        answers = together(*(lambda each=each, send=send: send((each, (0,)), (each, (0,))) for each in commented))
+        assert answers == [[[(OWN_TEXT.sql + comment,)]] * 2 for comment in comments]
+    ((after,),) = postgres.ask((PREPARED, ()))[0]
+    assert after <= max(before, 1)
+    assert not OWN_TEXT.sql.endswith("*/")
 
 
 def postgres_refuses_one_and_answers_the_others(postgres: SharedPostgres) -> None:

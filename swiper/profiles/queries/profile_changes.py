@@ -41,6 +41,6 @@ def claim_nickname(uid: int, folded: str) -> bool:
     return db.session.scalar(select(Nickname.uid).where(Nickname.folded == folded)) == uid
 
 
-def delete_nickname(uid: int, folded: str) -> None:
-    """Delete a user's folded nickname, so that others may take it."""
-    db.session.execute(delete(Nickname).where(Nickname.folded == folded, Nickname.uid == uid))
+def delete_nickname(uid: int, *folded: str) -> None:
+    """Delete a user's folded nickname, in each of its forms, so that others may take it."""
+    db.session.execute(delete(Nickname).where(Nickname.folded.in_(folded), Nickname.uid == uid))
