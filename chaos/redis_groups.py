@@ -61,7 +61,7 @@ class ClusterNode(RedisServer):
 
 
 class RedisGroup:
-    """Servers that start together; a context manager that ends each by its id. `url` is what REDIS_URL is set to."""
+    """Servers that belong together; a context manager that ends each by its id. `url` is what REDIS_URL is set to."""
 
     url: str
 
@@ -71,12 +71,8 @@ class RedisGroup:
         self.servers: list[RedisServer] = []
         self.stack = ExitStack()
 
-    def begin(self, server: RedisServer) -> None:
-        """Start one more server."""
-        self.servers.append(self.stack.enter_context(server))
-
     def form(self) -> None:
-        """Start the servers, and wait until they belong together."""
+        """Return when the servers, which have started, belong together."""
         raise NotImplementedError
 
     def master(self) -> RedisServer:
@@ -85,6 +81,8 @@ class RedisGroup:
 
     def __enter__(self) -> Self:
         try:
+            for server in self.servers:
+                self.stack.enter_context(server)
             self.form()
         except BaseException:
             self.stack.close()
@@ -100,20 +98,18 @@ class RedisGroup:
 class SentinelGroup(RedisGroup):
     """A master, two replicas and three Sentinels."""
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.first = RedisServer(folder / "redis-1")
+        replicas = [Replica(folder / f"redis-{number}", self.first.port) for number in (2, 3)]
+        self.sentinels = [Sentinel(folder / f"sentinel-{number}", self.first.port) for number in (1, 2, 3)]
+        self.servers = [self.first, *replicas, *self.sentinels]
+        self.url = f"sentinel://{_hosts(self.sentinels)}/0?master={MASTER}"
+
     def form(self) -> None:
         """See `RedisGroup`."""
-        master = RedisServer(self.folder / "redis-1")
-        self.begin(master)
-        for number in (2, 3):
-            self.begin(Replica(self.folder / f"redis-{number}", master.port))
-        sentinels = [Sentinel(self.folder / f"sentinel-{number}", master.port) for number in (1, 2, 3)]
-        for sentinel in sentinels:
-            self.begin(sentinel)
-        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
-        self.url = f"sentinel://{hosts}/0?master={MASTER}"
-        self.sentinels = sentinels
-        wait_until(lambda: all(map(_knows_all, sentinels)), PATIENCE_SECONDS, "the Sentinels do not know each other")
-        wait_until(lambda: _is_followed(master, 2), PATIENCE_SECONDS, "the replicas do not follow")
+        wait_until(lambda: all(map(_knows_all, self.sentinels)), PATIENCE_SECONDS, "the Sentinels do not know all")
+        wait_until(lambda: _is_followed(self.first, 2), PATIENCE_SECONDS, "the replicas do not follow")
 
     def master(self) -> RedisServer:
         """Return the server that the Sentinels call the master. A former one calls itself so for a while."""
@@ -125,18 +121,24 @@ class SentinelGroup(RedisGroup):
 class ClusterGroup(RedisGroup):
     """Three masters, and a replica of each."""
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.servers = [ClusterNode(folder / f"node-{number}") for number in range(6)]
+        self.url = f"redis://{_hosts(self.servers)}/0?cluster=true"
+
     def form(self) -> None:
         """See `RedisGroup`."""
-        for number in range(6):
-            self.begin(ClusterNode(self.folder / f"node-{number}"))
-        hosts = [f"127.0.0.1:{server.port}" for server in self.servers]
+        hosts = _hosts(self.servers).split(",")
         run("redis-cli", "--cluster", "create", *hosts, "--cluster-replicas", 1, "--cluster-yes")
-        self.url = f"redis://{','.join(hosts)}/0?cluster=true"
         wait_until(lambda: all(map(_is_formed, self.servers)), PATIENCE_SECONDS, "the nodes form no cluster")
 
     def master(self) -> RedisServer:
         """Return one of the masters."""
         return next(server for server in self.servers if role_of(server) == "master")
+
+
+def _hosts(servers: Sequence[RedisServer]) -> str:
+    return ",".join(f"127.0.0.1:{server.port}" for server in servers)
 
 
 def role_of(server: RedisServer) -> str:

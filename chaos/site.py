@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from chaos.burst import Answer, RequestSpec, burst
 from chaos.members import Member, open_sessions, put_on_level
+from chaos.redis_groups import RedisGroup
 from chaos.servers import RedisServer
 from config.settings import ROOT, Settings
 from swiper import create_app
@@ -54,14 +55,15 @@ class Site:
         has_nginx: bool = True,
         has_celery: bool = True,
         env: dict[str, str] | None = None,
-        redis: RedisServer | None = None,
+        redis: RedisServer | RedisGroup | None = None,
         **changes: Any,
     ) -> None:
         folder.mkdir()
         # nginx's worker and, with mounted folders, others than root must get through.
         folder.chmod(0o755)
         self.folder = folder
-        self.redis = redis or RedisServer(folder / "redis")
+        # Experiments that kill or freeze it have a site with one server.
+        self.redis: Any = redis or RedisServer(folder / "redis")
         ours: dict[str, Any] = {
             "instance": folder / "instance",
             "database_url": database_url,

@@ -48,8 +48,8 @@ def environment(instance: Path, **changes: object) -> dict[str, str]:
         instance=instance,
         database_url=str(changes.get("DATABASE_URL", "")),
         redis_url=str(changes.get("REDIS_URL", "")),
-        celery_broker_url="",
-        celery_result_backend="",
+        celery_broker_url=str(changes.get("CELERY_BROKER_URL", "")),
+        celery_result_backend=str(changes.get("CELERY_RESULT_BACKEND", "")),
     )
     ours = {
         "PYTHONPATH": ROOT,

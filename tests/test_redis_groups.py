@@ -114,12 +114,19 @@ def test_the_check_finds_everything_in_order(grouped: Flask) -> None:
     assert (result.exit_code, result.output) == (0, "Everything is in order.\n")
 
 
-def test_tasks_are_queued_by_sentinels(groups: dict[str, RedisGroup], make_app: MakeApp) -> None:
-    app = make_app(redis_url=groups["sentinel"].url, celery_broker_url=groups["sentinel"].url, site_name="west")
+def test_tasks_are_queued_by_sentinels(
+    groups: dict[str, RedisGroup], make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = groups["sentinel"].url
+    # Celery reads both variables by itself, and would take them for its own form.
+    for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
+        monkeypatch.setenv(name, url)
+    app = make_app(redis_url=url, celery_broker_url=url, celery_result_backend=url, site_name="west")
     with app.app_context():
         redis.client.flushdb()
         heartbeat.apply_async()
         assert queue_lengths() == {"celery": 1, "celery-codes": 0}
+        assert app.extensions["celery"].backend.client.ping()
         [message] = redis.client.lrange("west:celery", 0, -1)
         assert json.loads(message)["headers"]["task"] == "tasks.heartbeat"
 

@@ -50,6 +50,8 @@ def init_app(app: Flask) -> Celery:
 
     celery = Celery(app.name, task_cls=AppTask)
     celery.conf.update(celery_settings(app.config))
+    # Celery itself reads the variable CELERY_RESULT_BACKEND, and so would not get what it means here.
+    celery.backend_cls = result_settings(app.config)["result_backend"]
     celery.set_default()
     app.extensions["celery"] = celery
     # Receivers of Celery's signals run outside of an app context.

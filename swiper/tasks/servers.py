@@ -32,8 +32,10 @@ def broker_settings(config: Any) -> dict[str, Any]:
     if kind_of(url) is not RedisKind.SENTINEL:
         return {"broker_url": url, "broker_transport_options": options}
     address = read_redis_url(url)
+    urls = _urls_of(address)
     return {
-        "broker_url": _urls_of(address),
+        # Celery itself reads the variable CELERY_BROKER_URL, before the first of these and after the others.
+        **dict.fromkeys(("broker_url", "broker_read_url", "broker_write_url"), urls),
         "broker_transport_options": options | _sentinel(address),
         "broker_use_ssl": _tls_of(address),
     }
