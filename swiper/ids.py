@@ -17,13 +17,18 @@ def new_id() -> int:
     """Return a positive, time-ordered 64-bit id: 41 bits of milliseconds since 2025, then 22 random bits.
 
     The ids of one process always increase. Processes share no state: two ids of the same millisecond are equal once in
-    four million cases, and the primary key then refuses the second. JSON contains ids as strings.
+    four million cases. The primary key then refuses the second row, which gets another id. JSON has ids as strings.
     """
     global _last
     with _lock:
-        fresh = (int(time.time() * 1000) - EPOCH_MS) << RANDOM_BITS | secrets.randbits(RANDOM_BITS)
-        _last = fresh if fresh > _last else _last + 1 + secrets.randbits(4)
+        _last = next_id(int(time.time() * 1000), _last)
         return _last
+
+
+def next_id(now_ms: int, last: int) -> int:
+    """Return an id of the Unix time `now_ms`, in milliseconds, that is higher than the `last` one of this process."""
+    fresh = (now_ms - EPOCH_MS) << RANDOM_BITS | secrets.randbits(RANDOM_BITS)
+    return fresh if fresh > last else last + 1 + secrets.randbits(4)
 
 
 def first_id_at(moment: datetime) -> int:

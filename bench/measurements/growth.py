@@ -5,8 +5,9 @@ from statistics import median
 
 from bench.lab import Lab
 from bench.load import Contender, get, repeated
+from bench.measurements.logins import LOGIN, logins_of
 from bench.measurements.reads import DECK, PROFILE, deck_of, everything, not_dearer
-from bench.measurements.writes import likes_of
+from bench.measurements.writes import LIKE, likes_of
 from bench.report import Row
 
 # Callers who have swiped about so many, as far as there are any.
@@ -20,19 +21,21 @@ KINDS: dict[str, Callable[[Lab], Contender]] = {
     "users": lambda lab: deck_of(lab, lab.callers(lab.fresh_callers)),
     "like": lambda lab: likes_of(lab),
 }
+# Logins are too few in a second for a flame graph.
+GROWN = KINDS | {"login": lambda lab: logins_of(lab)}
+WORDS = {"users": f"GET {DECK}", "like": f"POST {LIKE}", "login": f"POST {LOGIN}, of somebody known"}
 
 
 def people(lab: Lab) -> Iterator[Row]:
     """Sites with fewer and with more people beside each other."""
     sites = [*lab.smaller, lab]
-    for name, make in KINDS.items():
+    for name, make in GROWN.items():
         results = lab.compare(*[make(site) for site in sites])
         curve = [(site.size.people, each.median(everything)) for site, each in zip(sites, results, strict=True)]
         lab.curves["people"][name] = curve
-        if name == "users":
-            smaller, own = sites[-2], sites[-1]
-            what = f"GET {DECK} among {own.size.people:,} people"
-            yield not_dearer(what, f"among {smaller.size.people:,}", results[-2], results[-1])
+        if name in WORDS:
+            what = f"{WORDS[name]} among {sites[-1].size.people:,} people"
+            yield not_dearer(what, f"among {sites[0].size.people:,}", results[0], results[-1])
 
 
 def swipes(lab: Lab) -> Iterator[Row]:

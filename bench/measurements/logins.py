@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from unittest.mock import patch
 
 from bench.lab import Lab
-from bench.load import post
+from bench.load import Contender, post
 from bench.measurements.reads import against
 from bench.report import Row
 from chaos.providers import Mode
@@ -64,15 +64,17 @@ def verify(lab: Lab) -> Iterator[Row]:
 
 def login(lab: Lab) -> Iterator[Row]:
     """Logins with right codes: of accounts that are there, and those that make the account."""
-    logins = {
-        words: lab.swiper(lambda count, makes=makes: _enter(lab, count, makes), is_fresh=True, rate=LOGIN_RATE)  # type: ignore[misc]
-        for words, makes in MAKES_ACCOUNTS.items()
-    }
+    logins = {words: logins_of(lab, makes_account=makes) for words, makes in MAKES_ACCOUNTS.items()}
     (line,) = _enter(lab, 1, makes_account=True)
     with lab.bare(line, lambda count: [line]) as bare:
         flask, *results = lab.compare(bare.flask, *logins.values())
     for words, swiper in zip(logins, results, strict=True):
         yield against(f"POST {LOGIN}, {words}", flask, "bare Flask view", swiper, TARGET)
+
+
+def logins_of(lab: Lab, *, makes_account: bool = False) -> Contender:
+    """Logins with right codes, each of them once; by default of accounts that are there."""
+    return lab.swiper(lambda count: _enter(lab, count, makes_account), is_fresh=True, rate=LOGIN_RATE)
 
 
 def _enter(lab: Lab, count: int, makes_account: bool) -> list[str]:

@@ -5,13 +5,13 @@ import time
 from collections.abc import Iterator
 
 import psutil
-from redis import Redis
 
 from bench.lab import Lab
 from bench.load import get, post, repeated
 from bench.measurements.reads import GROUPS, PROFILE, deck_lines
 from bench.measurements.writes import LIKE
 from bench.report import Row
+from bench.scale_storage import measure_redis
 
 SEED_TARGET, FLAT = 4.0, 1.2
 SWIPE_TABLES = ("swipes", "likes_in", "pairs", "friends")
@@ -52,23 +52,14 @@ def storage(lab: Lab) -> Iterator[Row]:
     sizes = {table: _size(lab, table) / swipes for table in SWIPE_TABLES}
     words = ", ".join(f"{table} {size:.0f}" for table, size in sizes.items())
     yield Row("bytes for a swipe, indexes included", "", f"{sum(sizes.values()):.0f} ({words})")
-    with Redis.from_url(lab.redis.url) as client:
-        before = _used(client)
-        callers = lab.callers(lab.people[: lab.extent.callers])
-        for contender in (repeated([get(PROFILE, c.session_id) for c in callers]), repeated(deck_lines(callers, [0]))):
-            lab.swiper(contender).play(lab.folder, max(2, lab.seconds))
-        taken = (_used(client) - before) / len(callers)
-    yield Row("bytes in Redis for an active user", "", f"{taken:.0f} (session, cached account, deck)")
+    taken, keys = measure_redis(lab)
+    yield Row(
+        "bytes in Redis for an active user", "", f"{taken:.0f} in {keys:.1f} keys (session, cached account, deck)"
+    )
 
 
 def _size(lab: Lab, table: str) -> int:
     return int(lab.in_database("SELECT pg_total_relation_size(%s::regclass)", table)[0][0])
-
-
-def _used(client: Redis) -> int:
-    """Bytes of the data, without what connections and the log on its way to the disk take."""
-    told = client.info("memory")
-    return int(told["used_memory"] - told["mem_clients_normal"] - told["mem_aof_buffer"])
 
 
 def memory(lab: Lab) -> Iterator[Row]:
