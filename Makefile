@@ -69,10 +69,11 @@ DISTRIBUTED := tests/social tests/vip tests/profiles tests/auth tests/db/test_st
 STOCK := tests/test_gunicorn.py tests/test_outages.py tests/test_redis_client.py tests/test_redis_refusals.py \
   tests/social/test_races.py tests/social/test_ranking.py
 
-test-ways: $(TEST_READY) ## the ways that are off by default, on the same servers: DATABASE_LAYOUT=distributed, FAST_PATHS=off
+test-ways: $(TEST_READY) ## the ways that are off by default, on the same servers: DATABASE_LAYOUT=distributed, FAST_PATHS=off, flask partition
 	@$(BIN)/python -m tests.services check
 	TEST_DATABASE=postgres TEST_LAYOUT=distributed $(PYTEST) -m "not any_database" $(DISTRIBUTED)
 	TEST_DATABASE=postgres TEST_FAST_PATHS=off $(PYTEST) -m "not any_database" $(STOCK)
+	TEST_DATABASE=postgres TEST_PARTITIONS=4 $(PYTEST) -m "not any_database" tests/social
 
 browser: $(BROWSER_READY) ## the web client in a real browser (Debian's chromium and fonts-noto-cjk)
 	$(PYTEST) -m browser tests/browser

@@ -42,8 +42,8 @@ JUDGED_SHARDS = 32
 LIKES_EACH, MOST_LIKED = 20, 0.05
 
 EXTENT = Extent(
-    sizes=(Size(20_000, 400_000), Size(100_000, 2_000_000)),
-    portable=(Size(20_000, 400_000), Size(100_000, 2_000_000)),
+    sizes=(Size(10_000, 200_000), Size(40_000, 800_000)),
+    portable=(Size(10_000, 200_000), Size(40_000, 800_000)),
     portable_rounds=1,
     callers=1_000,
     rounds=3,

@@ -3,6 +3,7 @@
 from alembic import context
 from flask import current_app
 
+from swiper.db.partitions import is_part
 from swiper.db.upgrades import LOCK_MILLISECONDS, repeat_while_locked, upgrade_connection, upgrade_lock
 
 config = context.config
@@ -16,11 +17,17 @@ def skip_empty_revisions(_context, _revision, directives):
         directives.clear()
 
 
+def is_ours(name, kind, _parents):
+    """The parts of a split table belong to it, so they are not compared with the models."""
+    return kind != "table" or not is_part(name)
+
+
 # What a migration has done is committed with its revision, so no lock outlives it.
 options = {
     "target_metadata": metadata,
     "transaction_per_migration": True,
     "process_revision_directives": skip_empty_revisions,
+    "include_name": is_ours,
 } | extension.configure_args
 
 

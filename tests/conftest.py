@@ -18,6 +18,7 @@ from deploy.embedded_redis import answers, redis_command
 from deploy.processes import wait_until
 from swiper import create_app
 from swiper.cache.models import SHARED
+from swiper.db.partitions import partition
 from swiper.extensions import cache, db, limiter, redis
 from swiper.vip.levels import seed_levels
 from tests import services
@@ -123,6 +124,8 @@ def migrated_app(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
     with app.app_context():
         flask_migrate.upgrade(str(ROOT / "migrations"))
+        if parts := os.environ.get("TEST_PARTITIONS"):
+            partition(db.engine, db.metadata, int(parts))
     yield app
     with app.app_context():
         for engine in db.engines.values():

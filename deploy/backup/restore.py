@@ -26,6 +26,7 @@ from deploy.backup.site import BackedSite, backed_site
 from deploy.backup.work_folder import only_one
 from deploy.operate.steps import say
 from swiper.db.checks import VERSIONS
+from swiper.db.partitions import is_part
 from swiper.db.revisions import is_behind, known_revisions
 from swiper.extensions import db
 from swiper.profiles import deletion_list
@@ -102,7 +103,7 @@ def _values(client: Redis, keys: list[str]) -> list[int]:
 def _refuse_data(site: BackedSite) -> None:
     found = []
     tables = set(site.database.tables())
-    if foreign := tables - own_tables():
+    if foreign := {name for name in tables - own_tables() if not is_part(name)}:
         found.append(f"the database has the tables {', '.join(sorted(foreign))}")
     # A site that was installed and never used has a schema.
     if User.__tablename__ in tables and site.database.has_rows(User.__tablename__):

@@ -26,6 +26,7 @@ COMMANDS = (
     people.list_operators_command,
     setup.add_sale_command,
     setup.distribute_command,
+    setup.partition_command,
     setup.rebuild_ranking_command,
     check.check_command,
     keys.rotate_keys,

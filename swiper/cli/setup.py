@@ -1,4 +1,4 @@
-"""The operator's commands that set up data: VIP levels, robots, flash sales, distributed tables, the ranking."""
+"""The operator's commands that set up data: VIP levels, robots, flash sales, tables in parts, the ranking."""
 
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from swiper.admin import changes
 from swiper.clock import now
 from swiper.commands import HOURS, command, end_after
 from swiper.db.distribution import DistributionError, distribute, statements_for
+from swiper.db.partitions import PARTITIONED, PartitionError, all_statements, partition
 from swiper.extensions import db
 from swiper.robots.seeding import seed_robots
 from swiper.social.ranking_rebuild import rebuild_alone
@@ -96,6 +97,26 @@ def distribute_command(dry_run: bool) -> None:
     except DistributionError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{len(statements)} tables are distributed, {len(db.metadata.tables) - len(statements)} were before.")
+
+
+@command("partition")
+@click.option("--parts", default=16, show_default=True, help="Into how many parts each table is split.")
+@click.option("--dry-run", is_flag=True, help="Print the statements for all tables, on any database, and run none.")
+@with_appcontext
+def partition_command(parts: int, dry_run: bool) -> None:
+    """Split the tables of swipes into parts, on one large PostgreSQL server; stop the service before.
+
+    Tables that are split already stay as they are.
+    """
+    try:
+        if dry_run:
+            for statements in all_statements(db.metadata, parts):
+                click.echo(";\n".join(["BEGIN", *statements, "COMMIT", ""]), nl=False)
+            return
+        changed = partition(db.engine, db.metadata, parts)
+    except PartitionError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{len(changed)} tables are split into {parts} parts, {len(PARTITIONED) - len(changed)} were before.")
 
 
 @command("rebuild-ranking")
