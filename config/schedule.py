@@ -25,7 +25,7 @@ BEAT_SCHEDULE = {
     "finish deletions": every(60.0, "social.sweep_deleted"),
     "drop cached values that are out of date": every(5.0, "profiles.finish_invalidations"),
     "end VIP levels that have run out": every(300.0, "vip.expire_levels"),
-    "rebuild the ranking": every(600.0, "social.rebuild_ranking"),
+    "count new swipes, and correct the ranking": every(60.0, "social.rebuild_ranking"),
     "restore a ranking that Redis has lost": every(30.0, "social.restore_ranking"),
     "admit the people whose suspension is over": every(60.0, "profiles.lift_suspensions"),
     "store the metrics of the operator's desk": every(60.0, "admin.store_metrics"),

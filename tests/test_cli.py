@@ -240,7 +240,7 @@ def test_rebuild_ranking_fills_what_redis_has_lost_and_says_how_many(
     with app.app_context():
         redis.client.flushdb()
     result = run(runner, "rebuild-ranking")
-    assert (result.exit_code, result.output) == (0, "The ranking is rebuilt: 2 people have a score.\n")
+    assert (result.exit_code, result.output) == (0, "The ranking is rebuilt: 2 people are in it.\n")
     with app.app_context():
         assert redis.client.zcard(ranking.KEY) == 2
 

@@ -122,8 +122,8 @@ def partition_command(parts: int, dry_run: bool) -> None:
 @command("rebuild-ranking")
 @with_appcontext
 def rebuild_ranking_command() -> None:
-    """Correct the ranking by the swipes in the database, and fill it if Redis has lost it."""
-    count = rebuild_alone()
+    """Correct all scores by the swipes in the database, and the ranking by the scores; fill it if Redis has lost it."""
+    count = rebuild_alone(counts_everybody=True)
     if count is None:
         raise click.ClickException("Another process rebuilds the ranking; try again later.")
-    click.echo(f"The ranking is rebuilt: {count} people have a score.")
+    click.echo(f"The ranking is rebuilt: {count} people are in it.")

@@ -51,6 +51,8 @@ COLUMNS: Mapping[Group, Mapping[str, str]] = {
         "likes_in": "sid",
         "pairs": "uid1",
         "friends": "uid1",
+        "scores": "uid",
+        "score_changes": "uid",
         "second_factors": "uid",
         "recovery_codes": "uid",
     },
@@ -75,6 +77,7 @@ REFERENCE_TABLES = (
     "operator_actions",
     "daily_figures",
     "backfills",
+    "ranking_state",
 )
 PLACES: Mapping[str, Place] = {
     table: Place(group, column) for group, tables in COLUMNS.items() for table, column in tables.items()

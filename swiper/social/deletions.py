@@ -8,6 +8,7 @@ from swiper.signals import account_deleted, account_exporting
 from swiper.social.ended_matches import forget_ended_matches
 from swiper.social.models import POINTS
 from swiper.social.queries import matches as queries
+from swiper.social.queries import ranking as ranking_queries
 from swiper.social.ranking import add_all, drop_from_ranking
 
 # Pairs of each side that one transaction removes.
@@ -23,7 +24,11 @@ def remove_traces(uid: int) -> None:
     while _remove_some(uid):
         continue
     forget_ended_matches(uid)
+    _delete_score(uid)
     drop_from_ranking(uid)
+
+
+_delete_score = transactional(ranking_queries.delete_score)
 
 
 @transactional
@@ -33,7 +38,9 @@ def _remove_some(uid: int) -> bool:
     others = queries.lock_pairs_of(uid, BATCH)
     if not others:
         return False
-    points = {target_id: -POINTS[kind] for target_id, kind in queries.kinds_by_target(uid, others).items()}
+    removed = [(target_id, at, -POINTS[kind]) for target_id, kind, at in queries.swipes_on(uid, others)]
+    points = {target_id: change for target_id, _, change in removed}
+    ranking_queries.insert_changes(removed, are_removals=True)
     queries.remove_between(uid, others)
     after_commit(lambda: add_all(points))
     return True

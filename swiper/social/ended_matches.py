@@ -12,6 +12,7 @@ from swiper.social.models import ENDED, MATCHED, POINTS, SwipeKind
 from swiper.social.queries import ended_matches as queries
 from swiper.social.queries.ended_matches import Ended
 from swiper.social.queries.people import accounts_among
+from swiper.social.queries.ranking import insert_changes
 from swiper.social.ranking import add_all
 
 # People in one statement, and numbers that one transaction of the purge removes.
@@ -47,16 +48,17 @@ def _end_again(uid: int, ended: list[Ended]) -> None:
         return
     # These swipes are too old for a rewind, so none of them can be somebody's last swipe.
     window = timedelta(seconds=this_app().config["REWIND_WINDOW_SECONDS"] + 1)
-    pairs, swipes = [], []
+    pairs, swipes, changes = [], [], []
     for other, ended_at in ended:
         pairs.append(
             {"uid1": min(uid, other), "uid2": max(uid, other), "mask": MATCHED | ENDED, "changed_at": ended_at}
         )
-        swipes += [
-            {"uid": one, "sid": liked, "kind": SwipeKind.LIKE, "swiped_at": ended_at - window}
-            for one, liked in ((uid, other), (other, uid))
-        ]
+        for one, liked in ((uid, other), (other, uid)):
+            swipes.append({"uid": one, "sid": liked, "kind": SwipeKind.LIKE, "swiped_at": ended_at - window})
+            changes.append((liked, ended_at - window, POINTS[SwipeKind.LIKE]))
     queries.insert_ended(pairs, swipes)
+    # The count of the ranking has passed this time already.
+    insert_changes(changes, are_removals=False)
     points = {other: POINTS[SwipeKind.LIKE] for other, _ in ended} | {uid: POINTS[SwipeKind.LIKE] * len(ended)}
     after_commit(lambda: add_all(points))
 

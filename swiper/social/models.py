@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, String
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from swiper.clock import now
@@ -160,3 +160,40 @@ class EndedMatch(Model):
     uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     ended_at: Mapped[datetime] = mapped_column(UtcDateTime)
     deleted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Score(Model):
+    """The points of the swipes on `uid` that are counted: those up to `RankingState.counted_until`."""
+
+    __tablename__ = "scores"
+    __table_args__ = (Index(None, "score"), TABLE_OPTIONS)
+
+    uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    score: Mapped[int] = mapped_column(BigInteger)
+
+
+class ScoreChange(Model):
+    """A swipe on `uid` that was removed, or stored with a former time, so that the count by time does not see it.
+
+    `points` are added to the score: those of a removed swipe are negative. The row does not say who has swiped.
+    """
+
+    __tablename__ = "score_changes"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    swiped_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    points: Mapped[int] = mapped_column(SmallInteger)
+    is_removal: Mapped[int] = mapped_column(SmallInteger)
+
+
+class RankingState(Model):
+    """One row: up to which time `scores` has all swipes. `version` rises with each change of `scores` by a count."""
+
+    __tablename__ = "ranking_state"
+    __table_args__ = (TABLE_OPTIONS,)
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    counted_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(Integer)

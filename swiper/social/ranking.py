@@ -1,7 +1,9 @@
-"""The ranking: a sorted set in Redis that follows the swipes.
+"""The ranking: a sorted set in Redis of the people with the highest scores, which follows the swipes.
 
-A person with 0 points has no entry. Suspended people keep their points, but the page does not show them. The rebuild is
-in `ranking_rebuild`.
+A person with 0 points has no entry. Suspended people keep their points, but the page does not show them. As long as
+not more than `RANKED` people have a score, all of them have an entry. When there are more, the set is full: the points
+of people without an entry are not added, and `ranking_rebuild` brings in who has become one of the highest. It also
+corrects the set by the scores in the database.
 """
 
 import itertools
@@ -28,20 +30,27 @@ log = logging.getLogger(__name__)
 KEY = "{ranking}"
 # By id: the token of the rebuild that will correct this person's score. Their next point removes the entry.
 WATCHED_KEY = f"{KEY}:watched"
+# Exists while people without an entry may have a score.
+FULL_KEY = f"{KEY}:full"
 PAGE_KEY = "page:hot"
 TOP = 50
 # People who are gone or suspended are skipped, so more people are read than shown, in steps.
 READ = 3 * TOP
 READ_AT_MOST = 20 * READ
+# Sixty times as many as are shown, so whoever may come onto the page has long been among them.
+RANKED = READ_AT_MOST
 GATHER_SECONDS = 0.02
 BATCHER = "ranking"
 
-# KEYS: ranking, watched. ARGV: id and points in turn.
+# KEYS: ranking, watched, full. ARGV: id and points in turn.
 ADD = """
+local is_full = redis.call('EXISTS', KEYS[3]) == 1
 for i = 1, #ARGV, 2 do
   redis.call('HDEL', KEYS[2], ARGV[i])
-  if tonumber(redis.call('ZINCRBY', KEYS[1], ARGV[i + 1], ARGV[i])) == 0 then
-    redis.call('ZREM', KEYS[1], ARGV[i])
+  if not is_full or redis.call('ZSCORE', KEYS[1], ARGV[i]) then
+    if tonumber(redis.call('ZINCRBY', KEYS[1], ARGV[i + 1], ARGV[i])) == 0 then
+      redis.call('ZREM', KEYS[1], ARGV[i])
+    end
   end
 end
 return 0
@@ -77,10 +86,12 @@ def _send(points: Counter[int]) -> None:
 
 
 def add_all(points: Mapping[int, int]) -> None:
-    """Add points to the scores of several people, by id."""
+    """Add points to the scores of several people in Redis, by id."""
     if points:
         redis.client.eval_once(
-            ADD, [redis.key(KEY), redis.key(WATCHED_KEY)], *itertools.chain.from_iterable(points.items())
+            ADD,
+            [redis.key(KEY), redis.key(WATCHED_KEY), redis.key(FULL_KEY)],
+            *itertools.chain.from_iterable(points.items()),
         )
 
 

@@ -13,11 +13,13 @@ from swiper.clock import day_of, now
 from swiper.db.statements import commit_together, execute, on_single_node, read
 from swiper.db.transactions import after_commit, again_on_conflict, is_in_doubt, is_in_transaction, transactional
 from swiper.errors import AlreadySwipedError, NotFoundError, NothingToRewindError, ParamError
+from swiper.ids import new_id
 from swiper.signals import matched, rewound, swiped
-from swiper.social.models import PairState, SwipeKind, pair_of
+from swiper.social.models import POINTS, PairState, SwipeKind, pair_of
 from swiper.social.pairs import add_friend, lock_pair, set_mask
 from swiper.social.queries import swipes as queries
 from swiper.social.queries.people import COUNT_ACTIVE
+from swiper.social.queries.ranking import ADD_CHANGE
 from swiper.social.ranking import add_points
 from swiper.vip.levels import VipStatus, give_back_quota, limit_of, spend_quota
 from swiper.vip.models import QuotaKind
@@ -211,5 +213,7 @@ def _take_back(uid: int, target_id: int, vip_status: VipStatus) -> None:
     if pair.mask & pair.other_like:
         execute(queries.MARK_ANSWERED, key | {"is_answered": 0})
     set_mask(pair, pair.mask & ~(pair.own_swipe | pair.own_like))
+    change = {"swiped_at": swiped_at, "points": -POINTS[kind], "is_removal": 1}
+    execute(ADD_CHANGE, change | {"uid": target_id, "id": new_id()})
     after_commit(lambda: add_points(target_id, kind, sign=-1))
     after_commit(functools.partial(rewound.send, None, uid=uid, target_id=target_id))

@@ -16,14 +16,14 @@ from swiper.tasks.queue import only_one, sweep
 SWEEP_AFTER = timedelta(minutes=2)
 # A user may have swiped tens of thousands of people.
 DELETION_LEASE_SECONDS = 120.0
-# Counting all swipes of a large service may take longer than any other task.
+# Counting all swipes of a large service, which the first rebuild does, may take longer than any other task.
 REBUILD_SECONDS = 3600
 PURGE_LEASE_SECONDS = 600.0
 
 
 @shared_task(name="social.rebuild_ranking", time_limit=REBUILD_SECONDS)
 def rebuild_ranking() -> int:
-    """Correct the ranking by the database. Return how many people have a score there, or 0 if another rebuild runs."""
+    """Count the new swipes, and correct the ranking. Return how many people it has, or 0 if another rebuild runs."""
     return ranking_rebuild.rebuild_alone() or 0
 
 

@@ -27,7 +27,7 @@ from tests.social.test_races import points
 from tests.social.test_races import ranking as scores
 
 # What the statements of a rebuild can be told by: the one that looks at everybody, the one that counts a few anew.
-EVERYBODY, A_FEW = "GROUP BY swipes.sid", "SELECT swipes.sid, swipes.kind"
+EVERYBODY, A_FEW = "pairs.changed_at >", "scores.uid IN"
 
 
 @pytest.fixture(autouse=True)

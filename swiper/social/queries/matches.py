@@ -62,10 +62,10 @@ def lock_pairs_of(uid: int, count: int) -> list[int]:
     return higher + lower
 
 
-def kinds_by_target(uid: int, others: Collection[int]) -> dict[int, SwipeKind]:
-    """Return the kinds of a user's swipes on `others`, by id."""
-    query = select(Swipe.sid, Swipe.kind).where(Swipe.uid == uid, Swipe.sid.in_(others))
-    return {row.sid: row.kind for row in db.session.execute(query)}
+def swipes_on(uid: int, others: Collection[int]) -> list[tuple[int, SwipeKind, datetime]]:
+    """Return target, kind and time of a user's swipes on `others`."""
+    query = select(Swipe.sid, Swipe.kind, Swipe.swiped_at).where(Swipe.uid == uid, Swipe.sid.in_(others))
+    return [(target_id, kind, at) for target_id, kind, at in db.session.execute(query)]
 
 
 def remove_between(uid: int, others: Collection[int]) -> None:
