@@ -85,7 +85,7 @@ def main() -> int:
     for title, (columns, rows) in parts.items():
         print(f"\n{title}\n{tables.as_text(columns, rows)}")
     if is_whole:
-        text = HEAD.read_text() + "".join(
+        text = _head() + "".join(
             f"\n## {title}\n\n{tables.as_markdown(columns, rows)}" for title, (columns, rows) in parts.items()
         )
         PAGE.write_text(text)
@@ -106,6 +106,11 @@ def _measured(extent: Extent) -> dict[str, Table]:
         "Processors and connections": load_table(costs, settings),
         "Database machines": machines_table(relations, costs),
     }
+
+
+def _head() -> str:
+    less, more = EXTENT.sizes
+    return HEAD.read_text().format(less=f"{less.people:,}", more=f"{more.people:,}", swipes=more.swipes // more.people)
 
 
 def too_many_collisions(drawn: Sequence[Drawn]) -> Iterator[str]:

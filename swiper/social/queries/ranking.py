@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, func, insert, select, tuple_, update
 
+from swiper.db.snapshots import snapshot
 from swiper.db.statements import Statement
 from swiper.db.upsert import changed_a_row, insert_if_absent, upsert
 from swiper.extensions import db
@@ -31,8 +32,6 @@ CHUNK = 500
 # The masks of pairs in which somebody has swiped.
 SWIPED_MASKS = [mask for mask in range(32) if mask & (FIRST_SWIPED | SECOND_SWIPED)]
 STATE_ID = 1
-ANYBODYS = "The count looks for swipes of anybody."
-EVERYBODYS = "Swipes are distributed by who swiped."
 # For the transaction of a rewind, which has no session.
 ADD_CHANGE = Statement(
     """INSERT INTO score_changes (uid, id, swiped_at, points, is_removal)
@@ -70,7 +69,7 @@ def move_state(version: int, counted_until: datetime | None) -> bool:
 def changed_pairs(after: datetime) -> Sequence[Any]:
     """Return the keys of the pairs that have changed after a time and in which somebody has swiped."""
     query = select(Pair.uid1, Pair.uid2).where(Pair.mask.in_(SWIPED_MASKS), Pair.changed_at > after)
-    return db.session.execute(query.execution_options(everywhere=ANYBODYS)).all()
+    return db.session.execute(query.execution_options(everywhere="The count looks for swipes of anybody.")).all()
 
 
 def swipes_after(keys: Collection[tuple[int, int]], after: datetime) -> Sequence[Any]:
@@ -81,7 +80,7 @@ def swipes_after(keys: Collection[tuple[int, int]], after: datetime) -> Sequence
 
 def score_changes() -> Sequence[ScoreChange]:
     """Return all changes that wait to be counted."""
-    query = select(ScoreChange).execution_options(everywhere=ANYBODYS)
+    query = select(ScoreChange).execution_options(everywhere="The count looks for swipes of anybody.")
     return db.session.scalars(query).all()
 
 
@@ -148,16 +147,17 @@ def count_everybody(until: datetime) -> Iterator[tuple[int, int]]:
     A change that waits is added to the score later. What is yielded belongs to one moment, also while others write: a
     connection of its own keeps a snapshot.
     """
-    level = {} if db.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
-    with db.engine.connect().execution_options(**level) as connection:
+    with snapshot() as connection:
         changes = select(ScoreChange.uid, ScoreChange.points).where(ScoreChange.swiped_at <= until)
         waiting: Counter[int] = Counter()
-        for uid, points in connection.execute(changes.execution_options(everywhere=EVERYBODYS)):
+        for uid, points in connection.execute(
+            changes.execution_options(everywhere="Swipes are distributed by who swiped.")
+        ):
             waiting[uid] += points
         points_of = case(*[(Swipe.kind == kind, value) for kind, value in POINTS.items()], else_=0)
         score: ColumnElement[Any] = func.sum(points_of)
         query = select(Swipe.sid, score).where(Swipe.swiped_at <= until).group_by(Swipe.sid).order_by(Swipe.sid)
-        query = query.execution_options(yield_per=BATCH, everywhere=EVERYBODYS)
+        query = query.execution_options(yield_per=BATCH, everywhere="Swipes are distributed by who swiped.")
         # Two sorted streams become one.
         swiped = ((uid, int(points)) for uid, points in connection.execute(query))
         taken = ((uid, -points) for uid, points in sorted(waiting.items()))
