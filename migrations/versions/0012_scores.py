@@ -41,7 +41,7 @@ def upgrade() -> None:
         "ranking_state",
         sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("counted_until", swiper.db.types.UtcDateTime(), nullable=True),
-        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ranking_state")),
         **OPTIONS,
         if_not_exists=True,
