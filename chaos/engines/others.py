@@ -54,13 +54,13 @@ def redis_8(trial: Trial) -> None:
 
 @engine("MySQL 9")
 def mysql(_: Trial) -> None:
-    """Tried by hand, see the page's head."""
+    """On the list so that the page says so."""
     raise NotHereError("no package of Debian 12 or of PyPI brings it; an earlier release was tried by hand with 9.7")
 
 
 @engine("Citus")
 def citus(_: Trial) -> None:
-    """The test of the distribution rule stands in for it."""
+    """On the list so that the page says what stands in for it."""
     raise NotHereError(
         "no package of Debian 12 or of PyPI brings it; PostgreSQL with DATABASE_LAYOUT=distributed and tables in parts "
         "runs the same statements, and the suite refuses those that Citus would refuse"
