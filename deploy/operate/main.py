@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"swiper: {line.removeprefix('swiper: ')}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        steps.say(f"{chosen.name} was interrupted")
         return 130
 
 

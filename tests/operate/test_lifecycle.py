@@ -17,7 +17,7 @@ from deploy.operate.readiness import ask_readiness
 from deploy.operate.services import SERVICES, Service
 from deploy.operate.site import Owner, Site
 from deploy.processes import wait_until
-from tests.operate.sites import SiteFolder
+from tests.operate.sites import SCRIPT, SiteFolder
 from tests.processes import is_running
 
 NAMES = [service.name for service in SERVICES]
@@ -162,7 +162,8 @@ class Killed(subprocess.Popen):
 def kill_before_the_note(pid):
     if os.getpid() != starter:
         os.kill(starter, signal.SIGKILL)
-        time.sleep(0.3)
+        while not Path(sys.argv[3]).exists():
+            time.sleep(0.01)
     return started_at(pid)
 
 import time
@@ -181,14 +182,17 @@ with site_locks(site, [Part.PROCESSES], "start"):
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_start_that_is_killed_leaves_no_process_without_its_file(folder: SiteFolder, moment: str) -> None:
+def test_a_start_that_is_killed_leaves_no_process_without_its_file(
+    folder: SiteFolder, tmp_path: Path, moment: str
+) -> None:
     """Before or after the child has written it; until it has, other commands wait."""
-    command = [sys.executable, "-c", KILLED_START, str(folder.site.root), moment]
+    command = [sys.executable, "-c", KILLED_START, str(folder.site.root), moment, str(tmp_path / "go on")]
     done = subprocess.run(command, cwd=ROOT, check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
     lonely, supervisor = Service("lonely", "", lambda *_: (), 5), PidFiles(folder.site)
     if moment == "before":
         assert "start (pid " in folder.swiper("stop", "beat", code=1)
+        (tmp_path / "go on").touch()
     wait_until(lambda: supervisor.log_of(lonely).read_text(), 20, "it does not start")
     pid = supervisor.pid_of(lonely)
     assert pid
@@ -196,6 +200,18 @@ def test_a_start_that_is_killed_leaves_no_process_without_its_file(folder: SiteF
     supervisor.stop(lonely)
     assert not is_running(pid)
     supervisor.log_of(lonely).unlink()
+
+
+def test_a_command_that_is_told_to_end_says_so(folder: SiteFolder) -> None:
+    command = [sys.executable, str(SCRIPT), "--site", str(folder.site.root), "start", "beat"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout
+        assert "start beat" in program.stdout.readline()
+        program.send_signal(signal.SIGTERM)
+        assert "swiper: start was interrupted" in program.stdout.read()
+        assert program.wait(20) == 130
+    folder.swiper("stop")
+    assert folder.processes() == []
 
 
 def test_a_process_whose_file_cannot_be_written_is_not_started(folder: SiteFolder) -> None:
