@@ -90,6 +90,7 @@ class DatabaseSettings(BaseSettings):
 
     database_url: DatabaseUrl = ""
     database_replica_urls: DatabaseUrls = []
+    database_replica_lag_seconds: float = Field(5.0, gt=0, le=3600)
     database_pool_size: int = Field(10, ge=1, le=1_000)
     database_max_overflow: int = Field(20, ge=0, le=1_000)
     database_pool_timeout_seconds: float = Field(1.0, gt=0, le=60)

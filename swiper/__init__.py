@@ -158,7 +158,7 @@ def _extension_config(settings: Settings) -> dict[str, Any]:
     config = settings.flask_config()
     redis_options = _redis_options(settings)
     replicas = {
-        f"replica{number}": {"url": url} | engines.engine_options(url, config)
+        f"{engines.REPLICA}{number}": {"url": url} | engines.engine_options(url, engines.for_replicas(config))
         for number, url in enumerate(settings.database_replica_urls)
     }
     return {

@@ -25,7 +25,8 @@ from swiper.redis_servers import make_pool
 
 log = logging.getLogger(__name__)
 
-REPLICA_KEY = "reads_may_lag"
+# In the info of a session whose transaction has read from a replica.
+REPLICA_USED = "replica_used"
 # Without these, MariaDB would compare text without case. The other databases compare bytes.
 TABLE_OPTIONS = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 
@@ -69,17 +70,20 @@ class Base(DeclarativeBase):
 
 # Opens the connection of the running transactional service (`swiper/db/transactions.py`).
 open_transaction: ContextVar[Callable[[], Connection] | None] = ContextVar("open_transaction", default=None)
+# The database of the replica that answers the reads of this moment (`swiper/db/replicas.py`), a `statements.Database`.
+reading_replica: ContextVar[Any] = ContextVar("reading_replica", default=None)
 
 
 class RoutedSession(BoundSession):
-    """A session that joins the running transaction, and reads from a replica inside `replica_reads()`."""
+    """A session that joins the running transaction, and reads from a replica inside `on_replica`."""
 
     def get_bind(self, mapper: Any = None, clause: Any = None, bind: Any = None, **kwargs: Any) -> Any:
-        """Return the transaction's connection, a replica's engine inside `replica_reads()`, or the primary's engine."""
+        """Return the transaction's connection, a replica's engine inside `on_replica`, or the primary's engine."""
         if bind is None and (open_connection := open_transaction.get()) is not None:
             return open_connection()
-        if bind is None and REPLICA_KEY in self.info:
-            return self.info[REPLICA_KEY]
+        if bind is None and (replica := reading_replica.get()) is not None:
+            self.info[REPLICA_USED] = True
+            return replica.main
         return super().get_bind(mapper=mapper, clause=clause, bind=bind, **kwargs)
 
 

@@ -18,6 +18,7 @@ class Tally(StrEnum):
     POOL_WAITS = "pool_waits"
     POOL_WAIT_MICROS = "pool_wait_micros"
     POOL_TIMEOUTS = "pool_timeouts"
+    REPLICA_READS = "replica_reads:"
     SWEPT = "swept:"
     ERRORS = "errors:"
 

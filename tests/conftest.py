@@ -27,7 +27,13 @@ from tests.recorded_commands import Crossing, slots_recorded
 from tests.recorded_statements import Broken, recording
 
 # There is nothing in them to run on another database.
-POSTGRES_ONLY = ["db/test_citus.py", "db/test_several_hosts.py", "db/single_node", "test_bench_data.py"]
+POSTGRES_ONLY = [
+    "db/test_citus.py",
+    "db/test_several_hosts.py",
+    "db/test_standby.py",
+    "db/single_node",
+    "test_bench_data.py",
+]
 # Statements are recorded there, and the files of a request are counted there: each database has ways of its own.
 SQLITE_ONLY = ["test_recorded_statements.py", "test_request_files.py"]
 # Those of the shared connections ask for them by themselves; with TEST_FAST_PATHS=off all else goes the stock way.

@@ -22,6 +22,7 @@ from swiper.admin.metrics_buffer import BOUNDS_MS, Count, Metric, counts_key, ro
 from swiper.admin.process_families import counter, families_of_processes, named, shown
 from swiper.admin.queries.metrics import metrics_since
 from swiper.admin.queues import queue_lengths
+from swiper.admin.replica_families import families_of_replicas
 from swiper.admin.route_latency import bucket_counts, counts_by_route
 from swiper.backfills.services import list_progress
 from swiper.clock import today
@@ -65,6 +66,7 @@ def families_of_database() -> Iterator[Family]:
         if progress.rows_left is not None:
             left.add_metric([progress.name], progress.rows_left)
     yield left
+    yield from families_of_replicas()
 
 
 def families_of_broker() -> Iterator[Family]:

@@ -7,6 +7,7 @@ from typing import Any
 from swiper.admin.metrics_buffer import KEPT_SECONDS, Metric, counts_key
 from swiper.admin.queries import metrics as queries
 from swiper.clock import bounds_of, today
+from swiper.db.replicas import on_replica
 from swiper.db.transactions import transactional
 from swiper.extensions import redis
 from swiper.ids import first_id_at
@@ -57,10 +58,12 @@ def metrics_of(day: date) -> dict[str, int]:
     found: Any = redis.client.hgetall(counts_key(day))
     counts = {name.decode(): int(value) for name, value in found.items()}
     start, end = bounds_of(day)
+    # Ids are made in the order of time, so the sign-ups of a day are a range of ids.
+    first_id, end_id = first_id_at(start), first_id_at(end)
+    sign_ups, revenue = on_replica(lambda: (queries.count_sign_ups(first_id, end_id), queries.sum_paid(start, end)))
     return {metric.value: counts.get(metric, 0) for metric in Metric} | {
-        # Ids are made in the order of time, so the sign-ups of a day are a range of ids.
-        Metric.SIGN_UPS.value: queries.count_sign_ups(first_id_at(start), first_id_at(end)),
-        Metric.REVENUE.value: queries.sum_paid(start, end),
+        Metric.SIGN_UPS.value: sign_ups,
+        Metric.REVENUE.value: revenue,
     }
 
 
@@ -69,9 +72,10 @@ def series(days: int) -> dict[str, Any]:
     shown = [today() - timedelta(days=back) for back in reversed(range(days))]
     table: dict[str, list[int]] = {metric.value: [0] * days for metric in Metric}
     place = {day: number for number, day in enumerate(shown)}
-    for row in queries.metrics_since(shown[0]):
-        if row.day in place and row.name in table:
-            table[row.name][place[row.day]] = row.value
+    stored = on_replica(lambda: [(row.day, row.name, row.value) for row in queries.metrics_since(shown[0])])
+    for day, name, value in stored:
+        if day in place and name in table:
+            table[name][place[day]] = value
     # The beat stores once a minute; today is shown as it is now.
     for name, value in metrics_of(shown[-1]).items():
         table[name][-1] = max(table[name][-1], value)

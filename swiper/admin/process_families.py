@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, SummaryMetricFamily
 from prometheus_client.core import Metric as Family
 
 from swiper.admin.metrics_buffer import Count
+from swiper.db.replicas import FAILED, SERVED, STALE
 from swiper.tallies import MICRO, OTHER, Tally
 
 # They are shown from the start, since `increase()` does not see the first value of a new series.
@@ -26,6 +27,8 @@ def families_of_processes(known: dict[str, int]) -> Iterator[Family]:
     timeouts = CounterMetricFamily("swiper_pool_timeouts", "Waits that ended without a connection.")
     timeouts.add_metric([], known.get(Tally.POOL_TIMEOUTS, 0))
     yield timeouts
+    reads = shown(known, Tally.REPLICA_READS, (SERVED, STALE, FAILED))
+    yield counter("swiper_replica_reads", "Reads that a replica may answer, by what came of it.", "result", reads)
     swept = CounterMetricFamily("swiper_swept", "Items that sweeps worked on.", labels=["sweep", "state"])
     for name, number in named(known, Tally.SWEPT):
         sweep, _, state = name.rpartition(":")

@@ -9,6 +9,7 @@ from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+import psycopg
 from celery import Celery
 from flask import Flask
 from kombu.exceptions import KombuError
@@ -20,6 +21,9 @@ from config.base import Fault
 from config.settings import Settings
 from config.urls import for_celery
 from swiper.db.checks import DatabaseState, find_cluster_fault, find_schema_fault, state_of
+from swiper.db.poolers import loses_prepared_statements
+from swiper.db.replica_lag import Replica, UnmeasuredError, has_caught_up
+from swiper.db.replicas import replicas_of_app
 from swiper.extensions import db, redis
 from swiper.outages import is_redis_away
 from swiper.redis_client import AppRedis
@@ -27,8 +31,10 @@ from swiper.site_marker import Marker, own_marker
 
 # Quotas and codes end by clocks. A few seconds are the time that an answer may take.
 CLOCK_SECONDS = 5.0
+# A replica is watched for so long at most.
+FOLLOWING_SECONDS = 2.0
 MEMCACHED_PORT = 11211
-SERVER_ERRORS = (SQLAlchemyError, RedisError, KombuError, OSError)
+SERVER_ERRORS = (SQLAlchemyError, psycopg.Error, RedisError, KombuError, OSError)
 PASSWORDS = re.compile(r"://[^:/@\s]*:([^@\s]+)@")
 
 
@@ -42,10 +48,10 @@ class Probe(NamedTuple):
 
 def probes_of(app: Flask, settings: Settings) -> list[Probe]:
     """Return a probe for each server that the application uses. Needs an app context."""
-    probes = [Probe("DATABASE_URL", "the database", partial(_ask_database, db.engine))]
-    replicas = sorted((key, engine) for key, engine in db.engines.items() if key and key.startswith("replica"))
-    for number, (_, engine) in enumerate(replicas, 1):
-        probes.append(Probe("DATABASE_REPLICA_URLS", f"replica {number}", partial(_ask_replica, engine)))
+    is_preparing = db.engine.dialect.name == "postgresql" and not settings.database_behind_pgbouncer
+    probes = [Probe("DATABASE_URL", "the database", partial(_ask_database, db.engine, is_preparing))]
+    for replica in replicas_of_app():
+        probes.append(Probe("DATABASE_REPLICA_URLS", replica.name, partial(_ask_replica, replica)))
     probes.append(Probe("REDIS_URL", "Redis", partial(_ask_redis, redis.client, own_marker())))
     if settings.celery_broker_url != for_celery(settings.redis_url):
         celery: Celery = app.extensions["celery"]
@@ -103,17 +109,25 @@ def _reason_of(error: BaseException, urls: str) -> str:
     return words
 
 
-def _ask_database(engine: Engine) -> Iterator[str]:
+def _ask_database(engine: Engine, is_preparing: bool) -> Iterator[str]:
     with engine.connect() as connection:
         state = yield from _ask_state(connection, "the database")
         if state.is_read_only:
             yield "the database takes no writes (it is a replica, or read-only)"
         yield from filter(None, (find_schema_fault(connection), find_cluster_fault(connection)))
+    if is_preparing and loses_prepared_statements(engine.url):
+        yield "a pooler such as PgBouncer stands before the database: set DATABASE_BEHIND_PGBOUNCER=true"
 
 
-def _ask_replica(engine: Engine) -> Iterator[str]:
-    with engine.connect() as connection:
+def _ask_replica(replica: Replica) -> Iterator[str]:
+    with replica.database.main.connect() as connection:
         yield from _ask_state(connection, "a replica")
+    seconds = min(replica.lag_seconds, FOLLOWING_SECONDS)
+    try:
+        if not has_caught_up(replica, seconds):
+            yield f"{replica.name} is more than {seconds:g} s behind the database, which answers instead"
+    except UnmeasuredError as error:
+        yield f"nobody knows how far {replica.name} is behind, so it is not used: {error}"
 
 
 def _ask_state(connection: Connection, server: str) -> Generator[str, None, DatabaseState]:

@@ -1,5 +1,6 @@
 """Database engines that never block a gevent worker on SQLite's locks or on a server that does not answer."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy.engine import Engine
 from swiper.db.comments import comment_statements
 from swiper.db.driver_errors import handle_errors, leave_silent_server
 from swiper.db.mariadb import TOGETHER
+from swiper.db.replica_lag import Replica
 from swiper.db.servers import LimitedPool, prepare_server
 from swiper.db.sqlite import begin_by_purpose, prepare_sqlite
 from swiper.db.statements import Database
@@ -27,10 +29,12 @@ from swiper.fastpath.postgres_statements import StatementRunner
 SQLITE_POOL = {"pool_size": 15, "max_overflow": 0, "pool_use_lifo": True}
 # Within half a minute the kernel gives up a machine that has vanished, which a thread would wait for without an end.
 DEAD_PEER = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+# With a number, the key of a replica's engine.
+REPLICA = "replica"
 IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 
 
-def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
+def engine_options(url: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of `create_engine` for the database at `url`."""
     # Parameters are personal data. The text of an error must not contain them.
     options: dict[str, Any] = {"hide_parameters": True}
@@ -62,7 +66,7 @@ def engine_options(url: str, config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def single_connections(url: str, config: dict[str, Any]) -> int:
+def single_connections(url: str, config: Mapping[str, Any]) -> int:
     """Return how many of a process's connections are reserved for single statements."""
     size, overflow = config["DATABASE_POOL_SIZE"], config["DATABASE_MAX_OVERFLOW"]
     # Where few are allowed beside the pool, half of all.
@@ -74,23 +78,44 @@ def init_app(app: Flask) -> None:
     """Register the event handlers of every engine, including the engines of replicas."""
     with app.app_context():
         for key, engine in db.engines.items():
+            config = for_replicas(app.config) if key else app.config
             if engine.dialect.name == "sqlite":
                 prepare_sqlite(engine)
                 begin_by_purpose(engine)
             else:
-                seconds = app.config["DATABASE_STATEMENT_SECONDS"]
-                prepare_server(engine, seconds, may_lag=key is not None)
+                prepare_server(engine, config["DATABASE_STATEMENT_SECONDS"], may_lag=key is not None)
             handle_errors(engine, engine)
             if app.config["SQL_COMMENTS"]:
                 comment_statements(engine)
-        app.extensions["database"] = _database_of(db.engine, app.config)
+        primary = app.extensions["database"] = _database_of(db.engine, app.config)
+        app.extensions["replicas"] = replicas = _replicas_of(primary, app.config)
+        primary.is_alone = primary.is_single_node and not replicas
 
 
-def _database_of(engine: Engine, config: dict[str, Any]) -> Database:
+def for_replicas(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a replica's engine. When it does not answer, there is time left for the primary."""
+    return {**config, "DATABASE_STATEMENT_SECONDS": config["DATABASE_STATEMENT_SECONDS"] / 2}
+
+
+def replica_engines() -> list[tuple[str, Engine]]:
+    """Return the engine of each replica by its name, in the order of DATABASE_REPLICA_URLS. Needs an app context."""
+    numbers = sorted(int(key.removeprefix(REPLICA)) for key in db.engines if key and key.startswith(REPLICA))
+    return [(f"replica {number + 1}", db.engines[f"{REPLICA}{number}"]) for number in numbers]
+
+
+def _replicas_of(primary: Database, config: Mapping[str, Any]) -> list[Replica]:
+    own = for_replicas(config)
+    return [
+        Replica(name, _database_of(engine, own, may_lag=True), primary, config["DATABASE_REPLICA_LAG_SECONDS"])
+        for name, engine in replica_engines()
+    ]
+
+
+def _database_of(engine: Engine, config: Mapping[str, Any], *, may_lag: bool = False) -> Database:
     if str(engine.url) in IN_MEMORY:
         # Another engine would open another, empty database.
         return Database(engine, engine, None, is_single_node=False)
-    kept = _kept_engine(engine, config)
+    kept = _kept_engine(engine, config, may_lag=may_lag)
     if engine.dialect.name == "postgresql":
         is_single_node = config["DATABASE_LAYOUT"] == "single"
         return Database(engine, None, _runner(engine, kept, config), is_single_node=is_single_node)
@@ -98,7 +123,7 @@ def _database_of(engine: Engine, config: dict[str, Any]) -> Database:
     return Database(engine, kept, None, is_single_node=False)
 
 
-def _kept_engine(engine: Engine, config: dict[str, Any]) -> Engine:
+def _kept_engine(engine: Engine, config: Mapping[str, Any], *, may_lag: bool) -> Engine:
     """Return an engine with its own connections for single statements, each of which is a transaction by itself."""
     options = engine_options(str(engine.url), config)
     if engine.dialect.name == "mysql":
@@ -111,14 +136,14 @@ def _kept_engine(engine: Engine, config: dict[str, Any]) -> Engine:
     if engine.dialect.name == "sqlite":
         prepare_sqlite(kept)
     else:
-        prepare_server(kept, config["DATABASE_STATEMENT_SECONDS"])
+        prepare_server(kept, config["DATABASE_STATEMENT_SECONDS"], may_lag=may_lag)
     handle_errors(kept, engine)
     if config["SQL_COMMENTS"]:
         comment_statements(kept)
     return kept
 
 
-def _runner(engine: Engine, kept: Engine, config: dict[str, Any]) -> StatementRunner:
+def _runner(engine: Engine, kept: Engine, config: Mapping[str, Any]) -> StatementRunner:
     """Return the runner of single statements for a PostgreSQL server."""
     seconds, size = config["DATABASE_STATEMENT_SECONDS"], single_connections("postgresql", config)
     is_alone = not config["DATABASE_BEHIND_PGBOUNCER"]

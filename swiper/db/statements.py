@@ -27,7 +27,7 @@ from swiper.db.sql import Statement as Statement
 from swiper.db.sqlite import OnSqlite
 from swiper.db.transactions import again_on_conflict, is_in_transaction, session_connection, transactional
 from swiper.db.watches import about_to_run, watches
-from swiper.extensions import REPLICA_KEY, db, this_app
+from swiper.extensions import reading_replica, this_app
 from swiper.fastpath import postgres_statements
 from swiper.fastpath.postgres_statements import StatementRunner
 
@@ -101,7 +101,7 @@ class Database:
     ) -> None:
         """`main` is for transactions, `reading` for single reads, in autocommit; `runner` replaces it on PostgreSQL."""
         self.main, self.reading, self.runner = main, reading, runner
-        self.is_single_node = is_single_node
+        self.is_single_node = self.is_alone = is_single_node
         self.is_commented = IS_COMMENTED in main.get_execution_options()
 
     def numbered(self, step: Step) -> postgres_statements.Step:
@@ -117,7 +117,7 @@ class Database:
         if self.runner is not None:
             return self.runner.read(*map(self.numbered, steps))
         lease = _lease.get()
-        if lease is not None and lease.owner is getcurrent():
+        if lease is not None and lease.owner is getcurrent() and lease.engine is self.reading:
             return lease.read(steps)
         assert self.reading is not None
         lease = _Lease(self.reading, self.main)
@@ -183,11 +183,11 @@ def _database() -> Database:
 def read(*steps: Step) -> list[list[Row]]:
     """Run statements that change and lock nothing, and return the rows of each. Raises SQLAlchemy's errors.
 
-    Inside a transactional service they see what it has written so far, inside `replica_reads` they go to a replica.
+    Inside a transactional service they see what it has written so far, inside `on_replica` they go to a replica.
     """
-    if is_in_transaction() or (db.has_session() and REPLICA_KEY in db.session.info):
+    if is_in_transaction():
         return [execute(*step) for step in steps]
-    return _database().read(steps)
+    return (reading_replica.get() or _database()).read(steps)
 
 
 def execute(statement: Statement, values: Values) -> list[Row]:
@@ -229,10 +229,10 @@ def commit_together(step: Step) -> list[Row]:
     return database.runner.commit(database.numbered(step))
 
 
-def on_single_node(at_once: Callable[P, R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def on_single_node(at_once: Callable[P, R], *, may_lag: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let `at_once` take the place of the decorated function where the database is one PostgreSQL server.
 
-    It may use statements that only such a server can run. Inside a transactional service it is not used.
+    It is not used inside a transactional service, nor, with `may_lag`, where replicas may answer portable statements.
     """
 
     def decorate(portable: Callable[P, R]) -> Callable[P, R]:
@@ -241,7 +241,7 @@ def on_single_node(at_once: Callable[P, R]) -> Callable[[Callable[P, R]], Callab
             if is_in_transaction():
                 return portable(*args, **kwargs)
             database = _database()
-            if database.is_single_node:
+            if database.is_alone if may_lag else database.is_single_node:
                 return at_once(*args, **kwargs)
             return database.read_in_steps(portable, *args, **kwargs)
 

@@ -23,9 +23,9 @@ SPAN = "_swiper_span"
 
 def trace_statements(app: Flask, tracer: Tracer) -> None:
     """Trace all that `app` sends to its database and replicas. Needs an app context."""
-    database = app.extensions["database"]
-    if database.runner is not None:
-        database.runner = TracedRunner(database.runner, tracer)
+    for database in (app.extensions["database"], *(replica.database for replica in app.extensions["replicas"])):
+        if database.runner is not None:
+            database.runner = TracedRunner(database.runner, tracer)
     watch_statements(lambda texts, system: _statement_span(tracer, texts, system))
     for engine in db.engines.values():
         trace_engine(engine, tracer)

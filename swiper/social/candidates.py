@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from swiper.clock import now
+from swiper.db.replicas import read_lagging
 from swiper.db.statements import Row, Step, on_single_node, read
 from swiper.profiles.cards import CardRow
 from swiper.profiles.profiles import age_on
@@ -74,7 +75,7 @@ def fitting(criteria: DeckCriteria, uids: list[int]) -> set[int]:
     """Return those of `uids` who fit the criteria, swiped or not."""
     if not uids:
         return set()
-    (rows,) = read((queries.FITTING, _values_for(criteria, uids) | {"uids": uids}))
+    (rows,) = read_lagging([(queries.FITTING, _values_for(criteria, uids) | {"uids": uids})])
     return {uid for _, uid in rows}
 
 
@@ -82,9 +83,9 @@ def still_fitting(criteria: DeckCriteria, uids: list[int]) -> list[int]:
     """Return those of `uids` who fit the criteria and are not swiped, in the same order."""
     if not uids:
         return []
-    rows, swiped = read(
-        (queries.FITTING, _values_for(criteria, uids) | {"uids": uids}),
-        (queries.SWIPED, {"uid": criteria.uid, "uids": uids}),
+    rows, swiped = read_lagging(
+        [(queries.FITTING, _values_for(criteria, uids) | {"uids": uids})],
+        [(queries.SWIPED, {"uid": criteria.uid, "uids": uids})],
     )
     left = {uid for _, uid in rows} - {uid for (uid,) in swiped}
     return [uid for uid in uids if uid in left]
@@ -98,7 +99,7 @@ def _likers_and_cards_single_node(
     return [row[0] for row in rows if row[1] is None], _cards_of_rows(criteria.day, rows)
 
 
-@on_single_node(_likers_and_cards_single_node)
+@on_single_node(_likers_and_cards_single_node, may_lag=True)
 def likers_and_cards(criteria: DeckCriteria, uids: list[int], count: int) -> tuple[list[int], dict[int, CardRow]]:
     """Return the ids of likers who wait for an answer and fit, and what `fitting_cards` returns for `uids`.
 
@@ -110,7 +111,7 @@ def likers_and_cards(criteria: DeckCriteria, uids: list[int], count: int) -> tup
     unswiped = [uid for uid in uids if uid not in swiped]
     if not (likers or unswiped):
         return [], {}
-    rows, of_members = read(*_card_steps(criteria, unswiped, likers))
+    rows, of_members = read_lagging(_card_steps(criteria, unswiped, likers))
     fit = {uid for uid, _, _ in rows}
     return [uid for uid in likers if uid in fit], _first_cards(criteria.day, unswiped, rows, of_members, count)
 
@@ -122,13 +123,13 @@ def _fitting_cards_single_node(criteria: DeckCriteria, uids: list[int], count: i
     return _cards_of_rows(criteria.day, rows)
 
 
-@on_single_node(_fitting_cards_single_node)
+@on_single_node(_fitting_cards_single_node, may_lag=True)
 def fitting_cards(criteria: DeckCriteria, uids: list[int], count: int) -> dict[int, CardRow]:
     """Return the cards, by id, of the first `count` of `uids` who fit and are not swiped, in the same order."""
     if not uids:
         return {}
-    found, rows, of_members = read(
-        (queries.SWIPED, {"uid": criteria.uid, "uids": uids}), *_card_steps(criteria, uids, [])
+    rows, of_members, found = read_lagging(
+        _card_steps(criteria, uids, []), [(queries.SWIPED, {"uid": criteria.uid, "uids": uids})]
     )
     swiped = {uid for (uid,) in found}
     return _first_cards(criteria.day, [uid for uid in uids if uid not in swiped], rows, of_members, count)
@@ -191,7 +192,7 @@ def unseen_candidates(criteria: DeckCriteria, after: Cursor | None = None) -> It
 
 def _old_likers(criteria: DeckCriteria) -> Iterator[Cursor]:
     for values in _old_liker_values(criteria):
-        (rows,) = read((queries.FITTING, values | {"uids": values["likers"]}))
+        (rows,) = read_lagging([(queries.FITTING, values | {"uids": values["likers"]})])
         yield from rows
 
 
@@ -206,7 +207,7 @@ def _candidates(values: dict[str, Any], start: int, after: Cursor | None) -> Ite
         last = None
         while True:
             step = queries.CANDIDATES, values | {"low": shuffle, "high": high, "after": uid, "count": CHUNK}
-            (rows,) = read(step)
+            (rows,) = read_lagging([step])
             yield from rows
             if len(rows) < CHUNK:
                 break

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from swiper.db.statements import read
+from swiper.db.replicas import read_lagging
 from swiper.profiles.models import DatingSex
 from swiper.profiles.profiles import Account
 from swiper.social.candidates import MAX_CHUNK, all_values, unseen, unseen_candidates
@@ -53,7 +53,7 @@ def _worth_relaxing(account: Account, vip_status: VipStatus, criteria: DeckCrite
 
 def fits_anyone(criteria: DeckCriteria) -> bool:
     """Return True if somebody fits the criteria, swiped or not."""
-    return any(read((queries.ANY_FITTING, values))[0] for values in all_values(criteria))
+    return any(read_lagging([(queries.ANY_FITTING, values)])[0] for values in all_values(criteria))
 
 
 def has_more_unseen(narrow: DeckCriteria, wider: DeckCriteria) -> bool:
@@ -64,7 +64,7 @@ def has_more_unseen(narrow: DeckCriteria, wider: DeckCriteria) -> bool:
     for values in all_values(wider):
         both = narrow.values | {name: values[name] for name in ("from_id", "likers")} | {"count": MAX_CHUNK}
         both |= {f"wider_{name}": value for name, value in values.items()}
-        (rows,) = read((queries.ONLY_WIDER, both))
+        (rows,) = read_lagging([(queries.ONLY_WIDER, both)])
         if unseen(narrow.uid, [uid for (uid,) in rows]):
             return True
     return False
@@ -76,7 +76,7 @@ def has_unseen_elsewhere(criteria: DeckCriteria) -> bool:
     It reads up to `MAX_CHUNK` people, and as many for each page of older likers.
     """
     for values in all_values(criteria):
-        (rows,) = read((queries.IN_ANOTHER_CITY, values | {"count": MAX_CHUNK}))
+        (rows,) = read_lagging([(queries.IN_ANOTHER_CITY, values | {"count": MAX_CHUNK})])
         if unseen(criteria.uid, [uid for (uid,) in rows]):
             return True
     return False

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from swiper.db.replicas import on_replica
 from swiper.db.statements import read
 from swiper.db.transactions import transactional
 from swiper.errors import NotFoundError
@@ -37,7 +38,8 @@ def list_friends(uid: int, page: int, per_page: int) -> dict[str, Any]:
     matched_at: dict[int, datetime] = dict([*above, *below])
     active = _active_among(list(matched_at))
     others = sorted(active, key=lambda other: (matched_at[other], other), reverse=True)
-    cards = cards_of(others[(page - 1) * per_page : page * per_page], friends=active)
+    shown = others[(page - 1) * per_page : page * per_page]
+    cards = on_replica(lambda: cards_of(shown, friends=active))
     items = [card | {"matched_at": matched_at[card["id"]]} for card in cards]
     return page_of(items, len(others), page, per_page)
 

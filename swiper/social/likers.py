@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from swiper.db.replicas import on_replica
 from swiper.db.statements import Row, read
 from swiper.http.pages import page_of
 from swiper.profiles.cards import cards_of
@@ -38,7 +39,8 @@ def list_likers(uid: int, page: int, per_page: int) -> dict[str, Any]:
     (own_swipes,) = read((queries.OWN_SWIPES, {"uid": uid, "uids": list(likes)})) if likes else ([],)
     answers: dict[int, str] = dict(own_swipes)
     items = []
-    for card in cards_of(list(likes), friends=are_friends(uid, list(likes))):
+    friends = are_friends(uid, list(likes))
+    for card in on_replica(lambda: cards_of(list(likes), friends=friends)):
         other, liked_at, is_super = likes[card["id"]]
         items.append(card | {"liked_at": liked_at, "is_superlike": bool(is_super), "answer": answers.get(other)})
     return page_of(items, _count_shown(uid), page, per_page)

@@ -8,6 +8,7 @@ corrects the set by the scores in the database.
 
 import itertools
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -16,7 +17,7 @@ from gevent.monkey import is_module_patched
 from redis.exceptions import RedisError
 
 from swiper.cache.invalidations import invalidate_shared_after_commit
-from swiper.db.replicas import replica_reads
+from swiper.db.replicas import on_replica
 from swiper.extensions import redis, this_app
 from swiper.outages import is_redis_outage
 from swiper.profiles.cards import cards_of
@@ -113,8 +114,11 @@ status_changed.connect(invalidate_page)
 
 def top_people() -> list[dict[str, Any]]:
     """Return the first fifty people: `rank`, `score` and `user`."""
-    with replica_reads():
-        return [place | {"rank": rank} for rank, place in enumerate(itertools.islice(_places(), TOP), 1)]
+    # The page is cached for all, so a replica answers only if it has everything that is committed by now.
+    return on_replica(
+        lambda: [place | {"rank": rank} for rank, place in enumerate(itertools.islice(_places(), TOP), 1)],
+        as_of=time.monotonic(),
+    )
 
 
 def _places() -> Iterator[dict[str, Any]]:
