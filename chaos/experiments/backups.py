@@ -31,7 +31,15 @@ TARGET = (
 VIEW = ("/api/user/profile", "/api/social/friends", "/api/social/liked_me", "/api/vip/me")
 DECK_GROUPS = 6
 # What processes write for themselves, and what a deletion leaves on purpose.
-PASSING = {"tombstones", "invalidations", "file_removals", "deleted_numbers", "ended_matches", "daily_figures"}
+PASSING = {
+    "tombstones",
+    "invalidations",
+    "file_removals",
+    "deleted_numbers",
+    "ended_matches",
+    "daily_figures",
+    "backfills",
+}
 USER_COLUMNS = ("uid", "sid", "uid1", "uid2")
 CODE = "123456"
 NOT_LOGGED_IN = 1001

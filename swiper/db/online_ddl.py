@@ -16,7 +16,6 @@ from swiper.db.sqlite_schema import edit_table
 from swiper.db.upgrades import UpgradeError
 
 BATCH_ROWS = 2000
-# Others take SQLite's only write lock meanwhile; they ask for it every 3 ms at the latest.
 PAUSE_SECONDS = 0.01
 # PostgreSQL takes a batch for more rows than it has, and would read whole tables for it, or compile the statement.
 AS_FEW_ROWS = sa.text(
@@ -149,6 +148,7 @@ def in_batches(statement: sa.Update | sa.Delete, *key: sa.ColumnClause[Any]) -> 
     last: Sequence[Any] = ()
     while True:
         commit()
+        began = time.monotonic()
         keys = sa.select(*key).select_from(statement.table).where(_after(key, last)).order_by(*key).limit(BATCH_ROWS)
         rows = op.get_bind().execute(keys).all()
         if not rows:
@@ -158,8 +158,22 @@ def in_batches(statement: sa.Update | sa.Delete, *key: sa.ColumnClause[Any]) -> 
         op.execute(statement.where(*_between(key, rows[0], rows[-1])))
         last = rows[-1]
         commit()
-        time.sleep(PAUSE_SECONDS)
+        _let_others_write(time.monotonic() - began)
     commit()
+
+
+def _let_others_write(seconds: float) -> None:
+    """Pause between two batches, of which the last one took `seconds`."""
+    if _dialect() != "sqlite":
+        time.sleep(PAUSE_SECONDS)
+        return
+    # Its only write lock is taken when a transaction begins. Others ask for it again and again, on a busy machine not
+    # often, so it is free for as long as it was held.
+    op.get_bind().exec_driver_sql("COMMIT")
+    try:
+        time.sleep(max(PAUSE_SECONDS, seconds))
+    finally:
+        op.get_bind().exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _after(key: Sequence[sa.ColumnClause[Any]], values: Sequence[Any], sign: str = ">") -> sa.ColumnElement[bool]:
