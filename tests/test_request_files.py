@@ -17,7 +17,7 @@ from tests.vip.test_payments import notice, send
 
 # For each request: the most files of `swiper/` that it may run through, and the most of these that are its own, which
 # means that not all four requests share them. Lower a number whenever a request needs fewer.
-MOST = {"login": (28, 13), "deck": (24, 9), "like": (24, 9), "payment": (28, 13)}
+MOST = {"login": (28, 12), "deck": (25, 9), "like": (24, 8), "payment": (29, 13)}
 
 
 def login(app: Flask, people: People) -> Callable[[], Any]:
