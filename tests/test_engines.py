@@ -64,6 +64,18 @@ def test_a_missing_package_stops_the_run_before_it_begins(
     assert "not installed: some-package" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("arguments", "wanted"), [(["--short"], "one"), ([], "one, two"), (["--short", "two"], "two")])
+def test_the_short_form_leaves_out_what_is_only_for_the_long_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], wanted: str
+) -> None:
+    engines = [Engine(name, name, print, {name: name}, in_short=name == "one") for name in ("one", "two")]
+    monkeypatch.setattr(command, "all_engines", lambda: engines)
+    monkeypatch.setattr(command, "missing_programs", list)
+    monkeypatch.setattr(sys, "argv", ["engines", *arguments])
+    assert command.main() == 2
+    assert capsys.readouterr().err == f"not installed: {wanted}\n"
+
+
 def test_an_unknown_name_is_refused_with_the_names_that_there_are(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

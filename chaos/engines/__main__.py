@@ -32,7 +32,8 @@ def main() -> int:
     if unknown:
         print(f"engines: {', '.join(engine.name for engine in engines)}", file=sys.stderr)
         return 2
-    chosen = [engine for engine in engines if not options.only or engine.name in options.only]
+    in_form = [engine for engine in engines if engine.in_short or not options.short]
+    chosen = [engine for engine in engines if engine.name in options.only] if options.only else in_form
     missing = sorted({*missing_programs(), *(package for each in chosen for package in each.missing_packages())})
     if missing:
         print(f"not installed: {', '.join(missing)}", file=sys.stderr)

@@ -22,13 +22,15 @@ class NotHereError(Exception):
 class Engine:
     """`try_out` starts the engine's servers, does everything to them, and ends them.
 
-    `needs` has Debian's packages by what they bring: a program, or a file as a pattern that begins with `/`.
+    `needs` has Debian's packages by what they bring: a program, or a file as a pattern that begins with `/`. The short
+    form leaves out an engine whose `in_short` is False, unless it is named.
     """
 
     name: str
     title: str
     try_out: TryOut
     needs: Mapping[str, str] = field(default_factory=dict)
+    in_short: bool = True
 
     def missing_packages(self) -> list[str]:
         """Debian's packages that have to be installed first."""
@@ -38,11 +40,11 @@ class Engine:
 _engines: list[Engine] = []
 
 
-def engine(title: str, needs: Mapping[str, str] | None = None) -> Callable[[TryOut], TryOut]:
+def engine(title: str, needs: Mapping[str, str] | None = None, *, in_short: bool = True) -> Callable[[TryOut], TryOut]:
     """Put a function on the list, under its own name; see `Engine`. It may raise NotHereError."""
 
     def add(try_out: TryOut) -> TryOut:
-        _engines.append(Engine(try_out.__name__, title, try_out, needs or {}))
+        _engines.append(Engine(try_out.__name__, title, try_out, needs or {}, in_short))
         return try_out
 
     return add
