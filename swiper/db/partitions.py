@@ -40,7 +40,11 @@ def statements_for(table: Table, parts: int) -> list[str]:
     keys = [str(table.primary_key.name), *sorted(str(index.name) for index in table.indexes)]
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     indexes = sorted(table.indexes, key=lambda each: str(each.name))
-    makes: list[ExecutableDDLElement] = [AddConstraint(table.primary_key), *map(CreateIndex, indexes)]
+    # By default SQLAlchemy would leave the key out of each later CREATE TABLE of this process.
+    makes: list[ExecutableDDLElement] = [
+        AddConstraint(table.primary_key, isolate_from_table=False),
+        *map(CreateIndex, indexes),
+    ]
     return [
         f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE",
         f"ALTER TABLE {name} RENAME TO {name}_whole",

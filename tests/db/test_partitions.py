@@ -4,6 +4,7 @@ import os
 
 import pytest
 from flask import Flask
+from sqlalchemy.schema import CreateTable
 
 from swiper.db.partitions import PARTITIONED, PartitionError, all_statements, is_part, statements_for
 from swiper.extensions import db
@@ -24,6 +25,11 @@ def test_each_table_is_locked_copied_and_keeps_the_names_of_its_indexes() -> Non
     assert "CREATE TABLE swipes_part1 PARTITION OF swipes FOR VALUES WITH (MODULUS 2, REMAINDER 1)" in statements
     assert any("PARTITION BY HASH (uid)" in statement for statement in statements)
     assert "CREATE INDEX ix_swipes_uid_swiped_at ON swipes (uid, swiped_at)" in statements
+
+
+def test_the_models_still_make_whole_tables_afterwards() -> None:
+    statements_for(db.metadata.tables["swipes"], 2)
+    assert "PRIMARY KEY (uid, sid)" in str(CreateTable(db.metadata.tables["swipes"]))
 
 
 @pytest.mark.parametrize("parts", [-1, 0, 1, 257])
