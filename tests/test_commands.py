@@ -30,9 +30,10 @@ GOOD: dict[str, str] = {
     "stock": "1",
     "sex": "female",
 }
-# `distribute` asks PostgreSQL alone. `check` tells each fault in a line of its own (tests/test_check.py).
+# `distribute` and `partition` ask PostgreSQL alone. `check` tells each fault in a line of its own (tests/test_check.py).
 PLAIN = [command for command in cli.COMMANDS if command is not cli.check.check_command]
-ON_SQLITE = [command for command in PLAIN if command is not cli.setup.distribute_command]
+FOR_POSTGRES = (cli.setup.distribute_command, cli.setup.partition_command)
+ON_SQLITE = [command for command in PLAIN if command not in FOR_POSTGRES]
 # Left out they leave nothing to do.
 NEEDED = {"sex"}
 WORDS = [
@@ -129,7 +130,7 @@ def test_a_database_without_tables_is_told_with_what_to_do(
     ("command", "url"),
     [
         *itertools.product(ON_SQLITE, (POSTGRES_AWAY, MARIADB_AWAY, "sqlite:////nonexistent/folder/swiper.db")),
-        (cli.setup.distribute_command, POSTGRES_AWAY),
+        *itertools.product(FOR_POSTGRES, [POSTGRES_AWAY]),
     ],
     ids=lambda part: str(getattr(part, "name", part)),
 )

@@ -9,7 +9,6 @@ from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-import psycopg
 from celery import Celery
 from flask import Flask
 from kombu.exceptions import KombuError
@@ -34,7 +33,7 @@ CLOCK_SECONDS = 5.0
 # A replica is watched for so long at most.
 FOLLOWING_SECONDS = 2.0
 MEMCACHED_PORT = 11211
-SERVER_ERRORS = (SQLAlchemyError, psycopg.Error, RedisError, KombuError, OSError)
+SERVER_ERRORS = (SQLAlchemyError, RedisError, KombuError, OSError)
 PASSWORDS = re.compile(r"://[^:/@\s]*:([^@\s]+)@")
 
 
@@ -48,7 +47,7 @@ class Probe(NamedTuple):
 
 def probes_of(app: Flask, settings: Settings) -> list[Probe]:
     """Return a probe for each server that the application uses. Needs an app context."""
-    is_preparing = db.engine.dialect.name == "postgresql" and not settings.database_behind_pgbouncer
+    is_preparing = not settings.database_behind_pgbouncer
     probes = [Probe("DATABASE_URL", "the database", partial(_ask_database, db.engine, is_preparing))]
     for replica in replicas_of_app():
         probes.append(Probe("DATABASE_REPLICA_URLS", replica.name, partial(_ask_replica, replica)))

@@ -18,7 +18,7 @@ from swiper.db.watches import about_to_run
 from swiper.extensions import db
 from swiper.profiles.models import Sex
 from swiper.vip.models import QuotaKind
-from swiper.vip.queries.levels import COUNT_ONE
+from swiper.vip.queries.levels import COUNT_ONE, DAY
 from tests.factories import People
 
 ROW = Statement(
@@ -137,8 +137,9 @@ def test_a_count_is_told_as_it_stands_after_the_statement(app: Flask) -> None:
     """MariaDB assigns from left to right; an older day counts on the day that is stored."""
     today, tomorrow = date(2026, 3, 1), date(2026, 3, 2)
     with app.app_context():
+        key = {"uid": 7, "kind": QuotaKind.LIKE}
         counted = [
-            write("count", (COUNT_ONE, {"uid": 7, "kind": QuotaKind.LIKE, "day": day}))[0][0]
+            tuple(rows[0][0] for rows in write("count", (COUNT_ONE, key | {"day": day}), (DAY, key)))
             for day in (today, today, tomorrow, today, tomorrow)
         ]
     assert counted == [(1, today), (2, today), (1, tomorrow), (2, tomorrow), (3, tomorrow)]
