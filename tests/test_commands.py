@@ -30,7 +30,7 @@ GOOD: dict[str, str] = {
     "stock": "1",
     "sex": "female",
 }
-# `distribute` and `partition` ask PostgreSQL alone. `check` tells each fault in a line of its own (tests/test_check.py).
+# `distribute` and `partition` ask PostgreSQL alone. `check` tells each fault in its own line (tests/test_check.py).
 PLAIN = [command for command in cli.COMMANDS if command is not cli.check.check_command]
 FOR_POSTGRES = (cli.setup.distribute_command, cli.setup.partition_command)
 ON_SQLITE = [command for command in PLAIN if command not in FOR_POSTGRES]
