@@ -1,10 +1,12 @@
 """Replicas of PostgreSQL and MariaDB that follow a server of our own, and PgBouncer before one."""
 
+import configparser
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from chaos.servers import DatabaseServer, MariaDB, Postgres, as_user, run
+from config.settings import ROOT
 
 
 class SyncPostgres(Postgres):
@@ -71,20 +73,27 @@ class MariaDBReplica(MariaDB):
 
 
 class PgBouncer(Postgres):
-    """PgBouncer in transaction mode before a PostgreSQL."""
+    """PgBouncer before a PostgreSQL, started from `deploy/ha/pgbouncer.ini`; it leads to one database."""
 
-    def __init__(self, folder: Path, server: DatabaseServer) -> None:
+    def __init__(self, folder: Path, server: DatabaseServer, database: str) -> None:
         DatabaseServer.__init__(self, folder)
-        self.file = folder / "pgbouncer.ini"
-        self.file.write_text(
-            f"[databases]\n* = host=127.0.0.1 port={server.port} user=postgres\n"
-            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nauth_type = any\n"
-            "pool_mode = transaction\nmax_client_conn = 1000\ndefault_pool_size = 20\n"
-        )
+        settings, users = configparser.ConfigParser(), folder / "userlist.txt"
+        settings.read(ROOT / "deploy/ha/pgbouncer.ini")
+        users.write_text('"postgres" ""\n')
+        settings["databases"] = {database: f"host=127.0.0.1 port={server.port} dbname={database}"}
+        settings["pgbouncer"].update(listen_port=str(self.port), auth_file=str(users), auth_type="trust")
+        self.file, self.database = folder / "pgbouncer.ini", database
+        with self.file.open("w") as file:
+            settings.write(file)
 
     def command(self) -> Sequence[object]:
         """See `Server`."""
         return (*as_user(self.user), "/usr/sbin/pgbouncer", self.file)
+
+    @property
+    def admin_url(self) -> str:
+        """See `DatabaseServer`."""
+        return self.url(self.database)
 
     @property
     def pooler_version(self) -> str:

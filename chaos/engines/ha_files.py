@@ -1,6 +1,5 @@
 """The other files of `deploy/ha`: servers are started from them, and a master of Redis is lost behind HAProxy."""
 
-import configparser
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,7 +14,8 @@ from chaos.engines.proxies import CONFIGURATION, HAProxy
 from chaos.engines.registry import engine
 from chaos.engines.trial import Trial
 from chaos.lab import POSTGRES
-from chaos.servers import DatabaseServer, RedisServer, Server, as_user, run
+from chaos.replication import PgBouncer
+from chaos.servers import RedisServer, Server, run
 from config.settings import ROOT
 from deploy.processes import wait_until
 
@@ -67,45 +67,13 @@ class Sentinel(RedisServer):
         return bool(state["num-slaves"] == replicas and state["num-other-sentinels"] == others)
 
 
-class Pooler(DatabaseServer):
-    """pgbouncer in front of `server`."""
-
-    user = "postgres"
-
-    def __init__(self, folder: Path, server: DatabaseServer, database: str) -> None:
-        super().__init__(folder)
-        settings = configparser.ConfigParser()
-        settings.read(FOLDER / "pgbouncer.ini")
-        users = folder / "userlist.txt"
-        users.write_text('"postgres" ""\n')
-        settings["databases"] = {database: f"host=127.0.0.1 port={server.port} dbname={database}"}
-        ours = {"listen_port": str(self.port), "auth_file": str(users), "auth_type": "trust"}
-        settings["pgbouncer"].update(ours)
-        self.file, self.database = folder / "pgbouncer.ini", database
-        with self.file.open("w") as file:
-            settings.write(file)
-
-    def command(self) -> Sequence[object]:
-        """See `Server`."""
-        return (*as_user(self.user), "pgbouncer", self.file)
-
-    def url(self, database: str) -> str:
-        """See `DatabaseServer`."""
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
-
-    @property
-    def admin_url(self) -> str:
-        """See `DatabaseServer`."""
-        return self.url(self.database)
-
-
 @engine("The files of deploy/ha", NEEDS)
 def ha_files(trial: Trial) -> None:
     """What Patroni's and Galera's engines do not use of them."""
     run("haproxy", "-c", "-f", CONFIGURATION)
     server = trial.lab.server(POSTGRES)
     server.create_database("pooled")
-    with Pooler(trial.folder("pgbouncer"), server, "pooled") as pooler:
+    with PgBouncer(trial.folder("pgbouncer"), server, "pooled") as pooler:
         trial.check("pgbouncer.ini", "started from it", "it leads to PostgreSQL", pooler.ask("SELECT 1"), True)
     with ExitStack() as stack:
         master = stack.enter_context(DeployedRedis(trial.folder("redis1")))

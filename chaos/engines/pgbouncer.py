@@ -16,7 +16,7 @@ def pgbouncer(trial: Trial) -> None:
     """With the setting, as `flask check` asks for it."""
     server = trial.lab.server(POSTGRES)
     server.create_database("behind_pgbouncer")
-    with PgBouncer(trial.folder("pooler"), server) as pooler:
+    with PgBouncer(trial.folder("pooler"), server, "behind_pgbouncer") as pooler:
         trial.version = f"{pooler.ask('SELECT version()').split()[1]}, {pooler.pooler_version}"
         with trial.new_site(pooler.url("behind_pgbouncer"), database_behind_pgbouncer=True) as site:
             trial.travel(site)
