@@ -26,6 +26,7 @@ BEAT_SCHEDULE = {
     "drop cached values that are out of date": every(5.0, "profiles.finish_invalidations"),
     "end VIP levels that have run out": every(300.0, "vip.expire_levels"),
     "count new swipes, and correct the ranking": every(60.0, "social.rebuild_ranking"),
+    "correct the scores by all swipes": {"task": "social.recount_scores", "schedule": crontab(hour=4, minute=7)},
     "restore a ranking that Redis has lost": every(30.0, "social.restore_ranking"),
     "admit the people whose suspension is over": every(60.0, "profiles.lift_suspensions"),
     "store the metrics of the operator's desk": every(60.0, "admin.store_metrics"),

@@ -1,5 +1,6 @@
 """Runs backfills batch by batch, and tells how far they are."""
 
+import logging
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -9,6 +10,8 @@ from swiper.backfills import Backfill, known_backfills, queries
 from swiper.backfills.models import BackfillRun
 from swiper.clock import now
 from swiper.db.transactions import transactional
+
+log = logging.getLogger(__name__)
 
 # Workers of the release before, which know nothing of the backfill, have ended by then.
 SETTLE_SECONDS = 600
@@ -43,7 +46,11 @@ def due_backfills() -> list[tuple[str]]:
     """The names of those that the task works on now: each is due SETTLE_SECONDS after it was first seen."""
     runs = {run.name: run for run in queries.list_runs()}
     for name in known_backfills().keys() - runs.keys():
-        note_backfill(name)
+        try:
+            note_backfill(name)
+        except Exception:
+            # The next turn of the task tries it again. The other backfills go on.
+            log.exception("the rows of the backfill %s cannot be counted", name)
     settled = now() - timedelta(seconds=SETTLE_SECONDS)
     return [
         (name,)

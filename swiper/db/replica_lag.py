@@ -121,7 +121,10 @@ def position_of(database: Database) -> Position:
         return {"": found or 0}
     if not found:
         raise UnmeasuredError("the server writes no binary log with global transaction ids")
-    return _read_gtids(found)
+    try:
+        return _read_gtids(found)
+    except ValueError as error:
+        raise UnmeasuredError("the server writes its positions in an unknown form") from error
 
 
 def has_reached(position: Position, other: Position) -> bool:

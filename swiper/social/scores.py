@@ -74,9 +74,9 @@ class Uncounted:
 
 
 def needs_full_count() -> bool:
-    """Return True if nothing was counted yet, or not for so long that everybody is counted again."""
+    """Return True if nothing was counted yet, not for long, or by a clock that was ahead."""
     counted_until, _ = queries.read_state()
-    return counted_until is None or counted_until < now() - LATE - LONGEST_PAUSE
+    return counted_until is None or not now() - LATE - LONGEST_PAUSE <= counted_until <= now()
 
 
 def count_new_swipes() -> Counter[int]:

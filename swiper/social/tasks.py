@@ -27,6 +27,12 @@ def rebuild_ranking() -> int:
     return ranking_rebuild.rebuild_alone() or 0
 
 
+@shared_task(name="social.recount_scores", time_limit=REBUILD_SECONDS)
+def recount_scores() -> None:
+    """Correct the scores by all swipes: a machine's clock was wrong, or a release before this one took swipes back."""
+    ranking_rebuild.rebuild_alone(counts_everybody=True)
+
+
 @shared_task(name="social.restore_ranking", time_limit=REBUILD_SECONDS)
 def restore_ranking() -> bool:
     """Rebuild the ranking if Redis has lost it. Return True if this task has done so."""

@@ -168,6 +168,23 @@ def test_the_task_waits_for_the_end_of_older_workers_and_then_fills_all(named: l
     assert keys() == expected(named)
 
 
+def test_a_backfill_whose_rows_cannot_be_counted_does_not_hold_up_the_others(
+    app: Flask, named: list[Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_last_key: str) -> int:
+        raise OSError("no answer")
+
+    broken = FOLD_NICKNAMES._replace(name="broken", count_left=fail)
+    monkeypatch.setitem(app.extensions, "backfills", {"broken": broken, NAME: FOLD_NICKNAMES})
+    for _ in range(2):
+        run_backfills()
+        with db.engine.begin() as connection:
+            ago = now() - timedelta(seconds=services.SETTLE_SECONDS)
+            connection.execute(update(BackfillRun).values(added_at=ago))
+    run_backfills()
+    assert keys() == expected(named)
+
+
 # --- names ---
 
 

@@ -279,6 +279,13 @@ def test_positions_of_mariadb_and_mysql(text: str, position: dict[str, int]) -> 
     assert replica_lag._read_gtids(text) == position
 
 
+def test_a_position_that_nobody_can_read_is_no_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    database: Any = SimpleNamespace(main=SimpleNamespace(dialect=SimpleNamespace(name="mysql")))
+    database.read = lambda _: [[("3e11fa47-71ca-11e1-9e33-c80aa9429562:tag:1-5",)]]
+    with pytest.raises(replica_lag.UnmeasuredError, match="unknown form"):
+        replica_lag.position_of(database)
+
+
 def test_a_position_is_reached_when_each_source_is() -> None:
     assert has_reached({"0": 42, "1": 3}, {"0": 42})
     assert not has_reached({"0": 42}, {"0": 42, "1": 1})

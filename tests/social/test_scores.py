@@ -288,6 +288,22 @@ def test_after_a_long_pause_everybody_is_counted(crowd: Crowd) -> None:
     assert not scores.needs_full_count()
 
 
+def test_after_a_count_by_a_clock_that_was_ahead_everybody_is_counted(crowd: Crowd) -> None:
+    men, women = crowd
+    move_state(timedelta(hours=8))
+    men[2].like(women[2])
+    ranking_rebuild.rebuild_ranking()
+    assert_counted()
+    assert not scores.needs_full_count()
+
+
+def test_every_night_the_scores_are_corrected_by_all_swipes(crowd: Crowd, app: Flask) -> None:
+    _men, women = crowd
+    add_to_stored({women[1].id: 30})
+    app.extensions["celery"].tasks["social.recount_scores"]()
+    assert_counted()
+
+
 def test_a_count_beside_a_full_count_makes_the_full_one_give_way(crowd: Crowd, app: Flask) -> None:
     men, women = crowd
     add_to_stored({women[1].id: 30})

@@ -96,11 +96,10 @@ def insert_changes(changes: Iterable[tuple[int, datetime, int]], *, are_removals
 
 def delete_changes(changes: Iterable[ScoreChange]) -> None:
     """Delete changes that are counted."""
-    by_owner: dict[int, list[int]] = {}
-    for change in changes:
-        by_owner.setdefault(change.uid, []).append(change.id)
-    for uid, ids in by_owner.items():
-        db.session.execute(delete(ScoreChange).where(ScoreChange.uid == uid, ScoreChange.id.in_(ids)))
+    keys = [(change.uid, change.id) for change in changes]
+    for start in range(0, len(keys), CHUNK):
+        chosen = tuple_(ScoreChange.uid, ScoreChange.id).in_(keys[start : start + CHUNK])
+        db.session.execute(delete(ScoreChange).where(chosen), execution_options={"synchronize_session": False})
 
 
 # --- Scores ---
