@@ -9,10 +9,30 @@ from typing import Any
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool, parse_url
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool
+from redis.sentinel import (
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
 
 from config.redis_urls import RedisAddress, RedisKind, kind_of, read_redis_url
 from swiper.redis_client import AppPool
+
+
+class MasterConnection(SentinelManagedConnection):
+    """A connection to the master, which is closed when its answer does not come in time.
+
+    redis-py's own goes back to the pool. The late answer would then be that of the next command.
+    """
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        """See redis-py."""
+        return super().read_response(*args, **options | {"disconnect_on_error": True})
+
+
+class MasterTLSConnection(MasterConnection, SentinelManagedSSLConnection):
+    """The same with TLS."""
 
 
 def make_pool(url: str, options: dict[str, Any]) -> ConnectionPool:
@@ -21,7 +41,10 @@ def make_pool(url: str, options: dict[str, Any]) -> ConnectionPool:
         return AppPool.from_url(url, **options)
     address = read_redis_url(url)
     sentinel = Sentinel(address.hosts, sentinel_kwargs=sentinel_options(address, options))
-    return SentinelConnectionPool(address.master, sentinel, **options, **connection_options(address))
+    own = connection_options(address)
+    kind = MasterTLSConnection if own.pop("ssl", False) else MasterConnection
+    # What the URL says counts, as for a single Redis.
+    return SentinelConnectionPool(address.master, sentinel, **options | own | {"connection_class": kind})
 
 
 def connection_options(address: RedisAddress) -> dict[str, Any]:
@@ -37,7 +60,7 @@ def connection_options(address: RedisAddress) -> dict[str, Any]:
 def sentinel_options(address: RedisAddress, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a connection to a Sentinel. It is asked once, and then the next Sentinel."""
     limits = {name: value for name, value in options.items() if name.startswith("socket_")}
-    own = tls_options(address) | limits | {"retry": Retry(NoBackoff(), 0)}
+    own = limits | tls_options(address) | {"retry": Retry(NoBackoff(), 0)}
     if address.sentinel_user:
         own["username"] = address.sentinel_user
     if address.sentinel_password:

@@ -1,6 +1,7 @@
 """Redis behind Sentinels, and a Redis Cluster, on real servers: what the application asks of Redis works there."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from flask import Flask
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from chaos.redis_groups import ClusterGroup, RedisGroup, SentinelGroup
 from config.settings import Settings
@@ -129,6 +131,21 @@ def test_tasks_are_queued_by_sentinels(
         assert app.extensions["celery"].backend.client.ping()
         [message] = redis.client.lrange("west:celery", 0, -1)
         assert json.loads(message)["headers"]["task"] == "tasks.heartbeat"
+
+
+def test_a_late_answer_of_the_master_is_not_that_of_the_next_command(
+    groups: dict[str, RedisGroup], make_app: MakeApp
+) -> None:
+    url = groups["sentinel"].url
+    app = make_app(redis_url=url, celery_broker_url=url, celery_result_backend=url, redis_timeout_seconds=0.3)
+    with app.app_context():
+        redis.client.mset({"{k}a": "one", "{k}b": "two"})
+        with Redis(port=groups["sentinel"].master().port) as master:
+            master.client_pause(800)
+        with pytest.raises(RedisTimeoutError):
+            redis.client.get("{k}a")
+        time.sleep(0.8)
+        assert [redis.client.get("{k}b") for _ in range(3)] == [b"two"] * 3
 
 
 def test_keys_of_several_slots_are_a_fault_and_no_outage(groups: dict[str, RedisGroup], make_app: MakeApp) -> None:

@@ -89,4 +89,8 @@ def _sentinel(address: RedisAddress) -> dict[str, Any]:
 
 
 def _tls_of(address: RedisAddress) -> dict[str, Any] | None:
-    return {name: value for name, value in tls_options(address).items() if name != "ssl"} if address.has_tls else None
+    if not address.has_tls:
+        return None
+    own = {name: value for name, value in tls_options(address).items() if name != "ssl"}
+    # kombu and Celery take no options for no TLS.
+    return {"ssl_cert_reqs": "required"} | own
