@@ -123,6 +123,7 @@ class RedisServer(Server):
     """Redis with an append-only file written every second, as the embedded one is run."""
 
     program_name = "redis-server"
+    password: str | None = None
 
     def command(self) -> Sequence[object]:
         """See `Server`."""
@@ -145,7 +146,7 @@ class RedisServer(Server):
 
     def answers(self) -> bool:
         """See `Server`."""
-        with Redis(port=self.port, socket_timeout=1) as client:
+        with Redis(port=self.port, password=self.password, socket_timeout=1) as client:
             try:
                 return bool(client.ping())
             except RedisError:

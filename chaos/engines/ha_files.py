@@ -33,6 +33,8 @@ def _on_loopback(name: str) -> str:
 class DeployedRedis(RedisServer):
     """One of the servers; a replica where `master` is another one."""
 
+    password = "change-me"  # noqa: S105 - as in the files
+
     def __init__(self, folder: Path, master: "DeployedRedis | None" = None) -> None:
         super().__init__(folder)
         self.master = master
@@ -98,7 +100,8 @@ def ha_files(trial: Trial) -> None:
 
 
 def _writes(server: Server) -> bool:
-    with Redis(port=server.port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
+    password = DeployedRedis.password
+    with Redis(port=server.port, password=password, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
         try:
             return bool(client.set("key", "value"))
         except RedisError:
