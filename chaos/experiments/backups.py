@@ -39,6 +39,9 @@ PASSING = {
     "ended_matches",
     "daily_figures",
     "backfills",
+    "scores",
+    "score_changes",
+    "ranking_state",
 }
 USER_COLUMNS = ("uid", "sid", "uid1", "uid2")
 CODE = "123456"
