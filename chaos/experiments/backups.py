@@ -30,6 +30,8 @@ TARGET = (
 )
 VIEW = ("/api/user/profile", "/api/social/friends", "/api/social/liked_me", "/api/vip/me")
 DECK_GROUPS = 6
+# Two of each sex for each city, so that nobody's deck is empty.
+BYSTANDERS = 32
 # What processes write for themselves, and what a deletion leaves on purpose.
 PASSING = {
     "tombstones",
@@ -140,6 +142,7 @@ def _drill(lab: Lab, database: str, key: Path) -> Finding:
 
 
 def _prepare(site: Site) -> Quiet:
+    site.add_members(BYSTANDERS)
     member, stays, gone, *likers = site.add_members(5, vip=3)
     site.prepare(*[upload_photo(each) for each in (member, stays, gone)])
     site.prepare(*[member.swipe("like", other) for other in (stays, gone)])
