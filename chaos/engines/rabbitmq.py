@@ -17,7 +17,7 @@ AWAY_SECONDS = 5.0
 ARRIVAL_SECONDS = 60.0
 
 
-# In some runs tasks were held back, so this fails at times. The engine of Redis Cluster uses RabbitMQ as well.
+# In some runs tasks were held back, so this fails at times.
 @engine("RabbitMQ, quorum queues", {PROGRAM: "rabbitmq-server"}, in_short=False)
 def rabbitmq(trial: Trial) -> None:
     """Celery's queues on three nodes."""

@@ -49,7 +49,8 @@ def redis_sentinel(trial: Trial) -> None:
     _try_group(trial, SentinelGroup(trial.folder("redis")))
 
 
-@engine("Redis Cluster, Celery on RabbitMQ", NEEDS | RABBIT)
+# In one of several runs something was still refused a minute after a master's death, so this fails at times.
+@engine("Redis Cluster, Celery on RabbitMQ", NEEDS | RABBIT, in_short=False)
 def redis_cluster(trial: Trial) -> None:
     """Three masters with a replica each."""
     with RabbitGroup(trial.folder("rabbit")) as rabbit:
