@@ -1,13 +1,11 @@
 """A cluster of three RabbitMQ nodes on loopback, with a name server (epmd) of its own."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from kombu.connection import Connection
 
+from chaos.server_group import ServerGroup
 from chaos.servers import ENV, Server
 from tests.processes import Program, free_port
 
@@ -57,12 +55,12 @@ class RabbitNode(Server):
                 return False
 
 
-class RabbitGroup:
-    """Three nodes, of which each two keep all that quorum queues hold; a context manager."""
+class RabbitGroup(ServerGroup):
+    """Three nodes, of which each two keep all that quorum queues hold."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o755)
-        self.folder, self.epmd_port = folder, free_port()
+        super().__init__(folder)
+        self.epmd_port = free_port()
         (folder / "plugins").write_text("[].\n")
         cookie = folder / ".erlang.cookie"
         cookie.write_text("loopback")
@@ -72,25 +70,15 @@ class RabbitGroup:
         settings = ["peer_discovery_backend = classic_config", *lines]
         (folder / "rabbitmq.conf").write_text("".join(f"cluster_formation.{line}\n" for line in settings))
         self.nodes = [RabbitNode(folder / name, name, self.epmd_port) for name in names]
-        self.stack = ExitStack()
 
     @property
     def url(self) -> str:
         """What CELERY_BROKER_URL is set to."""
         return ";".join(node.url for node in self.nodes)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """See `ServerGroup`."""
         epmd = ("epmd", "-address", "127.0.0.1", "-port", self.epmd_port)
-        try:
-            self.stack.enter_context(Program(epmd, ENV, self.folder / "epmd.log"))
-            for node in self.nodes:
-                self.stack.enter_context(node)
-        except BaseException:
-            self.stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stack.close()
+        self.stack.enter_context(Program(epmd, ENV, self.folder / "epmd.log"))
+        for node in self.nodes:
+            self.stack.enter_context(node)

@@ -1,14 +1,12 @@
 """Several Redis servers that belong together: a master with replicas and Sentinels, or a cluster."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from chaos.server_group import ServerGroup
 from chaos.servers import RedisServer, run
 from deploy.processes import wait_until
 
@@ -60,16 +58,14 @@ class ClusterNode(RedisServer):
         )
 
 
-class RedisGroup:
-    """Servers that belong together; a context manager that ends each by its id. `url` is what REDIS_URL is set to."""
+class RedisGroup(ServerGroup):
+    """Servers that belong together. `url` is what REDIS_URL is set to."""
 
     url: str
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o755)
-        self.folder = folder
+        super().__init__(folder)
         self.servers: list[RedisServer] = []
-        self.stack = ExitStack()
 
     def form(self) -> None:
         """Return when the servers, which have started, belong together."""
@@ -79,20 +75,11 @@ class RedisGroup:
         """Return a server that takes writes now."""
         raise NotImplementedError
 
-    def __enter__(self) -> Self:
-        try:
-            for server in self.servers:
-                self.stack.enter_context(server)
-            self.form()
-        except BaseException:
-            self.stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stack.close()
+    def start(self) -> None:
+        """See `ServerGroup`."""
+        for server in self.servers:
+            self.stack.enter_context(server)
+        self.form()
 
 
 class SentinelGroup(RedisGroup):
